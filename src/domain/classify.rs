@@ -1,0 +1,152 @@
+//! From a gateway's reply to an outcome: believes what is signed, doubts the rest, guesses nothing.
+//!
+//! Rules of the protocol notes, section 4: a success counts only with a valid signature in the right envelope and about
+//! the right item; a terminal refusal by the Open Platform counts only signed (its business answers always are); mapi
+//! signs no refusal. Promise: no reply that could be forged ends an item as `success`.
+
+use std::time::Duration;
+
+use crate::domain::codes::{self, Certainty, Class, Scope};
+use crate::domain::outcome::Reason;
+use crate::domain::reply::{Answer, Claim, ItemMatch, Reply, Signature};
+use crate::domain::takedown::Gateway;
+
+/// What happened to an item at one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The goal holds.
+    Success(Reason),
+    /// Not resolved; another attempt may.
+    Retryable(Cause, Effect),
+    /// The gateway refuses this item for good.
+    Terminal(Reason),
+    /// The account's credentials or rights are at fault; no item of it can pass.
+    AccountFault(Scope, Certainty),
+}
+
+/// Why an item is to be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The gateway asked to: a listed retryable or ambiguous code.
+    Code,
+    /// The gateway's code is in no table.
+    UnlistedCode,
+    /// Too many calls; waits at least this long if the gateway said so.
+    Throttled(Option<Duration>),
+    /// The call broke.
+    Broken,
+    /// The answer could not be believed; someone should look (bad signature, unsigned success, another item).
+    Untrusted,
+    /// The body could not be read.
+    Unreadable,
+    /// HTTP 5xx.
+    ServerError,
+}
+
+/// Whether an attempt may have taken the item down although it did not say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Surely not.
+    None,
+    /// Perhaps: an *ambiguous* attempt.
+    Possible,
+}
+
+/// What is known of an item's past when its reply is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// Whether an earlier attempt may have taken effect.
+    pub effect: Effect,
+    /// Whether the broker says it handed out this message before (a crash may hide a whole attempt).
+    pub redelivery: Redelivery,
+    /// How often an operator replayed it.
+    pub replays: u32,
+}
+
+/// Whether a delivery is known to be the first of its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Redelivery {
+    /// Never handed out before.
+    First,
+    /// Handed out before, and not settled.
+    Again,
+}
+
+/// Judges one reply.
+#[must_use]
+pub fn classify(gateway: Gateway, reply: &Reply, history: History) -> Outcome {
+    match reply {
+        Reply::NotSent(_) => Outcome::Retryable(Cause::Broken, Effect::None),
+        Reply::MaybeSent(_) => Outcome::Retryable(Cause::Broken, Effect::Possible),
+        Reply::NotEncodable { .. } => Outcome::Terminal(Reason::NotEncodable),
+        Reply::NoToken { .. } => Outcome::AccountFault(Scope::Token, Certainty::Certain),
+        Reply::Answered(answer) => answered(gateway, answer, history),
+    }
+}
+
+fn answered(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
+    if answer.http_status == 429 {
+        return Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None);
+    }
+    if answer.signature != Signature::Valid {
+        match answer.http_status {
+            500..=599 => return Outcome::Retryable(Cause::ServerError, Effect::Possible),
+            // Documented for neither gateway and seen as a proxy's page: doubtful until two items agree.
+            300..=499 => return Outcome::AccountFault(Scope::App, Certainty::Doubtful),
+            _ => {}
+        }
+    }
+    match answer.signature {
+        Signature::Valid | Signature::Unsigned => claimed(gateway, answer, history),
+        Signature::Malformed => Outcome::Retryable(Cause::Unreadable, Effect::Possible),
+        Signature::Invalid | Signature::Structure | Signature::Unverifiable | Signature::Contradictory => UNTRUSTED,
+    }
+}
+
+const UNTRUSTED: Outcome = Outcome::Retryable(Cause::Untrusted, Effect::Possible);
+
+fn claimed(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
+    match &answer.claim {
+        Claim::Unreadable { .. } => Outcome::Retryable(Cause::Unreadable, Effect::Possible),
+        Claim::Success { item, .. } => match (answer.signature, item) {
+            (Signature::Valid, ItemMatch::Same) => Outcome::Success(Reason::TakenDown),
+            _ => UNTRUSTED,
+        },
+        Claim::Failure { code, sub_code, .. } => {
+            let class =
+                codes::find(gateway, code.as_deref(), sub_code.as_deref()).map_or(Class::Unlisted, |row| row.class);
+            refused(gateway, answer, class, history)
+        }
+    }
+}
+
+fn refused(gateway: Gateway, answer: &Answer, class: Class, history: History) -> Outcome {
+    let is_believed = answer.signature == Signature::Valid || gateway == Gateway::Mapi;
+    match class {
+        // A code row of success inside a refusal, or a signed object without a code.
+        Class::Success => UNTRUSTED,
+        Class::Retryable => Outcome::Retryable(Cause::Code, Effect::None),
+        Class::Ambiguous => Outcome::Retryable(Cause::Code, Effect::Possible),
+        Class::Throttled => Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None),
+        Class::AccountFault(scope, certainty) => Outcome::AccountFault(scope, certainty),
+        Class::Unlisted => Outcome::Retryable(Cause::UnlistedCode, Effect::Possible),
+        Class::Terminal(_) | Class::GoalState if !is_believed => UNTRUSTED,
+        Class::Terminal(reason) => Outcome::Terminal(reason),
+        Class::GoalState => goal_state(history),
+    }
+}
+
+/// The item is not on sale. The gateways' wording is wider than "already off", so on a clean first attempt that is a
+/// refusal; once an earlier attempt may have done it, the goal is reached (protocol notes, section 5).
+fn goal_state(history: History) -> Outcome {
+    if history.effect == Effect::Possible || history.redelivery == Redelivery::Again {
+        Outcome::Success(Reason::TakenDownEarlier)
+    } else if history.replays > 0 {
+        Outcome::Success(Reason::AlreadyOff)
+    } else {
+        Outcome::Terminal(Reason::NotOnSale)
+    }
+}
+
+#[cfg(test)]
+mod tests;

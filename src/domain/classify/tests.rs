@@ -1,0 +1,102 @@
+use super::*;
+use crate::domain::reply::BrokenCall;
+
+const CLEAN: History = History { effect: Effect::None, redelivery: Redelivery::First, replays: 0 };
+
+fn failure(signature: Signature, code: &str, sub_code: Option<&str>) -> Reply {
+    Reply::Answered(Answer {
+        http_status: 200,
+        signature,
+        claim: Claim::Failure { code: Some(code.into()), sub_code: sub_code.map(Into::into), message: None },
+        retry_after: None,
+    })
+}
+
+fn success(signature: Signature, item: ItemMatch) -> Reply {
+    Reply::Answered(Answer {
+        http_status: 200,
+        signature,
+        claim: Claim::Success { goods_id: None, item },
+        retry_after: None,
+    })
+}
+
+fn status(http_status: u16) -> Reply {
+    Reply::Answered(Answer {
+        http_status,
+        signature: Signature::Malformed,
+        claim: Claim::Unreadable { problem: "not JSON".into(), named_code: None },
+        retry_after: Some(Duration::from_secs(9)),
+    })
+}
+
+#[test]
+fn only_a_signed_success_about_this_item_is_a_success() {
+    let judge = |signature, item| classify(Gateway::Mapi, &success(signature, item), CLEAN);
+    assert_eq!(judge(Signature::Valid, ItemMatch::Same), Outcome::Success(Reason::TakenDown));
+    assert_eq!(judge(Signature::Valid, ItemMatch::Other), UNTRUSTED);
+    for signature in [
+        Signature::Invalid,
+        Signature::Unsigned,
+        Signature::Structure,
+        Signature::Unverifiable,
+        Signature::Contradictory,
+    ] {
+        assert_eq!(judge(signature, ItemMatch::Same), UNTRUSTED, "{signature:?}");
+    }
+}
+
+#[test]
+fn a_goal_state_answer_is_read_by_its_history() {
+    let cases = [
+        (CLEAN, Outcome::Terminal(Reason::NotOnSale)),
+        (History { effect: Effect::Possible, ..CLEAN }, Outcome::Success(Reason::TakenDownEarlier)),
+        (History { redelivery: Redelivery::Again, ..CLEAN }, Outcome::Success(Reason::TakenDownEarlier)),
+        (History { replays: 1, ..CLEAN }, Outcome::Success(Reason::AlreadyOff)),
+    ];
+    for (history, expected) in cases {
+        let mapi = failure(Signature::Unsigned, "ILLEGAL_GOODS_STATUS", None);
+        assert_eq!(classify(Gateway::Mapi, &mapi, history), expected, "{history:?}");
+        let shop = failure(Signature::Valid, "40004", Some("SHOP_STATUS_NOT_SUPPORT"));
+        assert_eq!(classify(Gateway::OpenPlatform, &shop, history), expected, "{history:?}");
+    }
+}
+
+#[test]
+fn an_unsigned_terminal_refusal_of_the_open_platform_is_not_believed() {
+    let unsigned = failure(Signature::Unsigned, "40004", Some("COMMODITY_SHOP_NOT_EXIST"));
+    assert_eq!(classify(Gateway::OpenPlatform, &unsigned, CLEAN), UNTRUSTED);
+    let signed = failure(Signature::Valid, "40004", Some("COMMODITY_SHOP_NOT_EXIST"));
+    assert_eq!(classify(Gateway::OpenPlatform, &signed, CLEAN), Outcome::Terminal(Reason::ItemNotFound));
+}
+
+#[test]
+fn a_broken_call_is_ambiguous_only_when_it_may_have_been_sent() {
+    assert_eq!(
+        classify(Gateway::Mapi, &Reply::NotSent(BrokenCall::Connect), CLEAN),
+        Outcome::Retryable(Cause::Broken, Effect::None)
+    );
+    assert_eq!(
+        classify(Gateway::Mapi, &Reply::MaybeSent(BrokenCall::Timeout), CLEAN),
+        Outcome::Retryable(Cause::Broken, Effect::Possible)
+    );
+}
+
+#[test]
+fn http_statuses_without_a_readable_answer_have_their_classes() {
+    assert_eq!(
+        classify(Gateway::Mapi, &status(429), CLEAN),
+        Outcome::Retryable(Cause::Throttled(Some(Duration::from_secs(9))), Effect::None)
+    );
+    assert_eq!(classify(Gateway::Mapi, &status(502), CLEAN), Outcome::Retryable(Cause::ServerError, Effect::Possible));
+    assert_eq!(classify(Gateway::Mapi, &status(403), CLEAN), Outcome::AccountFault(Scope::App, Certainty::Doubtful));
+    assert_eq!(classify(Gateway::Mapi, &status(302), CLEAN), Outcome::AccountFault(Scope::App, Certainty::Doubtful));
+    assert_eq!(classify(Gateway::Mapi, &status(200), CLEAN), Outcome::Retryable(Cause::Unreadable, Effect::Possible));
+}
+
+#[test]
+fn an_unlisted_code_is_never_guessed() {
+    let expected = Outcome::Retryable(Cause::UnlistedCode, Effect::Possible);
+    assert_eq!(classify(Gateway::Mapi, &failure(Signature::Unsigned, "SOMETHING_NEW", None), CLEAN), expected);
+    assert_eq!(classify(Gateway::OpenPlatform, &failure(Signature::Valid, "40004", Some("NEW")), CLEAN), expected);
+}

@@ -1,0 +1,171 @@
+//! The gateways' result codes as tables, and how a code on the wire finds its row.
+//!
+//! Matching: letter case does not matter and `-` equals `_`; first the exact text, then with leading `isv.`, `aop.`,
+//! `isp.`, `ACQ.` parts removed (answers have been seen with and without them). The sub-code decides before the code.
+//! Promise: a code without a row is [`Class::Unlisted`], never guessed at.
+
+mod mapi;
+mod open_platform;
+
+use crate::domain::outcome::Reason;
+use crate::domain::takedown::Gateway;
+
+/// One row of a code table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// `code` (Open Platform) or `error` (mapi).
+    pub code: &'static str,
+    /// `sub_code`, Open Platform only.
+    pub sub_code: Option<&'static str>,
+    /// What it means for the item.
+    pub class: Class,
+    /// What it means to a person.
+    pub meaning: &'static str,
+    /// Where the row was read.
+    pub source: &'static str,
+}
+
+/// What a code means for the item it came back for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Done, if the answer is signed.
+    Success,
+    /// Surely not done; try again.
+    Retryable,
+    /// May have been done; try again.
+    Ambiguous,
+    /// Too many calls; slow down, then try again.
+    Throttled,
+    /// This item will never succeed.
+    Terminal(Reason),
+    /// The item is not on sale, which is what was wanted; whose doing it was depends on the history.
+    GoalState,
+    /// The account's credentials or rights are at fault, not the item.
+    AccountFault(Scope, Certainty),
+    /// No row says anything.
+    Unlisted,
+}
+
+/// What an account fault is about, and so what is to be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The app.
+    App,
+    /// The interface of the app.
+    Method,
+    /// One merchant's token.
+    Token,
+    /// The mapi partner.
+    Partner,
+    /// One administrator of mapi.
+    SnsUser,
+}
+
+/// Whether one item is proof enough of an account fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// One answer proves it.
+    Certain,
+    /// One item's odd text or wrong key can cause it too: two different items must agree.
+    Doubtful,
+}
+
+/// Returns a gateway's whole table.
+#[must_use]
+pub fn table(gateway: Gateway) -> &'static [Row] {
+    match gateway {
+        Gateway::Mapi => mapi::ROWS,
+        Gateway::OpenPlatform => open_platform::ROWS,
+    }
+}
+
+/// Finds the row that decides: the sub-code's own, else the code's, else none.
+#[must_use]
+pub fn find(gateway: Gateway, code: Option<&str>, sub_code: Option<&str>) -> Option<&'static Row> {
+    let rows = table(gateway);
+    if let Some(sub_code) = sub_code {
+        if let Some(row) = by_sub_code(rows, code, sub_code) {
+            return Some(row);
+        }
+    }
+    let code = code?;
+    by_text(rows, code, |row| row.sub_code.is_none().then_some(row.code))
+}
+
+/// Prefers the row under the same code, then the same sub-code under any code (lists disagree about the level).
+fn by_sub_code(rows: &'static [Row], code: Option<&str>, sub_code: &str) -> Option<&'static Row> {
+    let under = |row: &'static Row| row.sub_code.filter(|_| code == Some(row.code));
+    by_text(rows, sub_code, under).or_else(|| by_text(rows, sub_code, |row| row.sub_code))
+}
+
+fn by_text(
+    rows: &'static [Row],
+    wire: &str,
+    text: impl Fn(&'static Row) -> Option<&'static str>,
+) -> Option<&'static Row> {
+    let exact = normal(wire);
+    let bare = normal(strip(wire));
+    rows.iter()
+        .find(|row| text(row).is_some_and(|t| normal(t) == exact))
+        .or_else(|| rows.iter().find(|row| text(row).is_some_and(|t| normal(strip(t)) == bare)))
+}
+
+/// Lower case, `_` for `-`, and the one spelling the vendor has two of (`unknow-error`).
+fn normal(code: &str) -> String {
+    code.trim().to_ascii_lowercase().replace('-', "_").replace("unknown_error", "unknow_error")
+}
+
+fn strip(code: &str) -> &str {
+    let mut rest = code.trim();
+    while let Some((head, tail)) = rest.split_once('.') {
+        match head.to_ascii_lowercase().as_str() {
+            "isv" | "aop" | "isp" | "acq" if !tail.is_empty() => rest = tail,
+            _ => break,
+        }
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(gateway: Gateway, code: &str, sub_code: Option<&str>) -> Option<Class> {
+        find(gateway, Some(code), sub_code).map(|row| row.class)
+    }
+
+    #[test]
+    fn letter_case_dashes_and_prefixes_do_not_matter() {
+        for sub_code in ["SYSTEM_ERROR", "system_error", "aop.ACQ.SYSTEM_ERROR", "ACQ.system-error", "isp.SYSTEM_ERROR"]
+        {
+            assert_eq!(class(Gateway::OpenPlatform, "40004", Some(sub_code)), Some(Class::Ambiguous), "{sub_code}");
+        }
+        assert_eq!(class(Gateway::OpenPlatform, "20000", Some("isp.unknown-error")), Some(Class::Ambiguous));
+        assert_eq!(class(Gateway::Mapi, "goods_not_exist", None), Some(Class::Terminal(Reason::ItemNotFound)));
+    }
+
+    #[test]
+    fn the_sub_code_decides_before_the_code() {
+        assert_eq!(
+            class(Gateway::OpenPlatform, "40002", Some("isv.invalid-parameter")),
+            Some(Class::Terminal(Reason::ParameterRejected))
+        );
+        assert_eq!(
+            class(Gateway::OpenPlatform, "40002", Some("isv.never-heard-of")),
+            Some(Class::AccountFault(Scope::App, Certainty::Certain))
+        );
+    }
+
+    #[test]
+    fn an_unlisted_business_code_is_unlisted() {
+        assert_eq!(class(Gateway::OpenPlatform, "40004", Some("SOMETHING_NEW")), Some(Class::Unlisted));
+        assert_eq!(class(Gateway::Mapi, "SOMETHING_NEW", None), None);
+    }
+
+    #[test]
+    fn every_row_names_its_source() {
+        for row in table(Gateway::Mapi).iter().chain(table(Gateway::OpenPlatform)) {
+            assert!(!row.source.is_empty() && !row.meaning.is_empty(), "{row:?}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What came back from a gateway call, as data: an answer with the verdict on its signature, or a call that broke.
+//!
+//! Nothing here says what to do about it; that is `classify`. Promise: a reply is built even for garbage, so no call
+//! ends as an `Err`.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What one gateway call came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The gateway, or something in its place, answered.
+    Answered(Answer),
+    /// The call broke before any byte of the request was written: it cannot have taken effect.
+    NotSent(BrokenCall),
+    /// The call broke after the request may have been written: it may have taken effect.
+    MaybeSent(BrokenCall),
+    /// The request could not be written in the configured charset, so nothing was sent.
+    NotEncodable {
+        /// Parameter at fault.
+        field: String,
+        /// First character the charset cannot hold.
+        character: char,
+    },
+    /// The item names a merchant the configuration has no token for, so nothing was sent.
+    NoToken {
+        /// The merchant.
+        merchant: String,
+    },
+}
+
+/// An HTTP answer, read and verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status code.
+    pub http_status: u16,
+    /// Verdict on the answer's signature.
+    pub signature: Signature,
+    /// What the answer says.
+    pub claim: Claim,
+    /// `Retry-After` (RFC 9110 section 10.2.3), if the answer carried one.
+    pub retry_after: Option<Duration>,
+}
+
+/// What an answer says; believed only together with its signature verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The item was taken down.
+    Success {
+        /// The goods the answer speaks of, where the protocol names them.
+        goods_id: Option<String>,
+        /// Whether that is the item asked for.
+        item: ItemMatch,
+    },
+    /// The gateway refused, with a code.
+    Failure {
+        /// `code` (Open Platform) or `error` (mapi).
+        code: Option<String>,
+        /// `sub_code` (Open Platform only).
+        sub_code: Option<String>,
+        /// The gateway's wording, cut to 256 characters.
+        message: Option<String>,
+    },
+    /// The body could not be read as an answer of this protocol.
+    Unreadable {
+        /// Why, in words safe to log.
+        problem: String,
+        /// A code seen in the text (HTML error pages name one); shown to people, never decided upon.
+        named_code: Option<String>,
+    },
+}
+
+/// Whether a signed answer speaks of the item asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemMatch {
+    /// The same item, or the protocol does not say.
+    Same,
+    /// Another item: an old genuine answer, replayed (protocol notes, section 1.6 step 5).
+    Other,
+}
+
+/// Verdict on the signature of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Signature {
+    /// Verified with the configured algorithm and the gateway's key.
+    Valid,
+    /// Present and wrong.
+    Invalid,
+    /// Absent or empty.
+    Unsigned,
+    /// The bytes may verify, but the envelope is one that two parsers could read differently.
+    Structure,
+    /// Signed with a certificate whose key is not held.
+    Unverifiable,
+    /// No complete document to look for a signature in.
+    Malformed,
+    /// A refusal that carries a valid signed success: the unsigned part was altered.
+    Contradictory,
+}
+
+impl Signature {
+    /// Returns the name used in vectors, logs and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Invalid => "invalid",
+            Self::Unsigned => "unsigned",
+            Self::Structure => "structure",
+            Self::Unverifiable => "unverifiable",
+            Self::Malformed => "malformed",
+            Self::Contradictory => "contradictory",
+        }
+    }
+}
+
+/// How a call broke; the words are fixed so that no URL (which holds the signature) slips into a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BrokenCall {
+    /// Name resolution or connecting failed.
+    Connect,
+    /// Connecting took longer than the connect time-out.
+    ConnectTimeout,
+    /// The TLS handshake failed.
+    Tls,
+    /// No complete answer within the total time-out.
+    Timeout,
+    /// The connection was reset or closed before a complete answer.
+    Reset,
+    /// The answer's body is larger than the cap.
+    BodyTooLarge,
+    /// The HTTP exchange broke in another way.
+    Protocol,
+}
+
+impl BrokenCall {
+    /// Returns the name used in logs and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Tls => "tls_failed",
+            Self::Timeout => "timeout",
+            Self::Reset => "connection_reset",
+            Self::BodyTooLarge => "body_too_large",
+            Self::Protocol => "http_protocol",
+        }
+    }
+}
+
+impl fmt::Display for BrokenCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Reply {
+    /// Returns the most telling code: the sub-code, else the code, else the way the call broke.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Answered(answer) => match &answer.claim {
+                Claim::Success { .. } => None,
+                Claim::Failure { code, sub_code, .. } => sub_code.as_deref().or(code.as_deref()),
+                Claim::Unreadable { named_code, .. } => named_code.as_deref(),
+            },
+            Self::NotSent(broken) | Self::MaybeSent(broken) => Some(broken.as_str()),
+            Self::NotEncodable { .. } => Some("request_not_encodable"),
+            Self::NoToken { .. } => Some("merchant_token_missing"),
+        }
+    }
+
+    /// Returns the gateway's wording, or ours where it said nothing.
+    #[must_use]
+    pub fn message(&self) -> Option<String> {
+        match self {
+            Self::Answered(answer) => match &answer.claim {
+                Claim::Success { .. } => None,
+                Claim::Failure { message, .. } => message.clone(),
+                Claim::Unreadable { problem, .. } => Some(problem.clone()),
+            },
+            Self::NotSent(_) | Self::MaybeSent(_) => None,
+            Self::NotEncodable { field, character } => {
+                Some(format!("`{field}` holds {character:?}, which the configured charset has no bytes for"))
+            }
+            Self::NoToken { merchant } => Some(format!("no token is configured for merchant {merchant}")),
+        }
+    }
+
+    /// Says whether the deciding answer carried a valid signature.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        matches!(self, Self::Answered(answer) if answer.signature == Signature::Valid)
+    }
+}

@@ -1,0 +1,89 @@
+use super::*;
+
+const MAPI: &str = r#"{"version":1,"id":"t-1","account":"desk","batch":"b-7","deadline":"2026-11-24T22:00:00+08:00","priority":"high","takedown":{"gateway":"mapi","sns_user_id":"douban_admin","key":"k3y","close_reason":"假冒货","goods_id":"2011063000011840"}}"#;
+const SHOP: &str = r#"{"version":1,"id":"t-2","account":"shops","takedown":{"gateway":"open_platform","commodity_id":"c","shop_id":"s","merchant":"m1"}}"#;
+
+fn fault(body: &str) -> String {
+    Takedown::decode(body.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn both_gateways_decode_and_encode_to_the_same_value() {
+    for body in [MAPI, SHOP] {
+        let takedown = Takedown::decode(body.as_bytes()).unwrap();
+        assert_eq!(Takedown::decode(&takedown.encode()).unwrap(), takedown);
+    }
+}
+
+#[test]
+fn debug_hides_the_user_key() {
+    let shown = format!("{:?}", Takedown::decode(MAPI.as_bytes()).unwrap());
+    assert!(!shown.contains("k3y"), "{shown}");
+}
+
+#[test]
+fn every_fault_names_its_field() {
+    let cases = [
+        (SHOP.replace(r#""shop_id":"s","#, ""), "field `takedown.shop_id` is missing"),
+        (SHOP.replace(r#""shop_id":"s""#, r#""shop_id":7"#), "field `takedown.shop_id` must be a string"),
+        (SHOP.replace(r#""shop_id":"s""#, r#""shop_id":"  ""#), "field `takedown.shop_id` is empty"),
+        (
+            SHOP.replace(r#""shop_id""#, r#""shopId""#),
+            "field `takedown.shopId` is not known; remove it (names are case-sensitive)",
+        ),
+        (SHOP.replace(r#""version":1"#, r#""version":2"#), "field `version` is 2, this worker reads version 1"),
+        (
+            SHOP.replace(r#""id":"t-2""#, r#""id":"t 2""#),
+            "field `id` contains ' ', only A-Z a-z 0-9 . _ : - are allowed",
+        ),
+        (
+            SHOP.replace("open_platform", "taobao"),
+            "field `takedown.gateway` is \"taobao\", expected mapi or open_platform",
+        ),
+        (
+            SHOP.replace(r#""takedown":{"#, r#""priority":"urgent","takedown":{"#),
+            "field `priority` must be `normal` or `high`",
+        ),
+        (SHOP.replace(r#""takedown":{"#, r#""id":"x","takedown":{"#), "field `id` appears twice"),
+        (
+            MAPI.replace("+08:00", ""),
+            "field `deadline` is \"2026-11-24T22:00:00\", expected RFC 3339 with a zone such as 2026-11-24T22:00:00+08:00",
+        ),
+        (
+            SHOP.replace(r#""commodity_id":"c""#, &format!(r#""commodity_id":"{}""#, "9".repeat(33))),
+            "field `takedown.commodity_id` has 33 characters, at most 32 are allowed",
+        ),
+        (
+            SHOP.replace(r#""merchant":"m1""#, r#""merchant":"m1","app_auth_token":"t""#),
+            "field `takedown.merchant` and `takedown.app_auth_token` exclude each other; keep one",
+        ),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(fault(&body), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_wrongly_typed_secret_is_not_quoted() {
+    let body = MAPI.replace(r#""key":"k3y""#, r#""key":20110417"#);
+    assert!(!fault(&body).contains("20110417"), "{}", fault(&body));
+}
+
+#[test]
+fn what_is_not_json_is_told_with_its_place() {
+    assert_eq!(fault("{\"version\":1,\n oops"), "message is not JSON: key must be a string at line 2 column 2");
+    assert!(fault("[]").contains("must be"), "{}", fault("[]"));
+    assert_eq!(
+        fault(&format!("{SHOP} x")),
+        format!("message is not JSON: trailing characters at line 1 column {}", SHOP.len() + 2)
+    );
+}
+
+#[test]
+fn size_and_encoding_are_checked_first() {
+    assert_eq!(
+        Takedown::decode(&vec![b' '; MAX_MESSAGE_BYTES + 1]),
+        Err(MessageError::TooLarge { bytes: MAX_MESSAGE_BYTES + 1 })
+    );
+    assert_eq!(Takedown::decode(b"{\xff"), Err(MessageError::NotUtf8 { offset: 1 }));
+}

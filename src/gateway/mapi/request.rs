@@ -1,0 +1,1 @@
+//! Building the request of `sns.admin.close.goods`.

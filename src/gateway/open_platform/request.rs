@@ -1,0 +1,1 @@
+//! Building the request of `alipay.open.servicemarket.commodity.shop.offline`.

@@ -1,0 +1,6 @@
+//! What people touch: configuration, command line, metrics, status.
+
+pub mod cli;
+pub mod config;
+pub mod metrics;
+pub mod status;

@@ -1,0 +1,188 @@
+//! The queue as a port, and its two adapters: RabbitMQ and an embedded SQLite file.
+//!
+//! Promise, kept by both adapters and by the one contract suite that runs over them: nothing is acked before its
+//! successor is confirmed, and no message is ever dropped.
+
+pub mod amqp;
+pub mod embedded;
+pub mod envelope;
+
+use std::future::Future;
+use std::time::SystemTime;
+
+use crate::domain::ids::{AccountId, RequestId};
+use crate::domain::outcome::{FinalOutcome, Reason};
+use crate::domain::settlement::Settlement;
+use crate::domain::takedown::Takedown;
+use crate::queue::envelope::Envelope;
+
+/// One message in hand. It ends by [`Queue::settle`] alone; dropped, it comes back by itself.
+#[derive(Debug)]
+#[must_use = "a delivery ends by `settle` alone"]
+pub struct Delivery {
+    /// The message as it came.
+    pub body: Vec<u8>,
+    /// What the queue knows about it.
+    pub envelope: Envelope,
+    /// The adapter's own handle.
+    pub(crate) receipt: Receipt,
+}
+
+/// An adapter's handle to a delivery.
+#[derive(Debug)]
+pub(crate) enum Receipt {
+    /// Channel and delivery tag.
+    Amqp(amqp::Tag),
+    /// Row and lease.
+    Embedded(embedded::Lease),
+}
+
+/// Says which operation on the queue failed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The broker cannot be reached or refused the connection; a retry may help.
+    #[error("cannot connect to {url}")]
+    Connect {
+        /// The broker's address, password masked.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The topology differs from the table; no retry helps.
+    #[error("{object} differs from the topology: {problem}; {remedy}")]
+    Topology {
+        /// The exchange or queue.
+        object: String,
+        /// What differs.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The broker refused or returned a message; the delivery comes back.
+    #[error("publishing to {exchange} was not confirmed: {problem}")]
+    Publish {
+        /// The exchange.
+        exchange: String,
+        /// Nack, return or lost connection.
+        problem: String,
+    },
+    /// The delivery belongs to a connection or lease that is gone; its message comes back.
+    #[error("the delivery is no longer held")]
+    Stale,
+    /// The queue's file cannot be used.
+    #[error("queue file {path}: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong and the remedy.
+        problem: String,
+    },
+    /// A statement on the queue's file failed.
+    #[error("the queue file could not be {action}")]
+    Database {
+        /// Read, written, opened.
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// An operation on the broker failed.
+    #[error("the broker could not {action}")]
+    Broker {
+        /// Verb and object, such as `declare takedown.dead`.
+        action: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// A queue a worker lives on.
+pub trait Queue: Send + Sync + 'static {
+    /// Waits for the next delivery of an account; `None` once [`Queue::stop`] was called and nothing more will come.
+    ///
+    /// Reconnects by itself; an error is final. Cancel safe: a delivery is never lost by dropping the future.
+    fn next(&self, account: &AccountId) -> impl Future<Output = Result<Option<Delivery>, QueueError>> + Send;
+
+    /// Ends a delivery: publishes the successor, waits for its confirmation, then acks.
+    ///
+    /// On an error the message is still (or again) in the queue and will be delivered again.
+    fn settle(&self, delivery: Delivery, settlement: Settlement)
+    -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Stops taking messages, gives back the untouched ones; every `next` then ends with `None`.
+    fn stop(&self) -> impl Future<Output = ()> + Send;
+
+    /// Closes after the last settle.
+    fn close(&self) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Says whether the queue can be used at this moment (for `/readyz`).
+    fn is_ready(&self) -> bool;
+}
+
+/// Where producers put takedowns.
+pub trait Intake: Send + Sync {
+    /// Enqueues takedowns; returns when every one of them is confirmed (or committed).
+    ///
+    /// Both adapters accept an id twice (at least once); the embedded queue ignores an id it already holds.
+    fn enqueue(&self, takedowns: Vec<Takedown>) -> impl Future<Output = Result<Enqueued, QueueError>> + Send;
+}
+
+/// What became of takedowns handed to [`Intake::enqueue`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Enqueued {
+    /// Now in the queue.
+    pub accepted: u64,
+    /// Already there (embedded queue only).
+    pub repeated: u64,
+}
+
+/// One dead letter, as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The takedown's id, or the digest standing for it.
+    pub id: String,
+    /// The account whose queue it came from.
+    pub account: String,
+    /// Why it died.
+    pub reason: Reason,
+    /// The outcome published for it.
+    pub outcome: FinalOutcome,
+    /// The message as it came; may hold secrets: mask before showing.
+    pub body: Vec<u8>,
+    /// What the queue knew about it.
+    pub envelope: Envelope,
+    /// When it died.
+    pub died_at: SystemTime,
+}
+
+/// Which dead letters are meant; an empty filter means all of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeadLetterFilter {
+    /// Only these accounts; empty means every account.
+    pub accounts: Vec<AccountId>,
+    /// Only this reason.
+    pub reason: Option<Reason>,
+    /// Only this gateway code.
+    pub code: Option<String>,
+    /// Only this id.
+    pub id: Option<RequestId>,
+    /// Only this many, the oldest first.
+    pub limit: Option<usize>,
+}
+
+/// The dead letters of a queue, for operators.
+pub trait DeadLetters: Send + Sync {
+    /// Reads letters without removing, reordering or harming them.
+    fn list(&self, filter: &DeadLetterFilter) -> impl Future<Output = Result<Vec<DeadLetter>, QueueError>> + Send;
+
+    /// Puts letters back to work: attempts reset, id kept, replay counted. Returns how many.
+    fn replay(&self, filter: &DeadLetterFilter) -> impl Future<Output = Result<u64, QueueError>> + Send;
+
+    /// Deletes letters for good. Returns how many.
+    fn purge(&self, filter: &DeadLetterFilter) -> impl Future<Output = Result<u64, QueueError>> + Send;
+}

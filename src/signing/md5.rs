@@ -1,0 +1,2 @@
+//! Filled by the signing work.
+pub(super) struct Secret;

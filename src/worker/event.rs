@@ -1,0 +1,117 @@
+//! What happens in a worker, as data: `ops` turns each event into its log line and its metrics, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::ids::AccountId;
+use crate::domain::outcome::FinalOutcome;
+use crate::domain::settlement::Deferral;
+
+/// One fact of a worker's life. No variant holds a secret, a signature or a body.
+#[derive(Debug, Clone)]
+pub enum WorkerEvent {
+    /// The replica began to take messages.
+    Started {
+        /// Accounts served.
+        accounts: usize,
+    },
+    /// A gateway call ended.
+    Called {
+        /// The account.
+        account: AccountId,
+        /// `success`, `retryable`, `terminal` or `account_fault`.
+        outcome: &'static str,
+        /// Signature verdict of the answer, or how the call broke.
+        verdict: &'static str,
+        /// Time from permit to reply.
+        took: Duration,
+    },
+    /// An item ended and its outcome is confirmed.
+    Finished {
+        /// The outcome.
+        outcome: Box<FinalOutcome>,
+    },
+    /// An item will be tried again.
+    Retried {
+        /// The takedown's id.
+        id: String,
+        /// The account.
+        account: AccountId,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// The gateway's code or the way the call broke.
+        code: Option<String>,
+        /// Least wait.
+        delay: Duration,
+    },
+    /// An item was put off without using an attempt.
+    Deferred {
+        /// The takedown's id.
+        id: String,
+        /// The account.
+        account: AccountId,
+        /// Why.
+        reason: Deferral,
+        /// Least wait.
+        delay: Duration,
+    },
+    /// An answer that should not exist: bad signature, unsigned success, another item. Someone should look.
+    Suspicious {
+        /// The takedown's id.
+        id: String,
+        /// The account.
+        account: AccountId,
+        /// Signature verdict.
+        verdict: &'static str,
+    },
+    /// A code no table lists.
+    UnlistedCode {
+        /// The account.
+        account: AccountId,
+        /// The code, as the gateway wrote it.
+        code: String,
+    },
+    /// An account (or one of its parties: a merchant, an administrator) was held.
+    Held {
+        /// The account.
+        account: AccountId,
+        /// The party, or `None` for the whole account.
+        party: Option<String>,
+        /// The code that caused it.
+        cause: String,
+        /// Until the next probe.
+        probe_in: Duration,
+    },
+    /// A hold ended.
+    Resumed {
+        /// The account.
+        account: AccountId,
+        /// The party, or `None` for the whole account.
+        party: Option<String>,
+    },
+    /// A settlement failed; the message comes back.
+    SettleFailed {
+        /// The takedown's id.
+        id: String,
+        /// The whole error chain.
+        error: String,
+    },
+    /// The pipeline panicked on a message; it was settled as a retry.
+    Panicked {
+        /// The takedown's id.
+        id: String,
+    },
+    /// Draining began.
+    Draining {
+        /// Calls in flight.
+        in_flight: usize,
+    },
+    /// The replica stopped.
+    Stopped {
+        /// Deliveries left unsettled; they come back to the queue.
+        abandoned: usize,
+    },
+}
+
+/// Receives every event; must not block.
+pub type Observer = Arc<dyn Fn(&WorkerEvent) + Send + Sync>;
