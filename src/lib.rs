@@ -1,4 +1,50 @@
-//! Bulk takedown worker.
+//! Bulk takedown worker: messages from RabbitMQ (or an embedded queue), signed calls to two gateways, one outcome an item.
+//!
+//! # The promise
+//! At least once to the gateway, at least once to the result exchange, every outcome has a stable id; nothing is acked
+//! before its successor is confirmed; no message is ever dropped.
+//!
+//! # Layers
+//! Import order, low to high; `tests/it/architecture.rs` holds it.
+//!
+//! | layer | holds | knows |
+//! |---|---|---|
+//! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
+//! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, charsets; both directions | domain |
+//! | [`gateway`] | the two gateways' requests and answers over HTTP | domain, signing |
+//! | [`limits`] | rate, calls in flight, holds | domain |
+//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain |
+//! | [`worker`] | the pipeline that joins the three above | everything below |
+//! | [`sandbox`] | both gateways on loopback, strict, scriptable | domain, signing |
+//! | [`ops`] | configuration, command line, metrics, status | everything |
+//!
+//! `gateway`, `limits` and `queue` do not know one another. The two gateways are an enum; the queue is a trait, because
+//! two adapters exist and one contract suite runs over both.
+//!
+//! # One takedown
+//! 1. [`queue::Queue::next`] hands out a [`queue::Delivery`]; the worker spawns [`worker::pipeline`] for it. A panic is
+//!    caught and settled.
+//! 2. [`domain::takedown::Takedown::decode`]: what is not a takedown becomes a dead letter `invalid_message`, bytes kept.
+//! 3. Deadline, not-before, account, hold: expired items end, early and held ones are deferred.
+//! 4. [`limits`]: waits for its turn while the wait is short, else defers.
+//! 5. [`gateway::GatewayAccount::call`]: build, canonical bytes, sign, send, read, verify. The result is a
+//!    [`domain::reply::Reply`], never an `Err`: a broken call is data, *not sent* or *maybe sent*.
+//! 6. [`domain::classify::classify`]: reply and history to an [`domain::classify::Outcome`]. A success counts only signed.
+//! 7. [`domain::settlement::decide`]: outcome, attempt, age and policy to a decision.
+//! 8. [`queue::Queue::settle`]: publish, confirm, ack (RabbitMQ) or one transaction (embedded). Callers cannot get the
+//!    order wrong.
+//! 9. One [`worker::event::WorkerEvent`], which `ops` turns into one log line and its metrics.
+//!
+//! # Attempts and deferrals
+//! An attempt is a call that used up a try. A deferral (throttled, held, rate-limited, early) does not. An attempt is
+//! *ambiguous* when it may have taken effect although nobody said so: a time-out after sending, `SYSTEM_ERROR`, an
+//! unsigned success. After one, a gateway that says "not on sale" means success (`taken_down_earlier`); and an item whose
+//! attempts run out ends as `outcome_unknown`, never as merely failed.
+//!
+//! # Crashes
+//! There is no outcome journal. A crash between the gateway's answer and the broker's confirm repeats one call; the
+//! redelivered message then meets the goal state and ends as `success/taken_down_earlier`. A crash between confirm and
+//! ack publishes the outcome a second time under the same id.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod domain;
