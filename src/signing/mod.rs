@@ -5,6 +5,7 @@
 
 pub mod canonical;
 pub mod charset;
+pub mod generate;
 pub mod key;
 
 mod dsa;

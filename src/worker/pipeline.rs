@@ -1,1 +1,1 @@
-//! Filled by the worker work.
+//! One delivery from receipt to settlement.

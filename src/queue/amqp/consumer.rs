@@ -1,0 +1,1 @@
+//! Consumers, one an account.

@@ -1,0 +1,1 @@
+//! Handing out rows and taking them back.

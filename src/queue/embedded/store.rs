@@ -1,0 +1,1 @@
+//! The file, its lock and its one writer thread.
