@@ -2,7 +2,7 @@
 //!
 //! It shares the signature algorithms and charsets with the worker and nothing else, so that a mistake in building a
 //! request or reading an answer cannot cancel itself out. Promise: a request the real gateway would refuse as
-//! ILLEGAL_SIGN is refused here.
+//! `ILLEGAL_SIGN` is refused here.
 //!
 //! # Items
 //! Every item is on sale until it is taken down or set otherwise. A mapi item is known by its `goods_id`; calls without
