@@ -168,9 +168,12 @@ async fn stopping_cuts_silent_connections_at_once_and_frees_the_port() {
     let query = mapi_query(mapi_fields());
     let request = format!("GET /cooperate/gateway.do?{query} HTTP/1.1\r\nhost: sandbox\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    while caller.sandbox.seen().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let arrived = async {
+        while caller.sandbox.seen().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, arrived).await.unwrap();
     tokio::time::timeout(DEADLINE, caller.sandbox.stop()).await.unwrap();
     let mut rest = Vec::new();
     // Closed or reset, but ended.
