@@ -95,3 +95,13 @@ async fn odd_goods_ids_survive_the_answer_and_its_signature() {
     let verifier = super::verifier("gateway_rsa1024", takedown::signing::SignType::Rsa, Default::default());
     assert!(verifier.is_valid(plain, answer.text_between("<sign>", "</sign>")));
 }
+
+#[tokio::test]
+async fn of_many_calls_at_once_one_takes_the_item_down() {
+    let caller = Caller::start(settings("")).await;
+    let calls = (0..40).map(|_| caller.mapi(mapi_fields()));
+    let answers = futures_util::future::join_all(calls).await;
+    assert_eq!(answers.iter().filter(|answer| answer.mapi_code() == "T").count(), 1);
+    assert_eq!(caller.sandbox.seen().iter().filter(|seen| seen.took_effect).count(), 1);
+    assert_eq!(caller.sandbox.seen().len(), 40);
+}
