@@ -1,6 +1,6 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used)]
 
+mod embedded;
 mod sandbox;
 mod support;
-mod vectors;
