@@ -1,4 +1,5 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used)]
 
+mod amqp;
 mod support;
