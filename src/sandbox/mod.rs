@@ -1,18 +1,48 @@
 //! Both gateways on loopback, strict and scriptable, for rehearsals and tests.
 //!
-//! It shares the signing code with the worker and nothing else, so that a mistake in building a request or reading an
-//! answer cannot cancel itself out. Promise: a request the real gateway would refuse as ILLEGAL_SIGN is refused here.
+//! It shares the signature algorithms and charsets with the worker and nothing else, so that a mistake in building a
+//! request or reading an answer cannot cancel itself out. Promise: a request the real gateway would refuse as
+//! `ILLEGAL_SIGN` is refused here.
+//!
+//! # Items
+//! Every item is on sale until it is taken down or set otherwise. A mapi item is known by its `goods_id`; calls without
+//! one are told apart by a digest of administrator and reason, which then serves as goods id. An Open Platform item is
+//! `commodity_id@shop_id`.
+//!
+//! # For people and scripts
+//! On the same port: `GET /healthz`, `GET /sandbox/seen` (JSON lines), `GET /sandbox/items`,
+//! `GET` and `PUT /sandbox/items/{item}` (`on_sale`, `off_sale`, `missing`, `forbidden`) and `PUT /sandbox/faults` (the
+//! lines of [`faults`]; an empty body ends all faults).
 
 pub mod faults;
 pub mod mapi;
+pub mod mix;
 pub mod open_platform;
+pub mod setup;
 
-use std::net::SocketAddr;
-use std::time::Duration;
+mod control;
+mod form;
+mod page;
+mod plan;
+mod server;
+mod state;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::sandbox::faults::Faults;
+use crate::sandbox::state::State;
 use crate::signing::charset::Charset;
 use crate::signing::{Signer, Verifier};
+
+/// How long a connection is held without an answer when [`faults::Fault::Timeout`] is played; then it is closed.
+pub const SILENCE: Duration = Duration::from_secs(60);
 
 /// What the sandbox knows of a mapi partner.
 #[derive(Debug)]
@@ -36,11 +66,21 @@ pub struct App {
     pub request_verifier: Verifier,
     /// Signs the answers, same algorithm.
     pub answer_signer: Signer,
-    /// Tokens taken as valid; empty means that none is asked for.
+    /// Tokens taken as valid; empty means every one is. A call without a token is the app's own and passes.
     pub tokens: Vec<String>,
 }
 
-/// How a sandbox is set up.
+/// The time the gateways go by when they check a timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SandboxClock {
+    /// The machine's.
+    #[default]
+    System,
+    /// Always this moment, for requests recorded earlier.
+    Fixed(SystemTime),
+}
+
+/// How a sandbox is set up. The default knows nobody, has no faults and takes a free port on 127.0.0.1.
 #[derive(Debug)]
 pub struct SandboxSettings {
     /// Loopback address and port; port 0 takes a free one.
@@ -57,6 +97,23 @@ pub struct SandboxSettings {
     pub latency: Duration,
     /// Declares mapi failures in this charset (the real one often says GBK whatever was asked).
     pub mapi_failure_charset: Charset,
+    /// Time that timestamps are checked against, within ten minutes either way.
+    pub clock: SandboxClock,
+}
+
+impl Default for SandboxSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            partners: Vec::new(),
+            apps: Vec::new(),
+            faults: Faults::default(),
+            seed: 0,
+            latency: Duration::ZERO,
+            mapi_failure_charset: Charset::Gbk,
+            clock: SandboxClock::System,
+        }
+    }
 }
 
 /// Says why a sandbox cannot start.
@@ -77,7 +134,7 @@ pub enum SandboxError {
 }
 
 /// Whether the sandbox shows an item on sale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemState {
     /// On sale; every item nobody has named otherwise.
@@ -86,7 +143,7 @@ pub enum ItemState {
     OffSale,
     /// No such item.
     Missing,
-    /// Exists, but the caller has no right to it.
+    /// Exists, but the caller has no right to it (mapi, which has no code for this, says `ILLEGAL_ARGUMENT`).
     Forbidden,
 }
 
@@ -96,70 +153,101 @@ pub enum ItemState {
 pub struct Seen {
     /// Milliseconds since 1970 at arrival.
     pub at_ms: u64,
-    /// `goods_id`, or `commodity_id@shop_id`.
+    /// `goods_id`, or `commodity_id@shop_id`; empty where a refused request names none that can be read.
     pub item: String,
     /// Fault that was played, if any.
     pub fault: Option<String>,
-    /// Code answered, as far as an answer was made.
+    /// Code answered: `T`, `10000`, the error or sub-code, `429`, `garbage`; empty where nothing was answered.
     pub answered: String,
     /// Whether this call took the item off sale.
     pub took_effect: bool,
 }
 
-/// A running sandbox.
-pub struct Sandbox {}
+/// A running sandbox; dropped, it stops by itself.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    state: Arc<State>,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+}
 
 impl Sandbox {
     /// Starts listening.
     ///
     /// # Errors
-    /// [`SandboxError`].
+    /// [`SandboxError`] when the address is not loopback or is taken.
     pub async fn start(settings: SandboxSettings) -> Result<Self, SandboxError> {
-        todo!("{settings:?}")
+        let address = settings.listen;
+        if !address.ip().is_loopback() {
+            return Err(SandboxError::NotLoopback(address));
+        }
+        let refused = |source| SandboxError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let state = Arc::new(State::new(settings));
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(server::serve(listener, Arc::clone(&state), stop.clone()));
+        Ok(Self { address, state, stop, server })
     }
 
     /// Returns the address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        todo!()
+        self.address
     }
 
     /// Returns the gateway URL of mapi.
     #[must_use]
     pub fn mapi_url(&self) -> String {
-        format!("http://{}/cooperate/gateway.do", self.address())
+        format!("http://{}{}", self.address, mapi::PATH)
     }
 
     /// Returns the gateway URL of the Open Platform.
     #[must_use]
     pub fn open_platform_url(&self) -> String {
-        format!("http://{}/gateway.do", self.address())
+        format!("http://{}{}", self.address, open_platform::PATH)
     }
 
     /// Sets one item's state.
     pub fn set_item(&self, item: &str, state: ItemState) {
-        todo!("{item} {state:?}")
+        self.state.set_item(item, state);
     }
 
     /// Returns one item's state.
     #[must_use]
     pub fn item(&self, item: &str) -> ItemState {
-        todo!("{item}")
+        self.state.item(item)
     }
 
-    /// Returns every request seen so far, oldest first.
+    /// Returns every item that was set or called.
+    #[must_use]
+    pub fn items(&self) -> BTreeMap<String, ItemState> {
+        self.state.items()
+    }
+
+    /// Returns the requests seen so far, oldest first: the first million of them, which is what memory is kept for.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
-        todo!()
+        self.state.seen()
     }
 
-    /// Changes what goes wrong.
+    /// Changes what goes wrong; what is left of the old script is forgotten.
     pub fn set_faults(&self, faults: Faults) {
-        todo!("{faults:?}")
+        self.state.set_faults(faults);
     }
 
-    /// Stops listening and cuts what is open.
-    pub async fn stop(self) {
-        todo!()
+    /// Stops listening and cuts what is open, answers on their way included.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Err(error) = (&mut self.server).await {
+            tracing::error!(%error, "the sandbox ended badly");
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }

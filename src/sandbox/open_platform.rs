@@ -1,1 +1,209 @@
-//! Filled by the sandbox work.
+//! `alipay.open.servicemarket.commodity.shop.offline` as the gateway plays it: checks the request, answers in JSON.
+//!
+//! Every answer is signed over its raw node, but for those to an app that cannot be identified; all are in the
+//! request's charset (protocol notes 2.6 and 2.7). Order of the checks: charset, form, app, method, algorithm, protocol
+//! fields, timestamp, signature, token, business content. Content encryption and certificate mode are not played: the
+//! certificate numbers pass as any other signed parameter. Promise: nothing but an authentic, complete request reaches
+//! an item.
+
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::Deserialize;
+
+use crate::sandbox::App;
+use crate::sandbox::form::{Form, FormError, RawForm};
+use crate::sandbox::page::{Page, Spoken, encode};
+use crate::sandbox::state::{Refusal, Say, Seal, State};
+use crate::signing::charset::Charset;
+use crate::signing::{SignType, SigningError};
+
+/// Path of the gateway.
+pub const PATH: &str = "/gateway.do";
+const METHOD: &str = "alipay.open.servicemarket.commodity.shop.offline";
+const NODE: &str = "alipay_open_servicemarket_commodity_shop_offline_response";
+const ERROR_NODE: &str = "error_response";
+
+/// How far a timestamp may be from now; the real figure is not published (protocol notes 7.5).
+const TOLERANCE: Duration = Duration::from_secs(600);
+const ID_LENGTH: usize = 32;
+
+/// `code` and `sub_code` of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Code(&'static str, &'static str);
+
+const SUCCESS: Code = Code("10000", "");
+const PARAMS_ERROR: Code = Code("40004", "PARAMS_ERROR");
+
+#[derive(Deserialize)]
+struct Business {
+    #[serde(default)]
+    commodity_id: String,
+    #[serde(default)]
+    shop_id: String,
+}
+
+/// Answers one request.
+pub(super) fn respond(state: &State, raw: &RawForm) -> Result<Spoken, SigningError> {
+    let unread = |code: Code| {
+        let page = document(None, ERROR_NODE, code, Seal::Unsigned, Charset::Utf8)?;
+        Ok(Spoken { item: String::new(), answered: code.1, turn: None, page })
+    };
+    let Some(charset) = raw.in_query("charset").and_then(|label| Charset::from_label(&label)) else {
+        return unread(Code("40002", "isv.invalid-charset"));
+    };
+    let form = match raw.read(charset, "charset") {
+        Ok(form) => form,
+        Err(FormError::Undecodable) => return unread(Code("40002", "isv.invalid-signature")),
+        Err(FormError::Repeated) => return unread(Code("40002", "isv.invalid-parameter")),
+    };
+    let item = business(&form).map(|business| business.label()).unwrap_or_default();
+    let node = if form.get("method") == Some(METHOD) { NODE } else { ERROR_NODE };
+    let app = match identify(state, &form) {
+        Ok(app) => app,
+        Err(code) => {
+            let page = document(None, node, code, Seal::Unsigned, charset)?;
+            return Ok(Spoken { item, answered: code.1, turn: None, page });
+        }
+    };
+    let checked = check(state, app, &form);
+    if let Err(code) = checked {
+        let page = document(Some(app), node, code, Seal::Signed, charset)?;
+        return Ok(Spoken { item, answered: code.1, turn: None, page });
+    }
+    let turn = state.play(&item);
+    let charset = turn.charset(charset);
+    let tell = |code: Code, seal| document(Some(app), NODE, code, seal, charset);
+    let (answered, page) = match turn.say {
+        Say::Success(seal) => (SUCCESS.0, tell(SUCCESS, seal)?),
+        Say::Refusal(refusal) => {
+            let code = code(refusal);
+            (code.1, tell(code, Seal::Signed)?)
+        }
+        Say::Throttled => {
+            let code = Code("40005", "isv.app-call-limited");
+            (code.1, tell(code, Seal::Signed)?)
+        }
+        Say::Garbage => ("garbage", Page::garbage()),
+        Say::Silence | Say::Reset => ("", Page::text(hyper::StatusCode::OK, "")),
+    };
+    Ok(Spoken { item, answered, turn: Some(turn), page })
+}
+
+fn identify<'a>(state: &'a State, form: &Form) -> Result<&'a App, Code> {
+    let id = form.get("app_id").ok_or(Code("40001", "isv.missing-app-id"))?;
+    state.apps.iter().find(|app| app.app_id == id).ok_or(Code("40002", "isv.invalid-app-id"))
+}
+
+fn check(state: &State, app: &App, form: &Form) -> Result<(), Code> {
+    let need = |name: &str, code: &'static str| form.get(name).ok_or(Code("40001", code));
+    let hold = |rule: bool, code: &'static str| if rule { Ok(()) } else { Err(Code("40002", code)) };
+
+    hold(need("method", "isv.missing-method")? == METHOD, "isv.invalid-method")?;
+    let sign_type = need("sign_type", "isv.missing-signature-type")?;
+    hold([SignType::Rsa, SignType::Rsa2].iter().any(|t| t.as_str() == sign_type), "isv.invalid-signature-type")?;
+    hold(sign_type == app.request_verifier.sign_type().as_str(), "isv.missing-signature-config")?;
+    hold(form.get("format").is_none_or(|format| format.eq_ignore_ascii_case("json")), "isv.invalid-format")?;
+    hold(need("version", "isv.missing-version")? == "1.0", "isv.invalid-parameter")?;
+    hold(is_timely(state, need("timestamp", "isv.missing-timestamp")?), "isv.invalid-timestamp")?;
+    let sign = need("sign", "isv.missing-signature")?;
+    hold(app.request_verifier.is_valid(&form.canonical(&["sign"]), sign), "isv.invalid-signature")?;
+
+    hold(!form.has_empty(), "isv.invalid-parameter")?;
+    hold(form.get("encrypt_type").is_none(), "isv.decryption-error-not-valid-encrypt-key")?;
+    let is_known = |token: &str| app.tokens.is_empty() || app.tokens.iter().any(|known| known == token);
+    if !form.get("app_auth_token").is_none_or(is_known) {
+        return Err(Code("20001", "aop.invalid-app-auth-token"));
+    }
+    business(form).map(drop)
+}
+
+/// Reads `yyyy-MM-dd HH:mm:ss`, which is in GMT+8 whatever the caller's zone.
+fn is_timely(state: &State, timestamp: &str) -> bool {
+    let Ok(time) = DateTime::strptime("%Y-%m-%d %H:%M:%S", timestamp) else { return false };
+    // Written back, a timestamp with a digit too few or a blank too many is another text.
+    let is_exact = time.strftime("%Y-%m-%d %H:%M:%S").to_string() == timestamp;
+    let Ok(time) = Offset::constant(8).to_timestamp(time) else { return false };
+    let Ok(now) = jiff::Timestamp::try_from(state.now()) else { return false };
+    is_exact && now.duration_since(time).unsigned_abs() <= TOLERANCE
+}
+
+fn business(form: &Form) -> Result<Business, Code> {
+    let content = form.get("biz_content").ok_or(PARAMS_ERROR)?;
+    let business: Business = serde_json::from_str(content).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => PARAMS_ERROR,
+        _ => Code("40002", "isv.illegal-json"),
+    })?;
+    let is_id = |id: &str| !id.is_empty() && id.chars().count() <= ID_LENGTH;
+    if is_id(&business.commodity_id) && is_id(&business.shop_id) { Ok(business) } else { Err(PARAMS_ERROR) }
+}
+
+impl Business {
+    fn label(&self) -> String {
+        format!("{}@{}", self.commodity_id, self.shop_id)
+    }
+}
+
+fn code(refusal: Refusal) -> Code {
+    match refusal {
+        Refusal::NotOnSale => Code("40004", "SHOP_STATUS_NOT_SUPPORT"),
+        Refusal::Missing => Code("40004", "COMMODITY_SHOP_NOT_EXIST"),
+        Refusal::Forbidden => Code("40004", "NO_PERMISSION_OFFLINE_SHOP"),
+        Refusal::SystemError => Code("40004", "SYSTEM_ERROR"),
+        Refusal::Unlisted => Code("40004", "SANDBOX_UNLISTED"),
+        Refusal::IllegalSign => Code("40002", "isv.invalid-signature"),
+    }
+}
+
+fn document(app: Option<&App>, node: &str, code: Code, seal: Seal, charset: Charset) -> Result<Page, SigningError> {
+    let Code(code, sub_code) = code;
+    let json = match sub_code {
+        "" => format!(r#"{{"code":"{code}","msg":"{}"}}"#, message(code)),
+        _ => format!(
+            r#"{{"code":"{code}","msg":"{}","sub_code":"{sub_code}","sub_msg":"{}"}}"#,
+            message(code),
+            sub_message(sub_code)
+        ),
+    };
+    let mut signed = encode(charset, &json, |character| format!("\\u{:04x}", u32::from(character)));
+    let mut body = [b"{\"", node.as_bytes(), b"\":", &signed].concat();
+    if let (Some(app), Seal::Signed | Seal::Wrong) = (app, seal) {
+        if seal == Seal::Wrong {
+            signed.push(b' ');
+        }
+        let sign = app.answer_signer.sign(&signed)?;
+        body.extend_from_slice(format!(",\"sign\":\"{sign}\"").as_bytes());
+    }
+    body.push(b'}');
+    // The content type says HTML although the body is JSON, as the real gateway's does (protocol notes 2.6).
+    Ok(Page::ok("text/html", charset, body))
+}
+
+fn message(code: &str) -> &'static str {
+    match code {
+        "10000" => "Success",
+        "20001" => "Insufficient Token Permissions",
+        "40001" => "Missing Required Arguments",
+        "40002" => "Invalid Arguments",
+        "40005" => "Call Limited",
+        _ => "Business Failed",
+    }
+}
+
+/// Chinese as a rule, so that an answer's charset can be told from its bytes.
+fn sub_message(sub_code: &str) -> &'static str {
+    match sub_code {
+        "SHOP_STATUS_NOT_SUPPORT" => "店铺插件未上线，无法下架",
+        "COMMODITY_SHOP_NOT_EXIST" => "店铺插件不存在",
+        "NO_PERMISSION_OFFLINE_SHOP" => "没有权限下架该店铺插件",
+        "PARAMS_ERROR" => "参数校验失败",
+        "SYSTEM_ERROR" => "系统繁忙",
+        "isv.invalid-signature" => "验签出错，请检查密钥、字符集与待签名字符串",
+        "isv.invalid-timestamp" => "非法的时间戳参数，须为东八区时间",
+        "isv.invalid-app-id" => "无效的应用标识",
+        "isv.app-call-limited" => "应用调用次数超限",
+        "aop.invalid-app-auth-token" => "无效的应用授权令牌",
+        _ => "沙箱拒绝了该请求",
+    }
+}

@@ -1,0 +1,373 @@
+//! New credentials for a rehearsal: both sides of one mapi partner and one Open Platform app.
+//!
+//! A setup is kept as one text ([`Setup::to_text`]), so that a sandbox started again knows the same callers; the
+//! caller's half also comes as key files. It guards no real thing, yet its texts are secrets like any other. Promise:
+//! what [`Setup::from_text`] accepts gives working keys on both sides.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::MerchantId;
+use crate::domain::secret::Secret;
+use crate::sandbox::{App, MapiPartner, SandboxSettings};
+use crate::signing::generate::{self, GenerateError};
+use crate::signing::key::KeyError;
+use crate::signing::{DsaFormat, SignType, Signer, Verifier};
+
+/// Name of the mapi account.
+pub const MAPI_ACCOUNT: &str = "desk";
+/// Name of the Open Platform account.
+pub const OPEN_PLATFORM_ACCOUNT: &str = "shops";
+/// Where a rehearsal's directory keeps [`Setup::to_text`].
+pub const FILE_NAME: &str = "sandbox.json";
+
+const MERCHANTS: [&str; 3] = ["m1", "m2", "m3"];
+
+/// Both sides of two accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup {
+    /// Partner id at mapi; every administrator is taken.
+    pub partner: String,
+    /// Keys of the partner.
+    pub mapi_keys: Keys,
+    /// App id at the Open Platform.
+    pub app_id: String,
+    /// Keys of the app.
+    pub open_platform_keys: Keys,
+    /// Tokens of the merchants the app may call for; no other token is taken.
+    pub merchants: Vec<(MerchantId, Secret)>,
+}
+
+/// The keys of one account, both sides. With MD5 all four are the one shared secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The algorithm, both ways.
+    pub sign_type: SignType,
+    /// The caller signs requests with it.
+    pub caller_private: Secret,
+    /// The sandbox checks requests with it.
+    pub caller_public: Secret,
+    /// The sandbox signs answers with it.
+    pub gateway_private: Secret,
+    /// The caller checks answers with it.
+    pub gateway_public: Secret,
+}
+
+/// Says why there is no setup.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A key could not be made.
+    #[error("a key for account {account} could not be made")]
+    Generate {
+        /// The account.
+        account: &'static str,
+        /// Why.
+        #[source]
+        source: GenerateError,
+    },
+    /// A key kept earlier cannot be loaded.
+    #[error("{key} of account {account} cannot be used; remove {FILE_NAME} to have new keys made")]
+    Key {
+        /// The account.
+        account: &'static str,
+        /// Which key.
+        key: &'static str,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// A private key and its public half are not of one pair.
+    #[error("the {side}'s keys of account {account} do not fit each other; remove {FILE_NAME} to have new keys made")]
+    Unpaired {
+        /// The account.
+        account: &'static str,
+        /// `caller` or `gateway`.
+        side: &'static str,
+    },
+    /// The text is not a setup. Where it breaks is told, what it says there is not.
+    #[error("{FILE_NAME} is not a sandbox's setup (line {line} column {column}); remove it to have a new one made")]
+    Text {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    version: One,
+    mapi: WireMapi,
+    open_platform: WireOpenPlatform,
+}
+
+/// The only version there is.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+struct One;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireMapi {
+    partner: String,
+    keys: WireKeys,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireOpenPlatform {
+    app_id: String,
+    keys: WireKeys,
+    merchants: Vec<WireMerchant>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireMerchant {
+    name: MerchantId,
+    token: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireKeys {
+    sign_type: SignType,
+    caller_private: String,
+    caller_public: String,
+    gateway_private: String,
+    gateway_public: String,
+}
+
+impl From<One> for u32 {
+    fn from(_: One) -> Self {
+        1
+    }
+}
+
+impl TryFrom<u32> for One {
+    type Error = &'static str;
+    fn try_from(version: u32) -> Result<Self, Self::Error> {
+        if version == 1 { Ok(Self) } else { Err("not version 1") }
+    }
+}
+
+impl Keys {
+    fn generate(account: &'static str, sign_type: SignType) -> Result<Self, SetupError> {
+        let pair = || generate::key_pair(sign_type).map_err(|source| SetupError::Generate { account, source });
+        let caller = pair()?;
+        let (gateway_private, gateway_public) = match sign_type {
+            SignType::Md5 => (caller.private.clone(), caller.public.clone()),
+            SignType::Dsa | SignType::Rsa | SignType::Rsa2 => {
+                let gateway = pair()?;
+                (gateway.private, gateway.public)
+            }
+        };
+        Ok(Self {
+            sign_type,
+            caller_private: caller.private,
+            caller_public: caller.public,
+            gateway_private,
+            gateway_public,
+        })
+    }
+
+    /// The sandbox's two: the verifier of requests and the signer of answers.
+    fn load(&self, account: &'static str) -> Result<(Verifier, Signer), SetupError> {
+        let verifier = self.verifier(account, "the caller's public key", &self.caller_public)?;
+        let signer = self.signer(account, "the gateway's private key", &self.gateway_private)?;
+        Ok((verifier, signer))
+    }
+
+    fn signer(&self, account: &'static str, key: &'static str, text: &Secret) -> Result<Signer, SetupError> {
+        Signer::load(self.sign_type, text.expose(), DsaFormat::Der).map_err(|source| SetupError::Key {
+            account,
+            key,
+            source,
+        })
+    }
+
+    fn verifier(&self, account: &'static str, key: &'static str, text: &Secret) -> Result<Verifier, SetupError> {
+        Verifier::load(self.sign_type, text.expose(), DsaFormat::Der).map_err(|source| SetupError::Key {
+            account,
+            key,
+            source,
+        })
+    }
+
+    /// Signs and verifies a probe with both pairs.
+    fn check(&self, account: &'static str) -> Result<(), SetupError> {
+        let (caller_verifier, gateway_signer) = self.load(account)?;
+        let caller_signer = self.signer(account, "the caller's private key", &self.caller_private)?;
+        let gateway_verifier = self.verifier(account, "the gateway's public key", &self.gateway_public)?;
+        for (side, signer, verifier) in
+            [("caller", caller_signer, caller_verifier), ("gateway", gateway_signer, gateway_verifier)]
+        {
+            if !signer.sign(b"probe").is_ok_and(|sign| verifier.is_valid(b"probe", &sign)) {
+                return Err(SetupError::Unpaired { account, side });
+            }
+        }
+        Ok(())
+    }
+
+    /// Names the caller's key files as a configuration does.
+    fn files(&self, account: &str) -> Vec<(String, Secret)> {
+        match self.sign_type {
+            SignType::Md5 => vec![(format!("{account}.secret"), self.caller_private.clone())],
+            SignType::Dsa | SignType::Rsa | SignType::Rsa2 => vec![
+                (format!("{account}.private.pem"), self.caller_private.clone()),
+                (format!("{account}.gateway.pem"), self.gateway_public.clone()),
+            ],
+        }
+    }
+}
+
+impl Setup {
+    /// Makes new keys and tokens; the Open Platform's algorithm is RSA2.
+    ///
+    /// # Errors
+    /// [`SetupError::Generate`] when the random source fails.
+    pub fn generate(mapi: SignType) -> Result<Self, SetupError> {
+        let token = || Secret::new(format!("202611BB{:032X}", rand::random::<u128>()));
+        let merchant = |name| MerchantId::new(name).expect("invariant: the names above are merchant names");
+        Ok(Self {
+            partner: "2088000000000001".into(),
+            mapi_keys: Keys::generate(MAPI_ACCOUNT, mapi)?,
+            app_id: "2026000000000001".into(),
+            open_platform_keys: Keys::generate(OPEN_PLATFORM_ACCOUNT, SignType::Rsa2)?,
+            merchants: MERCHANTS.map(|name| (merchant(name), token())).into(),
+        })
+    }
+
+    /// Returns the sandbox's side; the address, faults and the rest are the default's.
+    ///
+    /// # Errors
+    /// [`SetupError::Key`] when a key kept earlier was damaged.
+    pub fn settings(&self) -> Result<SandboxSettings, SetupError> {
+        let (request_verifier, answer_signer) = self.mapi_keys.load(MAPI_ACCOUNT)?;
+        let partner = self.partner.clone();
+        let partner = MapiPartner { partner, request_verifier, answer_signer, administrators: Vec::new() };
+        let (request_verifier, answer_signer) = self.open_platform_keys.load(OPEN_PLATFORM_ACCOUNT)?;
+        let tokens = self.merchants.iter().map(|(_, token)| token.expose().to_owned()).collect();
+        let app = App { app_id: self.app_id.clone(), request_verifier, answer_signer, tokens };
+        Ok(SandboxSettings { partners: vec![partner], apps: vec![app], ..SandboxSettings::default() })
+    }
+
+    /// Returns the caller's key files by name: `desk.private.pem`, `desk.gateway.pem` (or `desk.secret`), the same for
+    /// `shops`, and `m1.token` … for the merchants. To be written with mode 0600.
+    #[must_use]
+    pub fn caller_files(&self) -> Vec<(String, Secret)> {
+        let mut files = self.mapi_keys.files(MAPI_ACCOUNT);
+        files.extend(self.open_platform_keys.files(OPEN_PLATFORM_ACCOUNT));
+        files.extend(self.merchants.iter().map(|(name, token)| (format!("{name}.token"), token.clone())));
+        files
+    }
+
+    /// Writes everything, both sides' secrets included, for [`Setup::from_text`]. To be kept with mode 0600.
+    #[must_use]
+    pub fn to_text(&self) -> Secret {
+        let merchants = self.merchants.iter();
+        let merchants =
+            merchants.map(|(name, token)| WireMerchant { name: name.clone(), token: token.expose().into() });
+        let wire = Wire {
+            version: One,
+            mapi: WireMapi { partner: self.partner.clone(), keys: (&self.mapi_keys).into() },
+            open_platform: WireOpenPlatform {
+                app_id: self.app_id.clone(),
+                keys: (&self.open_platform_keys).into(),
+                merchants: merchants.collect(),
+            },
+        };
+        let text = serde_json::to_string_pretty(&wire).expect("invariant: plain strings always serialise");
+        Secret::new(text + "\n")
+    }
+
+    /// Reads what [`Setup::to_text`] wrote, and tries the keys.
+    ///
+    /// # Errors
+    /// [`SetupError::Text`], [`SetupError::Key`] or [`SetupError::Unpaired`]; all say to remove the file.
+    pub fn from_text(text: &str) -> Result<Self, SetupError> {
+        let wire: Wire = serde_json::from_str(text)
+            .map_err(|error| SetupError::Text { line: error.line(), column: error.column() })?;
+        let merchants = wire.open_platform.merchants.into_iter();
+        let setup = Self {
+            partner: wire.mapi.partner,
+            mapi_keys: wire.mapi.keys.into(),
+            app_id: wire.open_platform.app_id,
+            open_platform_keys: wire.open_platform.keys.into(),
+            merchants: merchants.map(|merchant| (merchant.name, Secret::new(merchant.token))).collect(),
+        };
+        setup.mapi_keys.check(MAPI_ACCOUNT)?;
+        setup.open_platform_keys.check(OPEN_PLATFORM_ACCOUNT)?;
+        Ok(setup)
+    }
+}
+
+impl From<&Keys> for WireKeys {
+    fn from(keys: &Keys) -> Self {
+        Self {
+            sign_type: keys.sign_type,
+            caller_private: keys.caller_private.expose().into(),
+            caller_public: keys.caller_public.expose().into(),
+            gateway_private: keys.gateway_private.expose().into(),
+            gateway_public: keys.gateway_public.expose().into(),
+        }
+    }
+}
+
+impl From<WireKeys> for Keys {
+    fn from(keys: WireKeys) -> Self {
+        Self {
+            sign_type: keys.sign_type,
+            caller_private: Secret::new(keys.caller_private),
+            caller_public: Secret::new(keys.caller_public),
+            gateway_private: Secret::new(keys.gateway_private),
+            gateway_public: Secret::new(keys.gateway_public),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setup_survives_its_own_text_and_its_two_sides_differ() {
+        let setup = Setup::generate(SignType::Rsa).unwrap();
+        assert_eq!(Setup::from_text(setup.to_text().expose()).unwrap(), setup);
+        for keys in [&setup.mapi_keys, &setup.open_platform_keys] {
+            assert_ne!(keys.caller_public, keys.gateway_public);
+        }
+    }
+
+    #[test]
+    fn key_files_are_named_as_a_configuration_names_them() {
+        let names = |sign_type| -> Vec<String> {
+            let files = Setup::generate(sign_type).unwrap().caller_files();
+            files.into_iter().map(|(name, _)| name).collect()
+        };
+        let rest = ["shops.private.pem", "shops.gateway.pem", "m1.token", "m2.token", "m3.token"];
+        assert_eq!(names(SignType::Md5), [&["desk.secret"], rest.as_slice()].concat());
+        assert_eq!(names(SignType::Rsa), [&["desk.private.pem", "desk.gateway.pem"], rest.as_slice()].concat());
+    }
+
+    #[test]
+    fn a_damaged_setup_says_where_and_quotes_nothing() {
+        let text = Setup::generate(SignType::Md5).unwrap().to_text();
+        let secret = Setup::from_text(text.expose()).unwrap().mapi_keys.caller_private;
+        let quoted = format!("\"{}\"", secret.expose());
+        let error = Setup::from_text(&text.expose().replacen(&quoted, "7", 1)).unwrap_err();
+        assert!(matches!(error, SetupError::Text { line: 7, .. }), "{error:?}");
+        let error = Setup::from_text(&text.expose().replacen("MIIB", "MIIX", 1)).unwrap_err();
+        assert!(matches!(error, SetupError::Key { account: "shops", .. }), "{error:?}");
+        let error = Setup::from_text(&text.expose().replacen("\"version\": 1", "\"version\": 2", 1)).unwrap_err();
+        assert!(matches!(error, SetupError::Text { line: 2, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn keys_of_two_pairs_are_refused() {
+        let mut setup = Setup::generate(SignType::Md5).unwrap();
+        setup.open_platform_keys.gateway_public = setup.open_platform_keys.caller_public.clone();
+        let error = Setup::from_text(setup.to_text().expose()).unwrap_err();
+        assert!(matches!(error, SetupError::Unpaired { account: "shops", side: "gateway" }), "{error:?}");
+    }
+}
