@@ -1,5 +1,6 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used)]
 
+mod embedded;
 mod support;
 mod vectors;

@@ -1,1 +1,263 @@
-//! Handing out rows and taking them back.
+//! Handing out messages and taking them back: one desk an account, filled by durable claims.
+//!
+//! A claim marks a batch of rows as held *before* any of them is handed out, so that after a crash each comes back as
+//! redelivered; like a broker's prefetch this charges the whole batch, handed out or not. Promise: a claimed row is on its
+//! desk, in a [`Lease`], given back, or found by the next opening of the file; dropping a future or a delivery loses none.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, named_params, params};
+use tokio::sync::Notify;
+
+use crate::domain::ids::AccountId;
+use crate::queue::embedded::clock::Millis;
+use crate::queue::embedded::row::{self, COLUMNS};
+use crate::queue::embedded::writer::Writer;
+use crate::queue::envelope::Envelope;
+use crate::queue::{Delivery, QueueError, Receipt};
+
+/// Rows claimed at a time: one sync of the disk for this many deliveries, and this many charged for a crash.
+pub(super) const CLAIM: usize = 16;
+
+/// Row and claim of a delivery. Dropped without a settlement, it lets the row wait again, marked as redelivered.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(super) held: Held,
+    pub(super) desk: Arc<Desk>,
+    writer: Writer,
+    is_settled: bool,
+}
+
+/// Which claim holds which row: every statement that ends a claim names both, so a late one changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) seq: i64,
+    pub(super) lease: i64,
+}
+
+impl Lease {
+    /// Marks the claim as ended, so that the drop leaves the row alone.
+    pub(super) fn settled(mut self) {
+        self.is_settled = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        let (held, desk) = (self.held, Arc::clone(&self.desk));
+        let handed_over = self.writer.submit(
+            move |db| {
+                let sql = "UPDATE message SET lease = NULL WHERE seq = ?1 AND lease = ?2";
+                db.prepare_cached(sql)?.execute(params![held.seq, held.lease])
+            },
+            move |result| match result {
+                Ok(_) => desk.changed.notify_one(),
+                Err(error) => {
+                    tracing::warn!(error = %error, "a dropped delivery waits for the next opening of its queue")
+                }
+            },
+        );
+        if handed_over.is_err() {
+            tracing::debug!("a delivery outlived its queue; it waits for the next opening");
+        }
+    }
+}
+
+/// A claimed row, not yet handed out.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    held: Held,
+    is_high: bool,
+    due_at: Millis,
+    envelope: Envelope,
+    body: Vec<u8>,
+}
+
+impl Claimed {
+    /// Makes the delivery.
+    pub(super) fn hand_out(self, desk: &Arc<Desk>, writer: &Writer) -> Delivery {
+        let lease = Lease { held: self.held, desk: Arc::clone(desk), writer: writer.clone(), is_settled: false };
+        Delivery { body: self.body, envelope: self.envelope, receipt: Receipt::Embedded(lease) }
+    }
+}
+
+/// Where one account's claimed rows lie until they are handed out.
+#[derive(Debug)]
+pub(super) struct Desk {
+    account: AccountId,
+    rows: Mutex<VecDeque<Claimed>>,
+    /// Something of high priority came that the rows on the desk must not delay.
+    is_urgent: AtomicBool,
+    /// Rows of the account were added or became free.
+    pub(super) changed: Notify,
+    /// One caller at a time claims and waits; the others queue up behind it.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+impl Desk {
+    fn rows(&self) -> MutexGuard<'_, VecDeque<Claimed>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the next row, unless one of high priority is to be claimed first.
+    pub(super) fn pop(&self) -> Option<Claimed> {
+        if self.is_urgent.load(Ordering::Acquire) { None } else { self.rows().pop_front() }
+    }
+
+    /// Tells whoever waits that rows came or became free.
+    pub(super) fn wake(&self, has_high: bool) {
+        if has_high {
+            self.is_urgent.store(true, Ordering::Release);
+        }
+        self.changed.notify_one();
+    }
+
+    fn put(&self, claimed: Vec<Claimed>) {
+        let mut rows = self.rows();
+        rows.extend(claimed);
+        rows.make_contiguous().sort_by_key(|row| (!row.is_high, row.due_at, row.held.seq));
+    }
+
+    /// Claims due rows onto the desk; returns when the next one falls due if none is now.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`] and [`QueueError::Closed`].
+    ///
+    /// # Cancel safety
+    /// Safe: what is claimed lies on the desk, whoever comes next.
+    pub(super) async fn claim(
+        self: &Arc<Self>,
+        writer: &Writer,
+        lease: i64,
+        now: Millis,
+    ) -> Result<Option<Millis>, QueueError> {
+        self.is_urgent.store(false, Ordering::Release);
+        let (account, desk) = (self.account.clone(), Arc::clone(self));
+        let room = CLAIM.saturating_sub(self.rows().len());
+        writer
+            .call_then(
+                "written",
+                move |db| claim(db, &account, lease, now, room),
+                move |(claimed, next_due)| {
+                    desk.put(claimed);
+                    next_due
+                },
+            )
+            .await
+    }
+}
+
+/// Every account's desk.
+#[derive(Debug, Default)]
+pub(super) struct Desks(Mutex<HashMap<AccountId, Arc<Desk>>>);
+
+impl Desks {
+    fn map(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<Desk>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the desk of an account.
+    pub(super) fn of(&self, account: &AccountId) -> Arc<Desk> {
+        let mut desks = self.map();
+        let desk = desks.entry(account.clone()).or_insert_with(|| {
+            Arc::new(Desk {
+                account: account.clone(),
+                rows: Mutex::default(),
+                is_urgent: AtomicBool::new(false),
+                changed: Notify::new(),
+                turn: tokio::sync::Mutex::default(),
+            })
+        });
+        Arc::clone(desk)
+    }
+
+    /// Says whether a desk is one of these.
+    pub(super) fn has(&self, desk: &Arc<Desk>) -> bool {
+        self.map().get(&desk.account).is_some_and(|ours| Arc::ptr_eq(ours, desk))
+    }
+
+    /// Returns every desk there is.
+    pub(super) fn all(&self) -> Vec<Arc<Desk>> {
+        self.map().values().cloned().collect()
+    }
+
+    /// Counts the rows claimed and not handed out.
+    pub(super) fn untouched(&self) -> u64 {
+        self.all().iter().map(|desk| desk.rows().len() as u64).sum()
+    }
+
+    /// Takes every row that was claimed and not handed out.
+    pub(super) fn clear(&self) -> Vec<Held> {
+        self.all().iter().flat_map(|desk| std::mem::take(&mut *desk.rows())).map(|row| row.held).collect()
+    }
+}
+
+/// Gives rows back as if they had never been claimed.
+pub(super) fn give_back(db: &Connection, rows: &[Held]) -> rusqlite::Result<usize> {
+    let sql = "UPDATE message SET lease = NULL, deliveries = deliveries - 1 WHERE seq = ?1 AND lease = ?2";
+    let mut statement = db.prepare_cached(sql)?;
+    rows.iter().try_fold(0, |sum, held| Ok(sum + statement.execute(params![held.seq, held.lease])?))
+}
+
+fn claim(
+    db: &Connection,
+    account: &AccountId,
+    lease: i64,
+    now: Millis,
+    room: usize,
+) -> rusqlite::Result<(Vec<Claimed>, Option<Millis>)> {
+    // High priority is claimed beyond the room left, or sixteen slow normal rows would hold it up.
+    let mut claimed = claim_of(db, account, 1, lease, now, CLAIM)?;
+    let room = room.saturating_sub(claimed.len());
+    claimed.extend(claim_of(db, account, 0, lease, now, room)?);
+    if !claimed.is_empty() {
+        return Ok((claimed, None));
+    }
+    let sql =
+        "SELECT due_at FROM message WHERE account = ?1 AND priority = ?2 AND lease IS NULL ORDER BY due_at LIMIT 1";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut next_due = None;
+    for priority in [0, 1] {
+        let due: Option<Millis> =
+            statement.query_row(params![account.as_str(), priority], |row| row.get(0)).optional()?;
+        next_due = next_due.into_iter().chain(due).min();
+    }
+    Ok((claimed, next_due))
+}
+
+fn claim_of(
+    db: &Connection,
+    account: &AccountId,
+    priority: i64,
+    lease: i64,
+    now: Millis,
+    limit: usize,
+) -> rusqlite::Result<Vec<Claimed>> {
+    let sql = format!(
+        "UPDATE message SET lease = :lease, deliveries = deliveries + 1 WHERE seq IN (
+             SELECT seq FROM message
+             WHERE account = :account AND priority = :priority AND lease IS NULL AND due_at <= :now
+             ORDER BY due_at, seq LIMIT :limit)
+         RETURNING {COLUMNS}, seq, due_at"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let values = named_params! {
+        ":lease": lease, ":account": account.as_str(), ":priority": priority, ":now": now,
+        ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
+    };
+    let rows = statement.query_map(values, |row| {
+        Ok(Claimed {
+            held: Held { seq: row.get("seq")?, lease },
+            is_high: priority == 1,
+            due_at: row.get("due_at")?,
+            envelope: row::envelope(row)?,
+            body: row.get("body")?,
+        })
+    })?;
+    rows.collect()
+}

@@ -1,21 +1,41 @@
-//! The embedded adapter: one SQLite file, one process.
-
-pub mod dead_letters;
+//! The embedded adapter: one SQLite file, one process, the same promises as the broker.
+//!
+//! What `takedown run` and `takedown demo` live on: a moderation desk without a broker, resumable after `kill -9`.
+//! Every change is one transaction on one writer thread, synced before it is answered (see `store` for what a power cut
+//! leaves). Delays are exact, high priority comes first, then the order of falling due. One process holds the file; a
+//! second is refused and told who has it.
 
 mod claim;
+mod clock;
+mod dead_letters;
+mod lock;
+mod row;
+mod settle;
 mod store;
+mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::SystemTime;
 
+use rusqlite::{Connection, params};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::claim::Lease;
+use self::claim::{Desks, give_back};
+use self::clock::{Clock, to_millis};
+use self::dead_letters::Selection;
+use self::settle::{Change, Ended};
+use self::store::Store;
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
-use crate::domain::takedown::Takedown;
-use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Enqueued, Intake, Queue, QueueError};
+use crate::domain::takedown::{Priority, Takedown};
+use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Enqueued, Intake, Queue, QueueError, Receipt};
 
-/// Row and lease of a delivery.
-#[derive(Debug)]
-pub(crate) struct Lease;
+/// Takedowns in one transaction of [`Intake::enqueue`], so that a long list does not hold up the settlements.
+const ENQUEUE: usize = 1000;
 
 /// How much of what the file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,18 +52,40 @@ pub struct Counts {
 
 /// A queue in one SQLite file, for one process. Cheap to clone; the last one dropped releases the lock file.
 #[derive(Debug, Clone)]
-pub struct EmbeddedQueue {}
+pub struct EmbeddedQueue {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    desks: Arc<Desks>,
+    clock: Clock,
+    /// Number of the next claim; no two claims of one opening share one.
+    leases: AtomicI64,
+    stopped: CancellationToken,
+}
 
 impl EmbeddedQueue {
     /// Opens or creates the file; what was in hand when the last process died waits again, marked as redelivered.
     ///
+    /// Blocks while the file is checked, some 0.1 s for 100,000 messages.
+    ///
     /// # Errors
     /// [`QueueError::File`] when another process holds it, it is no queue file, or is damaged; with the remedy.
     pub fn open(path: &Path) -> Result<Self, QueueError> {
-        todo!("{path:?}")
+        let clock = Clock::start();
+        let inner = Inner {
+            store: Store::open(path, clock.now())?,
+            desks: Arc::default(),
+            clock,
+            leases: AtomicI64::new(1),
+            stopped: CancellationToken::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Puts one raw message under an account, as a producer on a broker could.
+    /// Puts one raw message under an account, as a producer on a broker could; an id already held is no hindrance.
     ///
     /// # Errors
     /// [`QueueError::Database`].
@@ -53,7 +95,15 @@ impl EmbeddedQueue {
         message_id: Option<&str>,
         body: Vec<u8>,
     ) -> Result<(), QueueError> {
-        todo!("{account} {message_id:?} {body:?}")
+        let message = NewMessage {
+            account: account.clone(),
+            message_id: message_id.map(ToOwned::to_owned),
+            priority: Priority::Normal,
+            body,
+        };
+        let (now, desk) = (self.inner.clock.now(), self.inner.desks.of(account));
+        let put = move |db: &Connection| message.insert(db, now);
+        self.inner.store.writer().call_then("written", put, move |_| desk.wake(false)).await
     }
 
     /// Counts what the file holds.
@@ -61,7 +111,20 @@ impl EmbeddedQueue {
     /// # Errors
     /// [`QueueError::Database`].
     pub async fn counts(&self) -> Result<Counts, QueueError> {
-        todo!()
+        let sql = "SELECT (SELECT COUNT(*) FROM message WHERE lease IS NULL),
+                (SELECT COUNT(*) FROM message WHERE lease IS NOT NULL),
+                (SELECT COALESCE(MAX(seq), 0) FROM outcome),
+                (SELECT COUNT(*) FROM dead_letter)";
+        let read = |db: &Connection| {
+            db.query_row(sql, [], |row| {
+                let number = |column| row.get(column).map(i64::unsigned_abs);
+                Ok([number(0)?, number(1)?, number(2)?, number(3)?])
+            })
+        };
+        let [waiting, claimed, outcomes, dead] = self.inner.store.writer().call("read", read).await?;
+        // What lies on a desk is claimed in the file, and waiting to everyone else.
+        let untouched = self.inner.desks.untouched().min(claimed);
+        Ok(Counts { waiting: waiting + untouched, in_hand: claimed - untouched, outcomes, dead })
     }
 
     /// Reads outcomes in the order they were written, from after `after` (0 for the first), at most `limit`.
@@ -69,48 +132,204 @@ impl EmbeddedQueue {
     /// # Errors
     /// [`QueueError::Database`].
     pub async fn outcomes(&self, after: i64, limit: usize) -> Result<Vec<(i64, FinalOutcome)>, QueueError> {
-        todo!("{after} {limit}")
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let read = move |db: &Connection| {
+            let mut statement =
+                db.prepare_cached("SELECT seq, body FROM outcome WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+            let rows = statement.query_map(params![after, limit], |row| {
+                let body: Vec<u8> = row.get(1)?;
+                Ok((row.get(0)?, FinalOutcome::decode(&body).map_err(|e| row::unreadable(e.into()))?))
+            })?;
+            rows.collect()
+        };
+        self.inner.store.writer().call("read", read).await
     }
 }
 
 impl Queue for EmbeddedQueue {
     async fn next(&self, account: &AccountId) -> Result<Option<Delivery>, QueueError> {
-        todo!("{account}")
+        let inner = &self.inner;
+        let desk = inner.desks.of(account);
+        let _turn = desk.turn.lock().await;
+        loop {
+            if inner.stopped.is_cancelled() {
+                return Ok(None);
+            }
+            let mut next_due = None;
+            let mut row = desk.pop();
+            if row.is_none() {
+                let lease = inner.leases.fetch_add(1, Ordering::Relaxed);
+                next_due = desk.claim(inner.store.writer(), lease, inner.clock.now()).await?;
+                row = desk.pop();
+            }
+            if let Some(row) = row {
+                return Ok(Some(row.hand_out(&desk, inner.store.writer())));
+            }
+            let fallen_due = async {
+                match next_due {
+                    Some(moment) => tokio::time::sleep(inner.clock.until(moment)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = inner.stopped.cancelled() => {}
+                () = desk.changed.notified() => {}
+                () = fallen_due => {}
+            }
+        }
     }
 
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), QueueError> {
-        todo!("{delivery:?} {settlement:?}")
+        let Delivery { body: _, envelope, receipt } = delivery;
+        let lease = match receipt {
+            Receipt::Embedded(lease) if self.inner.desks.has(&lease.desk) => lease,
+            Receipt::Embedded(_) | Receipt::Amqp(_) => return Err(QueueError::Stale),
+        };
+        let change = Change::new(&envelope, settlement, &self.inner.clock, to_millis(SystemTime::now()));
+        let (held, desk, waits_again) = (lease.held, Arc::clone(&lease.desk), change.is_waiting_again());
+        let apply = move |db: &Connection| change.apply(db, held);
+        let wake = move |ended| {
+            if waits_again {
+                desk.wake(false);
+            }
+            ended
+        };
+        // Dropped on an error or half-way, the lease puts the row back, unless the transaction has ended it after all.
+        match self.inner.store.writer().call_then("written", apply, wake).await? {
+            Ended::Held => {
+                lease.settled();
+                Ok(())
+            }
+            Ended::Stale => Err(QueueError::Stale),
+        }
     }
 
     async fn stop(&self) {
-        todo!()
+        self.inner.stopped.cancel();
+        for desk in self.inner.desks.all() {
+            drop(desk.turn.lock().await);
+        }
+        // Nobody claims from here on; an empty job shows that every claim handed over before has reached its desk.
+        let writer = self.inner.store.writer();
+        let mut given_back = writer.call("read", |_| Ok(0)).await;
+        if given_back.is_ok() {
+            let rows = self.inner.desks.clear();
+            given_back = writer.call("written", move |db| give_back(db, &rows)).await;
+        }
+        match given_back {
+            Ok(_) | Err(QueueError::Closed) => {}
+            Err(error) => {
+                tracing::warn!(error = %error, "untouched messages could not be given back; they come back as redelivered");
+            }
+        }
     }
 
     async fn close(&self) -> Result<(), QueueError> {
-        todo!()
+        self.stop().await;
+        self.inner.store.close().await
     }
 
     fn is_ready(&self) -> bool {
-        todo!()
+        !self.inner.stopped.is_cancelled() && self.inner.store.writer().is_well()
     }
 }
 
 impl Intake for EmbeddedQueue {
     async fn enqueue(&self, takedowns: Vec<Takedown>) -> Result<Enqueued, QueueError> {
-        todo!("{takedowns:?}")
+        let mut sum = Enqueued::default();
+        for chunk in takedowns.chunks(ENQUEUE) {
+            let messages: Vec<NewMessage> = chunk.iter().map(NewMessage::from).collect();
+            let (now, desks) = (self.inner.clock.now(), Arc::clone(&self.inner.desks));
+            let put = move |db: &Connection| {
+                let mut added = Vec::new();
+                for message in &messages {
+                    if message.insert_unless_known(db, now)? == Added::New {
+                        added.push((message.account.clone(), message.priority == Priority::High));
+                    }
+                }
+                Ok(added)
+            };
+            let wake = move |added: Vec<(AccountId, bool)>| {
+                for (account, is_high) in &added {
+                    desks.of(account).wake(*is_high);
+                }
+                added.len()
+            };
+            let accepted = self.inner.store.writer().call_then("written", put, wake).await?;
+            sum.accepted += accepted as u64;
+            sum.repeated += (chunk.len() - accepted) as u64;
+        }
+        Ok(sum)
     }
 }
 
 impl DeadLetters for EmbeddedQueue {
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, QueueError> {
-        todo!("{filter:?}")
+        let selection = Selection::new(filter);
+        self.inner.store.writer().call("read", move |db| selection.list(db)).await
     }
 
     async fn replay(&self, filter: &DeadLetterFilter) -> Result<u64, QueueError> {
-        todo!("{filter:?}")
+        let (selection, now, desks) = (Selection::new(filter), self.inner.clock.now(), Arc::clone(&self.inner.desks));
+        let wake = move |replayed: Vec<dead_letters::Replayed>| {
+            for letter in &replayed {
+                desks.of(&letter.account).wake(letter.is_high);
+            }
+            replayed.len() as u64
+        };
+        self.inner.store.writer().call_then("written", move |db| selection.replay(db, now), wake).await
     }
 
     async fn purge(&self, filter: &DeadLetterFilter) -> Result<u64, QueueError> {
-        todo!("{filter:?}")
+        let selection = Selection::new(filter);
+        self.inner.store.writer().call("written", move |db| selection.purge(db)).await
     }
 }
+
+/// A message about to be written.
+#[derive(Debug)]
+struct NewMessage {
+    account: AccountId,
+    message_id: Option<String>,
+    priority: Priority,
+    body: Vec<u8>,
+}
+
+/// Whether a takedown was new to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Added {
+    New,
+    Known,
+}
+
+impl From<&Takedown> for NewMessage {
+    fn from(takedown: &Takedown) -> Self {
+        Self {
+            account: takedown.account.clone(),
+            message_id: Some(takedown.id.to_string()),
+            priority: takedown.priority,
+            body: takedown.encode(),
+        }
+    }
+}
+
+impl NewMessage {
+    fn insert_unless_known(&self, db: &Connection, now: clock::Millis) -> rusqlite::Result<Added> {
+        let mut remember = db.prepare_cached("INSERT OR IGNORE INTO known (id) VALUES (?1)")?;
+        if remember.execute([&self.message_id])? == 0 {
+            return Ok(Added::Known);
+        }
+        self.insert(db, now)?;
+        Ok(Added::New)
+    }
+
+    fn insert(&self, db: &Connection, now: clock::Millis) -> rusqlite::Result<usize> {
+        let sql = "INSERT INTO message (account, message_id, priority, placed_at, due_at, body)
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
+        let priority = i64::from(self.priority == Priority::High);
+        db.prepare_cached(sql)?.execute(params![self.account.as_str(), self.message_id, priority, now, self.body])
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! The JSON form of a takedown: decoded with the field at fault named, encoded for a queue.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::domain::ids::{AccountId, BatchId, MerchantId, RequestId};
+use crate::domain::secret::Secret;
+use crate::domain::takedown::{
+    Gateway, Item, MAX_MESSAGE_BYTES, MapiItem, MessageError, OpenPlatformItem, Priority, Takedown, rfc3339,
+};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireTakedown<'a> {
+    version: u64,
+    id: String,
+    account: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<Priority>,
+    #[serde(borrow)]
+    takedown: std::borrow::Cow<'a, RawValue>,
+}
+
+#[derive(Deserialize)]
+struct WireGateway {
+    gateway: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireMapi {
+    gateway: Gateway,
+    sns_user_id: String,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goods_id: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireOpenPlatform {
+    gateway: Gateway,
+    commodity_id: String,
+    shop_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merchant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_auth_token: Option<String>,
+}
+
+impl Takedown {
+    /// Decodes and validates one message.
+    ///
+    /// # Errors
+    /// [`MessageError`], naming the field; a retry cannot help, the producer must mend the message.
+    pub fn decode(body: &[u8]) -> Result<Self, MessageError> {
+        if body.len() > MAX_MESSAGE_BYTES {
+            return Err(MessageError::TooLarge { bytes: body.len() });
+        }
+        let text = std::str::from_utf8(body).map_err(|e| MessageError::NotUtf8 { offset: e.valid_up_to() })?;
+        let wire: WireTakedown<'_> = parse(text, "")?;
+        if wire.version != 1 {
+            return Err(MessageError::field("version", format!("is {}, this worker reads version 1", wire.version)));
+        }
+        let id = RequestId::new(wire.id).map_err(|e| MessageError::field("id", e.to_string()))?;
+        let account = AccountId::new(wire.account).map_err(|e| MessageError::field("account", e.to_string()))?;
+        let batch =
+            wire.batch.map(BatchId::new).transpose().map_err(|e| MessageError::field("batch", e.to_string()))?;
+        let deadline = wire.deadline.map(|text| deadline(&text)).transpose()?;
+        let item = decode_item(wire.takedown.get())?;
+        Ok(Self { id, account, batch, deadline, priority: wire.priority.unwrap_or_default(), item })
+    }
+
+    /// Writes the message, secrets included: for a queue only, never for a log.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let item = match &self.item {
+            Item::Mapi(item) => serde_json::value::to_raw_value(&WireMapi {
+                gateway: Gateway::Mapi,
+                sns_user_id: item.sns_user_id.clone(),
+                key: item.key.expose().to_owned(),
+                close_reason: item.close_reason.clone(),
+                goods_id: item.goods_id.clone(),
+            }),
+            Item::OpenPlatform(item) => serde_json::value::to_raw_value(&WireOpenPlatform {
+                gateway: Gateway::OpenPlatform,
+                commodity_id: item.commodity_id.clone(),
+                shop_id: item.shop_id.clone(),
+                merchant: item.merchant.as_ref().map(ToString::to_string),
+                app_auth_token: item.app_auth_token.as_ref().map(|t| t.expose().to_owned()),
+            }),
+        }
+        .expect("invariant: plain strings always serialise");
+        let wire = WireTakedown {
+            version: 1,
+            id: self.id.to_string(),
+            account: self.account.to_string(),
+            batch: self.batch.as_ref().map(ToString::to_string),
+            deadline: self.deadline.map(rfc3339),
+            priority: (self.priority != Priority::Normal).then_some(self.priority),
+            takedown: std::borrow::Cow::Owned(item),
+        };
+        serde_json::to_vec(&wire).expect("invariant: plain strings always serialise")
+    }
+}
+
+fn deadline(text: &str) -> Result<SystemTime, MessageError> {
+    let parsed = text.parse::<Timestamp>().ok().and_then(|t| SystemTime::try_from(t).ok());
+    parsed.ok_or_else(|| {
+        MessageError::field(
+            "deadline",
+            format!("is {text:?}, expected RFC 3339 with a zone such as 2026-11-24T22:00:00+08:00"),
+        )
+    })
+}
+
+fn parse<'de, T: Deserialize<'de>>(text: &'de str, prefix: &str) -> Result<T, MessageError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() { field_fault(prefix, &path, &inner) } else { not_json(&inner) }
+    })?;
+    reader.end().map_err(|e| not_json(&e))?;
+    Ok(value)
+}
+
+fn not_json(error: &serde_json::Error) -> MessageError {
+    MessageError::NotJson { problem: bare(error), line: error.line(), column: error.column() }
+}
+
+/// Text of a parser error without its position, and without values: a wrongly typed secret must not be quoted.
+fn bare(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+fn field_fault(prefix: &str, path: &str, error: &serde_json::Error) -> MessageError {
+    let text = bare(error);
+    let quoted = text.split('`').nth(1).unwrap_or_default();
+    let join = |name: &str| match (prefix, name) {
+        ("", name) => name.to_owned(),
+        (prefix, "" | ".") => prefix.to_owned(),
+        (prefix, name) => format!("{prefix}.{name}"),
+    };
+    if text.starts_with("missing field") {
+        MessageError::field(join(quoted), "is missing")
+    } else if text.starts_with("unknown field") {
+        MessageError::field(join(quoted), "is not known; remove it (names are case-sensitive)")
+    } else if text.starts_with("duplicate field") {
+        MessageError::field(join(quoted), "appears twice")
+    } else if text.starts_with("unknown variant") {
+        let expected = text.split_once(", expected ").map_or("", |(_, e)| e);
+        MessageError::field(join(path), format!("must be {expected}"))
+    } else {
+        let expected = text.split_once(", expected ").map_or("another type", |(_, e)| e);
+        let name = if path == "." { "message" } else { path };
+        MessageError::field(join(name), format!("must be {expected}"))
+    }
+}
+
+fn decode_item(text: &str) -> Result<Item, MessageError> {
+    let gateway: WireGateway = parse(text, "takedown")?;
+    match gateway.gateway.as_deref() {
+        Some("mapi") => decode_mapi(parse(text, "takedown")?).map(Item::Mapi),
+        Some("open_platform") => decode_open_platform(parse(text, "takedown")?).map(Item::OpenPlatform),
+        Some(other) => {
+            Err(MessageError::field("takedown.gateway", format!("is {other:?}, expected mapi or open_platform")))
+        }
+        None => Err(MessageError::field("takedown.gateway", "is missing")),
+    }
+}
+
+fn decode_mapi(wire: WireMapi) -> Result<MapiItem, MessageError> {
+    Ok(MapiItem {
+        sns_user_id: text("takedown.sns_user_id", wire.sns_user_id, 50)?,
+        key: Secret::new(text("takedown.key", wire.key, 40)?),
+        close_reason: optional("takedown.close_reason", wire.close_reason, 250)?,
+        goods_id: optional("takedown.goods_id", wire.goods_id, 25)?,
+    })
+}
+
+fn decode_open_platform(wire: WireOpenPlatform) -> Result<OpenPlatformItem, MessageError> {
+    if wire.merchant.is_some() && wire.app_auth_token.is_some() {
+        return Err(MessageError::field(
+            "takedown.merchant",
+            "and `takedown.app_auth_token` exclude each other; keep one",
+        ));
+    }
+    Ok(OpenPlatformItem {
+        commodity_id: text("takedown.commodity_id", wire.commodity_id, 32)?,
+        shop_id: text("takedown.shop_id", wire.shop_id, 32)?,
+        merchant: wire
+            .merchant
+            .map(MerchantId::new)
+            .transpose()
+            .map_err(|e| MessageError::field("takedown.merchant", e.to_string()))?,
+        app_auth_token: optional("takedown.app_auth_token", wire.app_auth_token, 128)?.map(Secret::new),
+    })
+}
+
+fn text(field: &str, value: String, max: usize) -> Result<String, MessageError> {
+    let length = value.chars().count();
+    if value.trim().is_empty() {
+        Err(MessageError::field(field, "is empty"))
+    } else if length > max {
+        Err(MessageError::field(field, format!("has {length} characters, at most {max} are allowed")))
+    } else if value.chars().any(char::is_control) {
+        Err(MessageError::field(field, "contains a control character"))
+    } else {
+        Ok(value)
+    }
+}
+
+fn optional(field: &str, value: Option<String>, max: usize) -> Result<Option<String>, MessageError> {
+    value.map(|value| text(field, value, max)).transpose()
+}

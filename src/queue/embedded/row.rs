@@ -1,0 +1,47 @@
+//! How an envelope lies in columns; the same ones for a message and for a dead letter.
+
+use rusqlite::Row;
+use rusqlite::types::Type;
+
+use crate::domain::classify::{Effect, Redelivery};
+use crate::queue::embedded::clock::from_millis;
+use crate::queue::envelope::Envelope;
+
+/// The columns [`envelope`] reads, and the body.
+pub(super) const COLUMNS: &str =
+    "account, message_id, deliveries, attempt, deferrals, first_seen, ambiguous, last_code, replays, body";
+
+/// Reads the envelope of a row that is claimed, or was when it died.
+pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {
+    // The claim that reads the row counts itself.
+    let earlier = row.get::<_, u32>("deliveries")?.saturating_sub(1);
+    Ok(Envelope {
+        account: text(row, "account")?,
+        message_id: row.get("message_id")?,
+        attempt: row.get("attempt")?,
+        deferrals: row.get("deferrals")?,
+        first_seen: row.get::<_, Option<i64>>("first_seen")?.map(from_millis),
+        // Waits are exact here: a row is not handed out before its time.
+        not_before: None,
+        effect: if row.get("ambiguous")? { Effect::Possible } else { Effect::None },
+        last_code: row.get("last_code")?,
+        replays: row.get("replays")?,
+        redelivery: if earlier == 0 { Redelivery::First } else { Redelivery::Again },
+        delivery_count: earlier,
+    })
+}
+
+/// Reads a text column that must be one of our words or identifiers.
+pub(super) fn text<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<T>
+where
+    T: TryFrom<String>,
+    T::Error: std::fmt::Display,
+{
+    let text: String = row.get(column)?;
+    T::try_from(text).map_err(|e| unreadable(format!("column {column} {e}").into()))
+}
+
+/// Builds the error for a column that holds what this program never wrote.
+pub(super) fn unreadable(cause: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, cause)
+}

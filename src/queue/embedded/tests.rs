@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::domain::settlement::Deferral;
+use crate::domain::takedown::Takedown;
+
+fn account() -> AccountId {
+    AccountId::new("shops").unwrap()
+}
+
+fn takedowns(range: std::ops::Range<usize>, padding: usize) -> Vec<Takedown> {
+    let body = |n| {
+        let (reason, goods) = ("x".repeat(padding + 1), n);
+        format!(
+            r#"{{"version":1,"id":"t-{n}","account":"shops","takedown":{{"gateway":"mapi","sns_user_id":"u","key":"k","close_reason":"{reason}","goods_id":"{goods}"}}}}"#
+        )
+    };
+    range.map(|n| Takedown::decode(body(n).as_bytes()).unwrap()).collect()
+}
+
+fn queue() -> (TempDir, EmbeddedQueue) {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = EmbeddedQueue::open(&dir.path().join("q")).unwrap();
+    (dir, queue)
+}
+
+/// Allows the file so many pages more, as a disk with little room left does.
+async fn leave_room(queue: &EmbeddedQueue, pages: i64) {
+    let limit = move |db: &Connection| {
+        let used: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        db.query_row(&format!("PRAGMA max_page_count = {}", used.saturating_add(pages)), [], |_| Ok(()))
+    };
+    queue.inner.store.writer().call("read", limit).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_comes_and_keeps_what_it_has() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..20, 200)).await.unwrap();
+    leave_room(&queue, 2).await;
+    let error = queue.enqueue(takedowns(20..500, 200)).await.unwrap_err();
+    assert!(matches!(error, QueueError::Database { action: "written", .. }), "{error:?}");
+    assert_eq!(queue.counts().await.unwrap().waiting, 20, "the refused chunk left nothing behind");
+    leave_room(&queue, 1_000_000).await;
+    let again = queue.enqueue(takedowns(0..500, 200)).await.unwrap();
+    assert_eq!(again, Enqueued { accepted: 480, repeated: 20 }, "and the refused ids are not remembered");
+    assert!(queue.is_ready());
+}
+
+#[tokio::test]
+async fn a_settlement_that_fails_leaves_the_message_to_come_back() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..1, 0)).await.unwrap();
+    let delivery = queue.next(&account()).await.unwrap().unwrap();
+    let forbid = |db: &Connection| {
+        db.execute_batch(
+            "CREATE TEMP TRIGGER no BEFORE UPDATE OF attempt ON message BEGIN SELECT RAISE(ABORT, 'no'); END",
+        )
+    };
+    queue.inner.store.writer().call("written", forbid).await.unwrap();
+    let retry =
+        Settlement::Retry { delay: Duration::ZERO, effect: crate::domain::classify::Effect::None, last_code: None };
+    let error = queue.settle(delivery, retry).await.unwrap_err();
+    assert!(matches!(error, QueueError::Database { .. }), "{error:?}");
+    let delivery = queue.next(&account()).await.unwrap().unwrap();
+    assert_eq!((delivery.envelope.attempt, delivery.envelope.delivery_count), (1, 1));
+}
+
+#[tokio::test]
+async fn rows_claimed_for_a_caller_that_went_away_are_handed_to_the_next() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..3, 0)).await.unwrap();
+    for _ in 0..3 {
+        // Dropped after its first poll: the claim is on its way to the writer, or done, or a row was handed out.
+        let account = account();
+        let next = queue.next(&account);
+        tokio::pin!(next);
+        tokio::select! { biased; taken = &mut next => drop(taken), () = std::future::ready(()) => {} }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 3 {
+        let delivery = queue.next(&account()).await.unwrap().unwrap();
+        seen.insert(delivery.envelope.message_id.clone().unwrap());
+        let later = Settlement::Defer { delay: Duration::from_hours(1), reason: Deferral::Held };
+        queue.settle(delivery, later).await.unwrap();
+    }
+    assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 3, ..Counts::default() });
+}
+
+#[tokio::test]
+async fn a_clock_set_back_between_two_openings_does_not_stretch_a_wait() {
+    let (dir, queue) = queue();
+    queue.enqueue(takedowns(0..1, 0)).await.unwrap();
+    // As if the last process had lived a year ahead.
+    let shift = |db: &Connection| {
+        db.execute("UPDATE message SET placed_at = placed_at + 31536000000, due_at = due_at + 31536000000", [])
+    };
+    queue.inner.store.writer().call("written", shift).await.unwrap();
+    drop(queue);
+    let queue = EmbeddedQueue::open(&dir.path().join("q")).unwrap();
+    let delivery = tokio::time::timeout(Duration::from_secs(20), queue.next(&account())).await.unwrap().unwrap();
+    assert!(delivery.is_some());
+}
+
+#[tokio::test]
+async fn an_answer_of_one_queue_cannot_settle_in_another() {
+    let (_dir, one) = queue();
+    let (_other_dir, other) = queue();
+    for queue in [&one, &other] {
+        queue.enqueue(takedowns(0..1, 0)).await.unwrap();
+    }
+    let delivery = one.next(&account()).await.unwrap().unwrap();
+    let _held = other.next(&account()).await.unwrap().unwrap();
+    assert!(matches!(other.settle(delivery, Settlement::GiveBack).await, Err(QueueError::Stale)));
+    assert_eq!(other.counts().await.unwrap().in_hand, 1);
+}
