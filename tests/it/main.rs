@@ -4,3 +4,4 @@
 mod embedded;
 mod support;
 mod vectors;
+mod worker;
