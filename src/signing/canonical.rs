@@ -15,6 +15,22 @@ pub enum SignTypeField {
     Included,
 }
 
+/// Returns the parameters that are signed, and so the ones to send, in the order of the canonical string.
+#[must_use]
+pub fn signed(params: &[(String, String)], sign_type: SignTypeField) -> Vec<(&str, &str)> {
+    let mut signed: Vec<_> = params
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .filter(|(name, value)| {
+            let is_left_out = *name == "sign" || (*name == "sign_type" && sign_type == SignTypeField::Excluded);
+            !is_left_out && !value.is_empty()
+        })
+        .collect();
+    // By name, not by `name=value`: the two differ where one name begins another (`a=`, `a!=`).
+    signed.sort_by_key(|(name, _)| *name);
+    signed
+}
+
 /// Returns the bytes to sign.
 ///
 /// # Errors
@@ -24,19 +40,10 @@ pub fn canonical(
     sign_type: SignTypeField,
     charset: Charset,
 ) -> Result<Vec<u8>, NotEncodable> {
-    let mut signed: Vec<_> = params
-        .iter()
-        .filter(|(name, value)| {
-            let is_left_out = name == "sign" || (name == "sign_type" && sign_type == SignTypeField::Excluded);
-            !is_left_out && !value.is_empty()
-        })
-        .collect();
-    // By name, not by `name=value`: the two differ where one name begins another (`a=`, `a!=`).
-    signed.sort_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
     let mut bytes = Vec::new();
-    for (name, value) in signed {
+    for (name, value) in signed(params, sign_type) {
         let encode = |text: &str| {
-            charset.encode(text).map_err(|character| NotEncodable { field: name.clone(), character, charset })
+            charset.encode(text).map_err(|character| NotEncodable { field: name.to_owned(), character, charset })
         };
         if !bytes.is_empty() {
             bytes.push(b'&');
