@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod embedded;
+mod schemas;
 mod support;
