@@ -170,10 +170,10 @@ impl MessageError {
     }
 }
 
-/// Writes a moment as RFC 3339 in UTC.
+/// Writes a moment as RFC 3339 in UTC; one beyond the year 9999 as the last that can be written.
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {
-    Timestamp::try_from(time).map_or_else(|_| String::new(), |t| t.to_string())
+    Timestamp::try_from(time).unwrap_or(Timestamp::MAX).to_string()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod embedded;
+mod schemas;
 mod support;
 mod vectors;
 mod worker;

@@ -87,3 +87,57 @@ fn size_and_encoding_are_checked_first() {
     );
     assert_eq!(Takedown::decode(b"{\xff"), Err(MessageError::NotUtf8 { offset: 1 }));
 }
+
+#[test]
+fn an_array_is_no_object_however_well_it_fits() {
+    assert_eq!(fault(r#"[1,"t","shops",null,null,null,{}]"#), "field `message` must be an object");
+    assert_eq!(fault("7"), "field `message` must be an object");
+    for item in [r#"["open_platform","c","s",null,null]"#, "7", "null"] {
+        let body = format!(r#"{{"version":1,"id":"t","account":"shops","takedown":{item}}}"#);
+        assert_eq!(fault(&body), "field `takedown` must be an object", "{item}");
+    }
+}
+
+#[test]
+fn a_priority_is_a_word_and_a_version_a_number() {
+    let with = |priority: &str| SHOP.replace(r#""takedown":{"#, &format!(r#""priority":{priority},"takedown":{{"#));
+    assert_eq!(fault(&with(r#"{"high":null}"#)), "field `priority` must be a string");
+    assert_eq!(Takedown::decode(with("null").as_bytes()).unwrap().priority, Priority::Normal);
+    assert!(Takedown::decode(SHOP.replace(":1,", ":1.0,").as_bytes()).is_ok());
+    assert_eq!(fault(&SHOP.replace(":1,", ":\"1\",")), "field `version` must be a JSON number");
+}
+
+#[test]
+fn a_deadline_is_rfc_3339_and_nothing_wider() {
+    let with = |deadline: &str| Takedown::decode(MAPI.replace("2026-11-24T22:00:00+08:00", deadline).as_bytes());
+    for good in ["2026-11-24t14:00:00z", "2026-11-24T14:00:00.123456789-00:00", "2026-11-24T22:00:00.5+08:00"] {
+        let takedown = with(good).unwrap();
+        assert_eq!(Takedown::decode(&takedown.encode()).unwrap(), takedown, "{good}");
+    }
+    for bad in [
+        "2026-11-24",
+        "2026-11-24 14:00:00Z",
+        "20261124T140000Z",
+        "2026-11-24T14:00Z",
+        "2026-11-24T14:00:00+08",
+        "2026-11-24T14:00:00+08:00[Asia/Shanghai]",
+        "2026-11-24T14:00:00.Z",
+        "2026-11-24T14:00:00.0123456789Z",
+        "2026-02-30T14:00:00Z",
+        "2026-11-24T24:00:00Z",
+        "2026-12-31T23:59:60Z",
+        "2026-11-24T14:00:00+24:00",
+        "9999-02-30T14:00:00Z",
+        "２026-11-24T14:00:00Z",
+    ] {
+        assert!(with(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_deadline_beyond_the_calendar_is_its_end() {
+    for far in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:00", "0000-01-01T00:00:00+08:00"] {
+        let takedown = Takedown::decode(MAPI.replace("2026-11-24T22:00:00+08:00", far).as_bytes()).unwrap();
+        assert_eq!(Takedown::decode(&takedown.encode()).unwrap(), takedown, "{far}");
+    }
+}

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use serde_json::value::RawValue;
 
 use crate::domain::ids::{AccountId, BatchId, MerchantId, RequestId};
@@ -13,9 +14,9 @@ use crate::domain::takedown::{
 };
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct WireTakedown<'a> {
-    version: u64,
+    version: Number,
     id: String,
     account: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,12 +24,13 @@ struct WireTakedown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    priority: Option<Priority>,
+    priority: Option<String>,
     #[serde(borrow)]
     takedown: std::borrow::Cow<'a, RawValue>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct WireGateway {
     gateway: Option<String>,
 }
@@ -68,7 +70,8 @@ impl Takedown {
         }
         let text = std::str::from_utf8(body).map_err(|e| MessageError::NotUtf8 { offset: e.valid_up_to() })?;
         let wire: WireTakedown<'_> = parse(text, "")?;
-        if wire.version != 1 {
+        // JSON knows one kind of number: 1.0 is 1, as it is to the schema.
+        if wire.version.as_f64() != Some(1.0) {
             return Err(MessageError::field("version", format!("is {}, this worker reads version 1", wire.version)));
         }
         let id = RequestId::new(wire.id).map_err(|e| MessageError::field("id", e.to_string()))?;
@@ -76,8 +79,9 @@ impl Takedown {
         let batch =
             wire.batch.map(BatchId::new).transpose().map_err(|e| MessageError::field("batch", e.to_string()))?;
         let deadline = wire.deadline.map(|text| deadline(&text)).transpose()?;
+        let priority = wire.priority.map_or(Ok(Priority::Normal), |text| priority(&text))?;
         let item = decode_item(wire.takedown.get())?;
-        Ok(Self { id, account, batch, deadline, priority: wire.priority.unwrap_or_default(), item })
+        Ok(Self { id, account, batch, deadline, priority, item })
     }
 
     /// Writes the message, secrets included: for a queue only, never for a log.
@@ -101,21 +105,29 @@ impl Takedown {
         }
         .expect("invariant: plain strings always serialise");
         let wire = WireTakedown {
-            version: 1,
+            version: Number::from(1),
             id: self.id.to_string(),
             account: self.account.to_string(),
             batch: self.batch.as_ref().map(ToString::to_string),
             deadline: self.deadline.map(rfc3339),
-            priority: (self.priority != Priority::Normal).then_some(self.priority),
+            priority: (self.priority == Priority::High).then(|| "high".to_owned()),
             takedown: std::borrow::Cow::Owned(item),
         };
         serde_json::to_vec(&wire).expect("invariant: plain strings always serialise")
     }
 }
 
+fn priority(text: &str) -> Result<Priority, MessageError> {
+    match text {
+        "normal" => Ok(Priority::Normal),
+        "high" => Ok(Priority::High),
+        _ => Err(MessageError::field("priority", "must be `normal` or `high`")),
+    }
+}
+
 fn deadline(text: &str) -> Result<SystemTime, MessageError> {
-    let parsed = text.parse::<Timestamp>().ok().and_then(|t| SystemTime::try_from(t).ok());
-    parsed.ok_or_else(|| {
+    let moment = if is_rfc3339(text) { nearest(text) } else { None };
+    moment.and_then(|moment| SystemTime::try_from(moment).ok()).ok_or_else(|| {
         MessageError::field(
             "deadline",
             format!("is {text:?}, expected RFC 3339 with a zone such as 2026-11-24T22:00:00+08:00"),
@@ -123,7 +135,47 @@ fn deadline(text: &str) -> Result<SystemTime, MessageError> {
     })
 }
 
+/// Says whether a text has the form of RFC 3339 section 5.6, with at most nine decimals and without leap seconds.
+///
+/// The parser reads much more than that (basic ISO 8601, bracketed zone names), which no schema could follow.
+fn is_rfc3339(text: &str) -> bool {
+    let fits = |text: &[u8], form: &[u8]| {
+        text.len() == form.len()
+            && text.iter().zip(form).all(|(byte, form)| match form {
+                b'0' => byte.is_ascii_digit(),
+                b'T' => matches!(byte, b'T' | b't'),
+                b'+' => matches!(byte, b'+' | b'-'),
+                other => byte == other,
+            })
+    };
+    let Some((time, rest)) = text.as_bytes().split_at_checked(19) else { return false };
+    let zone = rest.iter().position(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-')).unwrap_or(rest.len());
+    let (fraction, zone) = rest.split_at(zone);
+    fits(time, b"0000-00-00T00:00:00")
+        && &time[17..] != b"60"
+        && (fraction.is_empty() || (2..=10).any(|length| fits(fraction, &b".000000000"[..length])))
+        && (matches!(zone, b"Z" | b"z") || (fits(zone, b"+00:00") && &zone[1..3] < b"24".as_slice()))
+}
+
+/// Reads a moment; one beyond what fits (9999-12-31 is a common "never") becomes the last or first that does.
+fn nearest(text: &str) -> Option<Timestamp> {
+    // 0000-01-01T00:00:00Z, the first that can be written as RFC 3339.
+    const FIRST: Timestamp = Timestamp::constant(-62_167_219_200, 0);
+    match text.parse::<Timestamp>() {
+        Ok(moment) => Some(moment.max(FIRST)),
+        Err(_) => {
+            let date_exists = text.get(..10)?.parse::<jiff::civil::Date>().is_ok();
+            let time_exists = text.get(11..19)?.parse::<jiff::civil::Time>().is_ok();
+            (date_exists && time_exists && text.starts_with("9999-")).then_some(Timestamp::MAX)
+        }
+    }
+}
+
 fn parse<'de, T: Deserialize<'de>>(text: &'de str, prefix: &str) -> Result<T, MessageError> {
+    // Derived readers take an array for an object.
+    if text.trim_start().starts_with('[') {
+        return Err(MessageError::field(if prefix.is_empty() { "message" } else { prefix }, "must be an object"));
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -158,12 +210,9 @@ fn field_fault(prefix: &str, path: &str, error: &serde_json::Error) -> MessageEr
         MessageError::field(join(quoted), "is not known; remove it (names are case-sensitive)")
     } else if text.starts_with("duplicate field") {
         MessageError::field(join(quoted), "appears twice")
-    } else if text.starts_with("unknown variant") {
-        let expected = text.split_once(", expected ").map_or("", |(_, e)| e);
-        MessageError::field(join(path), format!("must be {expected}"))
     } else {
         let expected = text.split_once(", expected ").map_or("another type", |(_, e)| e);
-        let name = if path == "." { "message" } else { path };
+        let name = if path == "." && prefix.is_empty() { "message" } else { path };
         MessageError::field(join(name), format!("must be {expected}"))
     }
 }
