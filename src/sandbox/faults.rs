@@ -211,6 +211,7 @@ impl Faults {
         for word in rates {
             faults.rates.push(rate(word)?);
         }
+        let file = file.trim_start_matches('\u{feff}');
         for (index, text) in file.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
             faults.read_line(index + 1, text)?;
         }
@@ -285,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_file_mixes_script_and_rates_and_survives_being_written() {
-        let file = "{\"item\":\"c@s\",\"fault\":\"reset:not_taken\"}\n\n{\"fault\":null}\r\n{\"fault\":\"garbage\",\"rate\":0.25}\n";
+        let file = "\u{feff}{\"item\":\"c@s\",\"fault\":\"reset:not_taken\"}\n\n{\"fault\":null}\r\n{\"fault\":\"garbage\",\"rate\":0.25}\n";
         let faults = Faults::parse([], file).unwrap();
         assert_eq!(faults.script.len(), 2);
         assert_eq!(faults.script[0].fault, Some(Fault::Reset(Effect::NotTaken)));

@@ -40,9 +40,9 @@ pub(super) enum FormError {
 impl RawForm {
     /// Returns a parameter of the query that must be known before the charset is, such as the charset's own name.
     pub(super) fn in_query(&self, name: &str) -> Option<String> {
-        let (_, value) = pairs(self.query.as_bytes()).find(|(n, _)| *n == name.as_bytes())?;
-        let value = decode(value, Charset::Utf8).ok()?;
-        Some(value.value)
+        let ascii = |text| decode(text, Charset::Utf8).ok().map(|field| field.value);
+        let (_, value) = pairs(self.query.as_bytes()).find(|(n, _)| ascii(n).as_deref() == Some(name))?;
+        ascii(value)
     }
 
     /// Decodes query and body.
@@ -153,6 +153,13 @@ mod tests {
         assert_eq!(form.canonical(&["sign"]), "A=3&_x=2&a=4&ab=假&b=1 1&".as_bytes());
         assert!(form.has_empty());
         assert_eq!(form.get("e"), None);
+    }
+
+    #[test]
+    fn the_charset_is_found_however_its_name_is_escaped() {
+        let form = RawForm { query: "a=%E9%46&%5Finput%5fcharset=gb%6B".into(), body: Vec::new() };
+        assert_eq!(form.in_query("_input_charset").as_deref(), Some("gbk"));
+        assert_eq!(form.in_query("charset"), None);
     }
 
     #[test]

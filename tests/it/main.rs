@@ -3,6 +3,7 @@
 
 mod embedded;
 mod schemas;
+mod sandbox;
 mod support;
 mod vectors;
 mod worker;
