@@ -82,6 +82,7 @@ pub enum Admission {
 pub struct Ticket {
     gate: Arc<Gate>,
     claim: Option<Claim>,
+    turn_at: Instant,
 }
 
 impl Limits {
@@ -146,7 +147,7 @@ impl Limits {
             Ok(place) => place,
             Err(wait) => return Admission::Later(wait, Deferral::RateLimited),
         };
-        let head = place.head().await;
+        let _head = place.head().await;
         loop {
             let changed = self.gate.changed.notified();
             // Asked again: the gate may have shut while others had their turns. Before the cell is taken, so that a
@@ -154,7 +155,7 @@ impl Limits {
             if let Some((wait, why)) = self.gate.lock().wait(party, Instant::now(), jitter) {
                 return Admission::Later(wait, why);
             }
-            match self.turns.take(&head) {
+            match self.turns.take() {
                 Ok(()) => return self.claim(party, jitter),
                 Err(wait) if wait > self.turns.max_wait() => return Admission::Later(wait, Deferral::RateLimited),
                 Err(wait) => tokio::select! {
@@ -167,9 +168,26 @@ impl Limits {
 
     fn claim(&self, party: Option<&str>, jitter: f64) -> Admission {
         match self.gate.lock().holds.claim(party, Instant::now(), jitter) {
-            Ok(claim) => Admission::Go(Ticket { gate: Arc::clone(&self.gate), claim: Some(claim) }),
+            Ok(claim) => {
+                Admission::Go(Ticket { gate: Arc::clone(&self.gate), claim: Some(claim), turn_at: Instant::now() })
+            }
             Err(wait) => Admission::Later(wait, Deferral::Held),
         }
+    }
+
+    /// Waits for another turn if the ticket's own has passed unused: turns saved up and used together would exceed the
+    /// rate. Whoever calls right after [`Limits::admit`] need not ask.
+    ///
+    /// # Cancel safety
+    /// Safe; the ticket stays as it is.
+    pub async fn renew(&self, ticket: &mut Ticket) {
+        if ticket.turn_at.elapsed() < self.settings.rate.period() {
+            return;
+        }
+        while let Err(wait) = self.turns.take() {
+            sleep(wait).await;
+        }
+        ticket.turn_at = Instant::now();
     }
 
     /// Takes note of an outcome: counts faults, begins and ends holds, starts a cool-down.

@@ -164,8 +164,8 @@ impl Turns {
         self.expected(&self.line.lock().unwrap_or_else(PoisonError::into_inner)) > self.max_wait
     }
 
-    /// Takes the next cell, or says how long until there is one. Only for the head of the line.
-    pub(crate) fn take(&self, _head: &MutexGuard<'_, ()>) -> Result<(), Duration> {
+    /// Takes the next cell, or says how long until there is one. For the head of the line, lest others be passed.
+    pub(crate) fn take(&self) -> Result<(), Duration> {
         let (answer, next) = match self.cells.check() {
             Ok(cells) if cells.remaining_burst_capacity() > 0 => (Ok(()), Duration::ZERO),
             Ok(_) => (Ok(()), self.period),
@@ -244,7 +244,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_slowest_rate_and_the_largest_burst_do_not_overflow() {
         let turns = Turns::new("1/h".parse::<Rate>().unwrap().with_burst(NonZeroU32::MAX), Duration::MAX);
-        let head = turns.line_up().unwrap().head().await;
-        turns.take(&head).unwrap();
+        turns.take().unwrap();
     }
 }

@@ -159,6 +159,20 @@ async fn a_dropped_ticket_frees_the_probe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_turn_saved_up_is_taken_anew() {
+    let limits = limits("1/s", 1, seconds(60));
+    let start = Instant::now();
+    let (mut one, mut two) = (go(limits.admit(None).await), go(limits.admit(None).await));
+    limits.renew(&mut two).await;
+    assert_eq!(start.elapsed(), seconds(1), "a fresh turn is good");
+    sleep(seconds(9)).await;
+    limits.renew(&mut one).await;
+    assert_eq!(start.elapsed(), seconds(10));
+    limits.renew(&mut two).await;
+    assert_eq!(start.elapsed(), seconds(11), "not both at once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_throttled_call_cools_the_account_down() {
     let limits = limits("20/s", 1, seconds(60));
     record(&limits, go(limits.admit(None).await), &throttled(Some(seconds(20))));

@@ -113,16 +113,18 @@ impl<Q: Queue> Replica<Q> {
     /// Waits for the account's leave and, for a suspect message, until no other call is being made.
     ///
     /// The leave comes first: waiting for a turn within a slow rate must not keep other accounts from calling. And a
-    /// turn that has to wait for company is given up, since turns hoarded would be used all at once.
+    /// turn that had to wait here is taken anew, since turns saved up would be used all at once.
     async fn enter(&self, case: &Case<'_>, account: &Account) -> Result<(Ticket, Company<'_>), (Duration, Deferral)> {
         let party = case.party();
         loop {
-            let ticket = match account.limits.admit(party.as_deref()).await {
+            let mut ticket = match account.limits.admit(party.as_deref()).await {
                 Admission::Go(ticket) => ticket,
                 Admission::Later(wait, why) => return Err((wait, why)),
             };
             if case.is_suspect() {
-                return Ok((ticket, Either::Right(self.company.write().await)));
+                let company = self.company.write().await;
+                account.limits.renew(&mut ticket).await;
+                return Ok((ticket, Either::Right(company)));
             }
             if let Ok(company) = self.company.try_read() {
                 return Ok((ticket, Either::Left(company)));
