@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod embedded;
-mod schemas;
 mod sandbox;
+mod schemas;
 mod support;
 mod vectors;
 mod worker;

@@ -19,9 +19,9 @@ use takedown::limits::pause::HoldSettings;
 use takedown::limits::{LimitSettings, Limits};
 use takedown::queue::embedded::EmbeddedQueue;
 use takedown::queue::{Intake, QueueError};
-use takedown::sandbox::Sandbox;
 use takedown::sandbox::faults::{Fault, Faults, Scripted};
 use takedown::sandbox::setup::{Keys, Setup};
+use takedown::sandbox::{ItemState, Sandbox};
 use takedown::signing::charset::Charset;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
 use takedown::worker::context::{Account, Context, system_clock};
@@ -103,6 +103,16 @@ impl Bench {
         self.sandbox.set_faults(Faults { script, rates: Vec::new() });
     }
 
+    /// Waits until a call has taken an item off sale, answered or not.
+    pub(crate) async fn took_effect(&self, item: &str) {
+        let taken = timeout(PATIENCE, async {
+            while self.sandbox.item(item) != ItemState::OffSale {
+                tokio::task::yield_now().await;
+            }
+        });
+        taken.await.unwrap_or_else(|_| panic!("{item} is still on sale"));
+    }
+
     /// Opens the queue's file; no replica may be at work.
     pub(crate) fn queue(&self) -> EmbeddedQueue {
         EmbeddedQueue::open(&self.queue_path()).unwrap()
@@ -157,6 +167,9 @@ impl Bench {
             signer,
             keys: GatewayKeys::Single(verifier),
             merchants: merchants.iter().cloned().chain([lapsed]).collect(),
+            content_key: None,
+            app_cert_sn: None,
+            alipay_root_cert_sn: None,
         });
         [("desk", desk), ("shops", shops)]
             .map(|(name, gateway)| (account(name), Arc::new(Account { gateway, limits: Limits::new(limits.clone()) })))
