@@ -1,4 +1,4 @@
-//! What an account may do now: its rate, its calls in flight, its hold.
+//! What an account may do now: its rate, its calls in flight, its holds.
 //!
 //! It knows no gateway and no queue. Promise: no call leaves without having been admitted, and a held account's
 //! backlog is put off, never spent.
@@ -7,14 +7,25 @@ pub mod in_flight;
 pub mod pause;
 pub mod rate;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::classify::Outcome;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use crate::domain::classify::{Cause, Outcome};
 use crate::domain::ids::RequestId;
-use crate::domain::settlement::{Deferral, Hold};
+use crate::domain::settlement::Deferral;
 use crate::limits::in_flight::{InFlight, Permit};
-use crate::limits::pause::{HoldChange, HoldSettings};
-use crate::limits::rate::Rate;
+pub use crate::limits::pause::Recorded;
+use crate::limits::pause::{Claim, HoldSettings, Holds};
+use crate::limits::rate::{Rate, Turns};
+
+/// Longest cool-down a gateway can ask for; a `Retry-After` of days is a mistake, and the next call asks again.
+pub const MAX_COOL_DOWN: Duration = Duration::from_hours(1);
+
+/// Longest pause before the next message is taken: short enough that none stays in hand untouched for long.
+const PACE: Duration = Duration::from_secs(1);
 
 /// Limits of one account.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +35,8 @@ pub struct LimitSettings {
     /// Most calls in flight at once, at least 1. Default 32.
     pub in_flight: usize,
     /// Longest wait in hand for a turn within the rate; beyond it the item is deferred. Default 60 s.
+    ///
+    /// Raised to one and a half periods of a very slow rate, and capped at [`rate::MAX_WAIT_CAP`].
     pub max_wait: Duration,
     /// Least wait after a throttled call that named none. Default 5 s.
     pub cool_down: Duration,
@@ -35,6 +48,23 @@ pub struct LimitSettings {
 #[derive(Debug)]
 pub struct Limits {
     settings: LimitSettings,
+    in_flight: InFlight,
+    turns: Turns,
+    gate: Arc<Gate>,
+}
+
+/// The part a ticket keeps hold of.
+#[derive(Debug)]
+struct Gate {
+    state: Mutex<GateState>,
+    /// Told whenever the gate opens or shuts, so that nobody waits for a turn behind a shut gate.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct GateState {
+    holds: Holds,
+    cool_until: Option<Instant>,
 }
 
 /// Whether a call may be made.
@@ -50,24 +80,22 @@ pub enum Admission {
 #[derive(Debug)]
 #[must_use = "a ticket is handed back by `record`"]
 pub struct Ticket {
-    /// The party (merchant, administrator) the call is for.
-    pub party: Option<String>,
-}
-
-/// What an outcome changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// How the account stands for the item the outcome belongs to.
-    pub hold: Hold,
-    /// A hold that began, went on (a probe failed) or ended with this outcome.
-    pub change: Option<HoldChange>,
+    gate: Arc<Gate>,
+    claim: Option<Claim>,
+    turn_at: Instant,
 }
 
 impl Limits {
     /// Opens an account's limits.
     #[must_use]
     pub fn new(settings: LimitSettings) -> Self {
-        Self { settings }
+        let state = GateState { holds: Holds::new(settings.hold.clone()), cool_until: None };
+        Self {
+            in_flight: InFlight::new(settings.in_flight),
+            turns: Turns::new(settings.rate, settings.max_wait),
+            gate: Arc::new(Gate { state: Mutex::new(state), changed: Notify::new() }),
+            settings,
+        }
     }
 
     /// Returns the settings.
@@ -81,41 +109,161 @@ impl Limits {
     /// # Cancel safety
     /// Nothing is taken when dropped.
     pub async fn place(&self) -> Permit {
-        todo!()
+        self.in_flight.place().await
     }
 
-    /// Waits, while the whole account is held or cooling down, a moment (at most 1 s) before the next message is taken.
+    /// Waits a moment, at most 1 s, while the next message could only be put off: the whole account is held or cooling
+    /// down, or its turns are taken for longer than a message may wait in hand.
     ///
-    /// So a held account's backlog trickles to the retry rungs instead of racing round them, and no prefetched message
-    /// stays in hand for long. Returns at once for an open account.
+    /// So a backlog trickles to the retry rungs instead of racing round them, and no prefetched message stays in hand
+    /// for long. Returns at once for an open account.
     ///
     /// # Cancel safety
     /// Safe.
     pub async fn pace(&self) {
-        todo!()
+        let changed = self.gate.changed.notified();
+        let shut_for = self.gate.lock().shut_for(Instant::now());
+        let pause = shut_for.or_else(|| self.turns.is_full().then_some(PACE));
+        if let Some(pause) = pause {
+            tokio::select! {
+                () = sleep(pause.min(PACE)) => {}
+                () = changed => {}
+            }
+        }
     }
 
-    /// Admits one call, waiting for its turn while the wait is short.
+    /// Admits one call for a party (a merchant, an administrator), waiting for its turn while the wait is short.
+    ///
+    /// Turns are given in the order of asking. A hold or a cool-down that begins meanwhile ends the wait.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken when dropped, and those behind move up.
     pub async fn admit(&self, party: Option<&str>) -> Admission {
-        todo!("{party:?}")
+        let jitter = rand::random::<f64>();
+        if let Some((wait, why)) = self.gate.lock().wait(party, Instant::now(), jitter) {
+            return Admission::Later(wait, why);
+        }
+        let place = match self.turns.line_up() {
+            Ok(place) => place,
+            Err(wait) => return Admission::Later(wait, Deferral::RateLimited),
+        };
+        let _head = place.head().await;
+        loop {
+            let changed = self.gate.changed.notified();
+            // Asked again: the gate may have shut while others had their turns. Before the cell is taken, so that a
+            // message put off costs none.
+            if let Some((wait, why)) = self.gate.lock().wait(party, Instant::now(), jitter) {
+                return Admission::Later(wait, why);
+            }
+            match self.turns.take() {
+                Ok(()) => return self.claim(party, jitter),
+                Err(wait) if wait > self.turns.max_wait() => return Admission::Later(wait, Deferral::RateLimited),
+                Err(wait) => tokio::select! {
+                    () = sleep(wait) => {}
+                    () = changed => {}
+                },
+            }
+        }
+    }
+
+    fn claim(&self, party: Option<&str>, jitter: f64) -> Admission {
+        match self.gate.lock().holds.claim(party, Instant::now(), jitter) {
+            Ok(claim) => {
+                Admission::Go(Ticket { gate: Arc::clone(&self.gate), claim: Some(claim), turn_at: Instant::now() })
+            }
+            Err(wait) => Admission::Later(wait, Deferral::Held),
+        }
+    }
+
+    /// Waits for another turn if the ticket's own has passed unused: turns saved up and used together would exceed the
+    /// rate. Whoever calls right after [`Limits::admit`] need not ask.
+    ///
+    /// # Cancel safety
+    /// Safe; the ticket stays as it is.
+    pub async fn renew(&self, ticket: &mut Ticket) {
+        if ticket.turn_at.elapsed() < self.settings.rate.period() {
+            return;
+        }
+        while let Err(wait) = self.turns.take() {
+            sleep(wait).await;
+        }
+        ticket.turn_at = Instant::now();
     }
 
     /// Takes note of an outcome: counts faults, begins and ends holds, starts a cool-down.
-    pub fn record(&self, ticket: Ticket, id: &RequestId, code: Option<&str>, outcome: &Outcome) -> Recorded {
-        todo!("{ticket:?} {id} {code:?} {outcome:?}")
+    pub fn record(&self, mut ticket: Ticket, id: &RequestId, code: Option<&str>, outcome: &Outcome) -> Recorded {
+        let claim = ticket.claim.take().expect("invariant: a ticket has its claim until it is recorded or dropped");
+        let now = Instant::now();
+        let mut state = self.gate.lock();
+        let recorded = state.holds.record(claim, id, code, outcome, now, rand::random::<f64>());
+        let mut is_changed = !recorded.changes.is_empty();
+        if let Outcome::Retryable(Cause::Throttled(asked), _) = outcome {
+            let wait = asked.unwrap_or_default().clamp(self.settings.cool_down.min(MAX_COOL_DOWN), MAX_COOL_DOWN);
+            state.cool_until = state.cool_until.max(Some(now + wait));
+            is_changed = true;
+        }
+        drop(state);
+        if is_changed {
+            self.gate.changed.notify_waiters();
+        }
+        recorded
     }
 
-    /// Returns the calls in flight.
+    /// Returns the calls admitted and not yet recorded.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        todo!()
+        // Each ticket holds the gate, and so do the limits themselves.
+        Arc::strong_count(&self.gate) - 1
     }
 
     /// Says whether the whole account is held now.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        todo!()
+        self.gate.lock().holds.is_held()
     }
 }
 
-const _: fn(&InFlight) = |_| ();
+impl Ticket {
+    /// Returns the party the call is for.
+    #[must_use]
+    pub fn party(&self) -> Option<&str> {
+        self.claim.as_ref()?.party.as_deref()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            self.gate.lock().holds.release(&claim);
+            self.gate.changed.notify_waiters();
+        }
+    }
+}
+
+impl Gate {
+    /// A panic elsewhere must not shut an account for good; every change of the state is complete in itself.
+    fn lock(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl GateState {
+    /// Returns how long a call for this party has to wait, and why, if it may not line up now.
+    fn wait(&self, party: Option<&str>, now: Instant, jitter: f64) -> Option<(Duration, Deferral)> {
+        let held = self.holds.wait(party, now, jitter).map(|wait| (wait, Deferral::Held));
+        let cooling = self.cooling(now).map(|left| (left + (left / 2).mul_f64(jitter), Deferral::Throttled));
+        held.into_iter().chain(cooling).max_by_key(|(wait, _)| *wait)
+    }
+
+    fn cooling(&self, now: Instant) -> Option<Duration> {
+        let left = self.cool_until?.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn shut_for(&self, now: Instant) -> Option<Duration> {
+        self.holds.shut_for(now).max(self.cooling(now))
+    }
+}
+
+#[cfg(test)]
+mod tests;

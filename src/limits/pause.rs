@@ -1,6 +1,20 @@
 //! Holds: an account (or one of its parties) at fault is put off and probed, not spent.
+//!
+//! A state machine without a clock or a die of its own: both arrive as arguments. A *party* is whom a call is made for,
+//! below the account: a merchant of the Open Platform, an administrator of mapi. Promise: while something is held,
+//! exactly one call at a time goes out to test it, and a call that says nothing about the credentials neither begins
+//! nor ends a hold.
 
+use std::collections::HashMap;
 use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::classify::{Cause, Outcome};
+use crate::domain::codes::{Certainty, Scope};
+use crate::domain::ids::RequestId;
+use crate::domain::outcome::Reason;
+use crate::domain::settlement::Hold;
 
 /// When a held account is probed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +23,12 @@ pub struct HoldSettings {
     pub first_probe: Duration,
     /// The wait doubles with every failed probe up to this. Default 10 min.
     pub max_probe: Duration,
+}
+
+impl Default for HoldSettings {
+    fn default() -> Self {
+        Self { first_probe: Duration::from_secs(30), max_probe: Duration::from_mins(10) }
+    }
 }
 
 /// A change of a hold.
@@ -29,3 +49,300 @@ pub enum HoldChange {
         party: Option<String>,
     },
 }
+
+/// What an outcome changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// How the account stands for the item the outcome belongs to.
+    pub hold: Hold,
+    /// Holds that began, went on (a probe failed) or ended with this outcome: at most one of the account, one of the
+    /// party.
+    pub changes: Vec<HoldChange>,
+}
+
+/// Wait after a probe that said nothing, where the first probe's wait is not shorter still.
+const PROBE_AGAIN: Duration = Duration::from_secs(5);
+
+/// Parties remembered before the forgotten ones among them are looked for.
+const MANY_PARTIES: usize = 1024;
+
+/// Whether a call tests a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Ordinary,
+    Probe,
+}
+
+/// What an admitted call stands for; handed back by [`Holds::record`] or [`Holds::release`].
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) party: Option<String>,
+    for_account: Role,
+    for_party: Role,
+}
+
+/// The holds of one account and its parties.
+#[derive(Debug)]
+pub(crate) struct Holds {
+    settings: HoldSettings,
+    account: Standing,
+    parties: HashMap<String, Standing>,
+}
+
+/// How the account, or one party, stands.
+#[derive(Debug, Default)]
+struct Standing {
+    /// The last doubtful fault, as long as no call has passed since.
+    suspect: Option<(Scope, RequestId)>,
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    wait: Duration,
+    probe_at: Instant,
+    /// Whether a probe is out.
+    probe: Role,
+}
+
+/// What an outcome says about the credentials tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// They are at fault.
+    Fault(Scope, Certainty),
+    /// They are good.
+    Passed,
+    /// Nothing: the call broke, was throttled, was never sent, or the answer cannot be believed.
+    Nothing,
+}
+
+impl Holds {
+    pub(crate) fn new(settings: HoldSettings) -> Self {
+        Self { settings, account: Standing::default(), parties: HashMap::new() }
+    }
+
+    /// Returns the wait of a call for this party; `None` if it may go, as an ordinary call or as the probe that is due.
+    pub(crate) fn wait(&self, party: Option<&str>, now: Instant, jitter: f64) -> Option<Duration> {
+        let of_party = party.and_then(|name| self.parties.get(name));
+        let waits = [Some(&self.account), of_party].into_iter().flatten();
+        waits.filter_map(|standing| standing.wait(&self.settings, now, jitter)).max()
+    }
+
+    /// Lets one call go, taking on the probes that are due; or says how long to wait.
+    pub(crate) fn claim(&mut self, party: Option<&str>, now: Instant, jitter: f64) -> Result<Claim, Duration> {
+        match self.wait(party, now, jitter) {
+            Some(wait) => Err(wait),
+            None => Ok(Claim {
+                party: party.map(ToOwned::to_owned),
+                for_account: self.account.claim(),
+                for_party: party.and_then(|name| self.parties.get_mut(name)).map_or(Role::Ordinary, Standing::claim),
+            }),
+        }
+    }
+
+    /// Takes back a claim no call was made for: a probe that was lost is due again at once.
+    pub(crate) fn release(&mut self, claim: &Claim) {
+        self.account.release(claim.for_account);
+        if let Some(standing) = claim.party.as_ref().and_then(|name| self.parties.get_mut(name)) {
+            standing.release(claim.for_party);
+        }
+    }
+
+    /// Takes note of the outcome of a claimed call.
+    pub(crate) fn record(
+        &mut self,
+        claim: Claim,
+        id: &RequestId,
+        code: Option<&str>,
+        outcome: &Outcome,
+        now: Instant,
+        jitter: f64,
+    ) -> Recorded {
+        let word = Word::of(outcome);
+        // A fault of the one says nothing about the other: which of the two a gateway checks first is not known.
+        let (to_account, to_party) = match (word, &claim.party) {
+            (Word::Fault(Scope::Token | Scope::SnsUser, _), Some(_)) => (Word::Nothing, word),
+            (Word::Fault(..), _) => (word, Word::Nothing),
+            (Word::Passed | Word::Nothing, _) => (word, word),
+        };
+        let cause = code.unwrap_or("unknown");
+        let settings = &self.settings;
+        let mut changes = Vec::new();
+        changes
+            .extend(self.account.hear(to_account, claim.for_account, id, settings, now).map(|c| c.tell(None, cause)));
+        let mut standing = &self.account;
+        if let Some(party) = claim.party {
+            forget_stale(&mut self.parties, now, settings.max_probe);
+            let of_party = self.parties.entry(party.clone()).or_default();
+            let change = of_party.hear(to_party, claim.for_party, id, settings, now);
+            changes.extend(change.map(|c| c.tell(Some(party.clone()), cause)));
+            if of_party.is_clear() {
+                self.parties.remove(&party);
+            } else if matches!(to_party, Word::Fault(..)) {
+                standing = &self.parties[&party];
+            }
+        }
+        let hold = match (word, &standing.held) {
+            (Word::Fault(..), Some(held)) => Hold::Held(held.delay(settings, now, jitter)),
+            _ => Hold::NotHeld,
+        };
+        Recorded { hold, changes }
+    }
+
+    /// Returns how long the whole account stays shut: until its probe is due, or while that probe is out.
+    pub(crate) fn shut_for(&self, now: Instant) -> Option<Duration> {
+        self.account.wait(&self.settings, now, 0.0)
+    }
+
+    /// Says whether the whole account is held.
+    pub(crate) fn is_held(&self) -> bool {
+        self.account.held.is_some()
+    }
+}
+
+/// Keeps a flood of bad parties from filling the memory: one long due for a probe that never came is let go, and its
+/// next call is as good as a probe.
+fn forget_stale(parties: &mut HashMap<String, Standing>, now: Instant, after: Duration) {
+    if parties.len() >= MANY_PARTIES {
+        parties.retain(|_, standing| match &standing.held {
+            Some(held) => held.probe == Role::Probe || now.saturating_duration_since(held.probe_at) < after,
+            None => false,
+        });
+    }
+}
+
+/// A change of one standing, not yet named.
+enum Change {
+    Held(Duration),
+    Resumed,
+}
+
+impl Change {
+    fn tell(self, party: Option<String>, cause: &str) -> HoldChange {
+        match self {
+            Self::Held(probe_in) => HoldChange::Held { party, cause: cause.to_owned(), probe_in },
+            Self::Resumed => HoldChange::Resumed { party },
+        }
+    }
+}
+
+impl Standing {
+    fn wait(&self, settings: &HoldSettings, now: Instant, jitter: f64) -> Option<Duration> {
+        let held = self.held.as_ref()?;
+        let is_due = held.probe == Role::Ordinary && held.probe_at <= now;
+        (!is_due).then(|| held.delay(settings, now, jitter))
+    }
+
+    fn claim(&mut self) -> Role {
+        match &mut self.held {
+            Some(held) => {
+                held.probe = Role::Probe;
+                Role::Probe
+            }
+            None => Role::Ordinary,
+        }
+    }
+
+    fn release(&mut self, role: Role) {
+        if let (Role::Probe, Some(held)) = (role, &mut self.held) {
+            held.probe = Role::Ordinary;
+        }
+    }
+
+    fn hear(
+        &mut self,
+        word: Word,
+        role: Role,
+        id: &RequestId,
+        settings: &HoldSettings,
+        now: Instant,
+    ) -> Option<Change> {
+        match (word, &mut self.held) {
+            (Word::Fault(..), Some(held)) if role == Role::Probe => {
+                *held = Held::until_probe(held.wait.saturating_mul(2).min(settings.max_probe), now);
+                Some(Change::Held(held.wait))
+            }
+            (Word::Nothing, Some(held)) if role == Role::Probe => {
+                held.probe = Role::Ordinary;
+                held.probe_at = now + PROBE_AGAIN.min(settings.first_probe);
+                None
+            }
+            (Word::Passed, Some(_)) if role == Role::Probe => {
+                *self = Self::default();
+                Some(Change::Resumed)
+            }
+            // Calls that were in flight when the hold began: they knew no better, and prove nothing either way.
+            (Word::Fault(..) | Word::Nothing | Word::Passed, Some(_)) => None,
+            (Word::Fault(scope, certainty), None) => self.accuse(scope, certainty, id, settings, now),
+            (Word::Passed, None) => {
+                self.suspect = None;
+                None
+            }
+            (Word::Nothing, None) => None,
+        }
+    }
+
+    fn accuse(
+        &mut self,
+        scope: Scope,
+        certainty: Certainty,
+        id: &RequestId,
+        settings: &HoldSettings,
+        now: Instant,
+    ) -> Option<Change> {
+        let is_proven = match (certainty, &self.suspect) {
+            (Certainty::Certain, _) => true,
+            (Certainty::Doubtful, Some((earlier, other))) => *earlier == scope && other != id,
+            (Certainty::Doubtful, None) => false,
+        };
+        if !is_proven {
+            self.suspect = Some((scope, id.clone()));
+            return None;
+        }
+        let wait = settings.first_probe.min(settings.max_probe);
+        *self = Self { suspect: None, held: Some(Held::until_probe(wait, now)) };
+        Some(Change::Held(wait))
+    }
+
+    fn is_clear(&self) -> bool {
+        self.suspect.is_none() && self.held.is_none()
+    }
+}
+
+impl Held {
+    fn until_probe(wait: Duration, now: Instant) -> Self {
+        Self { wait, probe_at: now + wait, probe: Role::Ordinary }
+    }
+
+    /// Wait of a message put off: until the probe, and up to half a wait more so that not all come back at once.
+    fn delay(&self, settings: &HoldSettings, now: Instant, jitter: f64) -> Duration {
+        let until_probe = self.probe_at.saturating_duration_since(now);
+        let least = match self.probe {
+            Role::Ordinary => Duration::ZERO,
+            Role::Probe => PROBE_AGAIN.min(settings.first_probe),
+        };
+        until_probe.max(least) + (self.wait / 2).mul_f64(jitter.clamp(0.0, 1.0))
+    }
+}
+
+impl Word {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::AccountFault(scope, certainty) => Self::Fault(*scope, *certainty),
+            // Refused by our own encoder: nothing was sent.
+            Outcome::Terminal(Reason::NotEncodable) => Self::Nothing,
+            Outcome::Success(_) | Outcome::Terminal(_) => Self::Passed,
+            Outcome::Retryable(cause, _) => match cause {
+                // The gateway itself answered, and found no fault with the credentials.
+                Cause::Code | Cause::UnlistedCode => Self::Passed,
+                // What answered may be a proxy, or nobody.
+                Cause::Throttled(_) | Cause::Broken | Cause::ServerError | Cause::Unreadable | Cause::Untrusted => {
+                    Self::Nothing
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

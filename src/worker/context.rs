@@ -1,8 +1,8 @@
-//! What every pipeline of a replica shares: accounts, client, policy, observer.
+//! What every pipeline of a replica shares: accounts, client, policy, clock, observer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
@@ -20,6 +20,15 @@ pub struct Account {
     pub limits: Limits,
 }
 
+/// Tells the time of day; the one place where a worker reads it.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// Returns the system's clock.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(SystemTime::now)
+}
+
 /// What every pipeline of a replica shares.
 pub struct Context {
     /// This replica's name.
@@ -32,11 +41,19 @@ pub struct Context {
     pub policy: RetryPolicy,
     /// How long a drain waits for calls in flight. Default 25 s.
     pub drain_timeout: Duration,
+    /// The time of day: deadlines, ages, request timestamps.
+    pub clock: Clock,
     /// Receives every event.
     pub observer: Observer,
 }
 
 impl Context {
+    /// Returns the time of day.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        (self.clock)()
+    }
+
     /// Tells the observer.
     pub fn tell(&self, event: &WorkerEvent) {
         (self.observer)(event);

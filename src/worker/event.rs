@@ -23,7 +23,7 @@ pub enum WorkerEvent {
         outcome: &'static str,
         /// Signature verdict of the answer, or how the call broke.
         verdict: &'static str,
-        /// Time from permit to reply.
+        /// Time from the call's start to its reply.
         took: Duration,
     },
     /// An item ended and its outcome is confirmed.
@@ -55,6 +55,13 @@ pub enum WorkerEvent {
         /// Least wait.
         delay: Duration,
     },
+    /// A message was handed back untouched: the replica drains.
+    GivenBack {
+        /// The takedown's id.
+        id: String,
+        /// The account.
+        account: AccountId,
+    },
     /// An answer that should not exist: bad signature, unsigned success, another item. Someone should look.
     Suspicious {
         /// The takedown's id.
@@ -68,7 +75,7 @@ pub enum WorkerEvent {
     UnlistedCode {
         /// The account.
         account: AccountId,
-        /// The code, as the gateway wrote it.
+        /// The code, as the gateway wrote it; `none` where it wrote none.
         code: String,
     },
     /// An account (or one of its parties: a merchant, an administrator) was held.
@@ -96,14 +103,14 @@ pub enum WorkerEvent {
         /// The whole error chain.
         error: String,
     },
-    /// The pipeline panicked on a message; it was settled as a retry.
+    /// The pipeline panicked on a message; it is settled as a retry, or at last as a dead letter `crash_loop`.
     Panicked {
         /// The takedown's id.
         id: String,
     },
     /// Draining began.
     Draining {
-        /// Calls in flight.
+        /// Messages in hand.
         in_flight: usize,
     },
     /// The replica stopped.

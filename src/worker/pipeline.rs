@@ -1,1 +1,223 @@
-//! One delivery from receipt to settlement.
+//! One delivery from receipt to settlement: decode, check, admit, call, classify, record, decide, settle.
+//!
+//! Promise: every delivery reaches `settle`, whatever is in it and whatever goes wrong on the way, a panic included;
+//! and one event tells each fact.
+
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::Either;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::time::Instant;
+
+use crate::domain::classify::{self, Cause, Outcome};
+use crate::domain::ids::AccountId;
+use crate::domain::reply::Reply;
+use crate::domain::settlement::{Deferral, Settlement};
+use crate::limits::pause::HoldChange;
+use crate::limits::{Admission, Ticket};
+use crate::queue::{Delivery, Queue};
+use crate::worker::case::{self, Case, Message};
+use crate::worker::context::{Account, Context};
+use crate::worker::event::WorkerEvent;
+use crate::worker::shutdown::Shutdown;
+
+/// What every task of one run shares.
+pub(super) struct Replica<Q> {
+    pub(super) queue: Arc<Q>,
+    pub(super) context: Arc<Context>,
+    pub(super) shutdown: Shutdown,
+    /// Read by calls in company, written by the one of a suspect message, which is worked alone.
+    company: RwLock<()>,
+    pub(super) settled: AtomicU64,
+    pub(super) abandoned: AtomicUsize,
+}
+
+/// Held while a call is made.
+type Company<'a> = Either<RwLockReadGuard<'a, ()>, RwLockWriteGuard<'a, ()>>;
+
+impl<Q: Queue> Replica<Q> {
+    pub(super) fn new(queue: Arc<Q>, context: Arc<Context>, shutdown: Shutdown) -> Self {
+        Self {
+            queue,
+            context,
+            shutdown,
+            company: RwLock::new(()),
+            settled: AtomicU64::new(0),
+            abandoned: AtomicUsize::new(0),
+        }
+    }
+
+    /// Works one delivery and settles it.
+    pub(super) async fn process(&self, mut delivery: Delivery) {
+        case::remember(&mut delivery.envelope, self.context.now());
+        let message = self.message(&delivery);
+        let mut id = message.label();
+        // The delivery stays outside, so that a panic leaves something to settle.
+        let judged = AssertUnwindSafe(self.judge(message, &mut id)).catch_unwind().await;
+        let settlement = judged.unwrap_or_else(|_panic| {
+            self.context.tell(&WorkerEvent::Panicked { id: id.clone() });
+            message.crashed(rand::random::<f64>(), self.context.now())
+        });
+        let fact = fact(&id, &delivery, &settlement);
+        let settled = AssertUnwindSafe(self.queue.settle(delivery, settlement)).catch_unwind().await;
+        let error = match settled {
+            Ok(Ok(())) => {
+                self.settled.fetch_add(1, Ordering::Relaxed);
+                return self.context.tell(&fact);
+            }
+            Ok(Err(error)) => chain(&error),
+            Err(_panic) => "the queue panicked".to_owned(),
+        };
+        self.context.tell(&WorkerEvent::SettleFailed { id, error });
+    }
+
+    fn message<'a>(&'a self, delivery: &'a Delivery) -> Message<'a> {
+        let Context { worker, policy, .. } = &*self.context;
+        Message { body: &delivery.body, envelope: &delivery.envelope, worker, policy }
+    }
+
+    /// Finds how a message is settled. `id` becomes the takedown's own as soon as that is known.
+    async fn judge(&self, message: Message<'_>, id: &mut String) -> Settlement {
+        let accounts = &self.context.accounts;
+        let gateway_of = |account: &AccountId| accounts.get(account).map(|account| account.gateway.gateway());
+        let case = match message.open(gateway_of, self.context.now()) {
+            Ok(case) => case,
+            Err(refusal) => return refusal,
+        };
+        case.takedown.id.as_str().clone_into(id);
+        let account = &accounts[&case.takedown.account];
+        if let Some(settlement) = case.turn_away(self.context.now()) {
+            return settlement;
+        }
+        let entered = tokio::select! {
+            biased;
+            () = self.shutdown.draining() => return Settlement::GiveBack,
+            entered = self.enter(&case, account) => entered,
+        };
+        let (ticket, _company) = match entered {
+            Ok(entered) => entered,
+            Err((wait, why)) => return case.put_off(wait, why, self.context.now()),
+        };
+        // The wait for its turn may have outlived it.
+        if let Some(settlement) = case.expire(self.context.now()) {
+            return settlement;
+        }
+        self.call(&case, account, ticket).await
+    }
+
+    /// Waits for the account's leave and, for a suspect message, until no other call is being made.
+    ///
+    /// The leave comes first: waiting for a turn within a slow rate must not keep other accounts from calling. And a
+    /// turn that had to wait here is taken anew, since turns saved up would be used all at once.
+    async fn enter(&self, case: &Case<'_>, account: &Account) -> Result<(Ticket, Company<'_>), (Duration, Deferral)> {
+        let party = case.party();
+        loop {
+            let mut ticket = match account.limits.admit(party.as_deref()).await {
+                Admission::Go(ticket) => ticket,
+                Admission::Later(wait, why) => return Err((wait, why)),
+            };
+            if case.is_suspect() {
+                let company = self.company.write().await;
+                account.limits.renew(&mut ticket).await;
+                return Ok((ticket, Either::Right(company)));
+            }
+            if let Ok(company) = self.company.try_read() {
+                return Ok((ticket, Either::Left(company)));
+            }
+            drop(ticket);
+            drop(self.company.read().await);
+        }
+    }
+
+    async fn call(&self, case: &Case<'_>, account: &Account, ticket: Ticket) -> Settlement {
+        let start = Instant::now();
+        let reply = account.gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
+        let took = start.elapsed();
+        let outcome = classify::classify(account.gateway.gateway(), &reply, case.history());
+        let recorded = account.limits.record(ticket, &case.takedown.id, reply.code(), &outcome);
+        self.context.tell(&WorkerEvent::Called {
+            account: case.takedown.account.clone(),
+            outcome: outcome_word(&outcome),
+            verdict: verdict_word(&reply),
+            took,
+        });
+        self.tell_oddities(case, &reply, &outcome);
+        for change in recorded.changes {
+            self.context.tell(&hold_event(&case.takedown.account, change));
+        }
+        let cool_down = account.limits.settings().cool_down;
+        case.conclude(&reply, &outcome, recorded.hold, cool_down, rand::random::<f64>(), self.context.now())
+    }
+
+    fn tell_oddities(&self, case: &Case<'_>, reply: &Reply, outcome: &Outcome) {
+        let account = case.takedown.account.clone();
+        match outcome {
+            Outcome::Retryable(Cause::Untrusted, _) => self.context.tell(&WorkerEvent::Suspicious {
+                id: case.takedown.id.to_string(),
+                account,
+                verdict: verdict_word(reply),
+            }),
+            Outcome::Retryable(Cause::UnlistedCode, _) => {
+                let code = reply.code().unwrap_or("none").to_owned();
+                self.context.tell(&WorkerEvent::UnlistedCode { account, code });
+            }
+            Outcome::Success(_) | Outcome::Terminal(_) | Outcome::Retryable(..) | Outcome::AccountFault(..) => {}
+        }
+    }
+}
+
+/// What a settlement is told as, once it holds.
+fn fact(id: &str, delivery: &Delivery, settlement: &Settlement) -> WorkerEvent {
+    let (id, account) = (id.to_owned(), delivery.envelope.account.clone());
+    match settlement {
+        Settlement::Complete(outcome) | Settlement::DeadLetter(outcome) => {
+            WorkerEvent::Finished { outcome: outcome.clone() }
+        }
+        Settlement::Retry { delay, effect: _, last_code } => WorkerEvent::Retried {
+            id,
+            account,
+            attempt: delivery.envelope.attempt,
+            code: last_code.clone(),
+            delay: *delay,
+        },
+        Settlement::Defer { delay, reason } => WorkerEvent::Deferred { id, account, reason: *reason, delay: *delay },
+        Settlement::GiveBack => WorkerEvent::GivenBack { id, account },
+    }
+}
+
+fn hold_event(account: &AccountId, change: HoldChange) -> WorkerEvent {
+    let account = account.clone();
+    match change {
+        HoldChange::Held { party, cause, probe_in } => WorkerEvent::Held { account, party, cause, probe_in },
+        HoldChange::Resumed { party } => WorkerEvent::Resumed { account, party },
+    }
+}
+
+fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success(_) => "success",
+        Outcome::Retryable(..) => "retryable",
+        Outcome::Terminal(_) => "terminal",
+        Outcome::AccountFault(..) => "account_fault",
+    }
+}
+
+fn verdict_word(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Answered(answer) => answer.signature.as_str(),
+        Reply::NotSent(broken) | Reply::MaybeSent(broken) => broken.as_str(),
+        Reply::NotEncodable { .. } => "not_encodable",
+        Reply::NoToken { .. } => "no_token",
+    }
+}
+
+/// An error and its causes, outermost first.
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -4,4 +4,7 @@
 mod amqp;
 mod embedded;
 mod sandbox;
+mod schemas;
 mod support;
+mod vectors;
+mod worker;

@@ -1,0 +1,310 @@
+//! One message as a case: what it says, whether it may be worked, and how it is settled. No I/O, no clock, no die.
+//!
+//! The rules themselves are `domain::settlement`; this joins them with what the queue knows about the message and puts
+//! the message out together. Promise: every message, readable or not, gets an outcome with a stable id.
+
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::classify::{Cause, Effect, History, Outcome, Redelivery};
+use crate::domain::ids::{AccountId, RequestId, WorkerId};
+use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
+use crate::domain::reply::Reply;
+use crate::domain::retry::RetryPolicy;
+use crate::domain::settlement::{self, Decision, Deferral, Hold, Progress, Settlement};
+use crate::domain::takedown::{Gateway, Item, Takedown};
+use crate::queue::envelope::Envelope;
+
+/// Unsettled deliveries from which a message is worked alone, so that an innocent neighbour is not charged with it.
+pub(super) const ALONE_FROM: u32 = 3;
+
+/// Unsettled deliveries from which a message is not worked any more. Wide, since every message in hand is charged for a
+/// crash.
+pub(super) const CRASH_LOOP_FROM: u32 = 20;
+
+/// A message as the worker found it, readable or not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Message<'a> {
+    pub(super) body: &'a [u8],
+    pub(super) envelope: &'a Envelope,
+    pub(super) worker: &'a WorkerId,
+    pub(super) policy: &'a RetryPolicy,
+}
+
+/// A message that is a takedown this replica can work.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    pub(super) takedown: Takedown,
+    message: Message<'a>,
+}
+
+/// What an end rests on.
+#[derive(Debug, Clone, Copy)]
+enum Ground<'a> {
+    /// The gateway's reply.
+    Reply(&'a Reply),
+    /// A fault of the message itself.
+    Problem(&'a str),
+    /// Time, or the worker's own trouble.
+    Nothing,
+}
+
+/// Whether the last call used up an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Counted,
+    NotCounted,
+}
+
+/// Writes into the envelope what this delivery adds to the message's past, so that it outlives every way of settling:
+/// when it was first seen, and that a redelivery may hide a whole attempt.
+pub(super) fn remember(envelope: &mut Envelope, now: SystemTime) {
+    envelope.first_seen.get_or_insert(now);
+    if envelope.redelivery == Redelivery::Again {
+        envelope.effect = Effect::Possible;
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Decodes and checks a message; `gateway_of` knows the configured accounts. The error is its settlement.
+    pub(super) fn open(
+        self,
+        gateway_of: impl Fn(&AccountId) -> Option<Gateway>,
+        now: SystemTime,
+    ) -> Result<Case<'a>, Settlement> {
+        let takedown = Takedown::decode(self.body)
+            .map_err(|error| self.refuse(None, Reason::InvalidMessage, &error.to_string(), now))?;
+        match self.check(&takedown, gateway_of) {
+            Ok(()) => Ok(Case { takedown, message: self }),
+            Err((reason, problem)) => Err(self.refuse(Some(&takedown), reason, &problem, now)),
+        }
+    }
+
+    fn check(
+        &self,
+        takedown: &Takedown,
+        gateway_of: impl Fn(&AccountId) -> Option<Gateway>,
+    ) -> Result<(), (Reason, String)> {
+        let Takedown { id, account, item, .. } = takedown;
+        let invalid = |problem| Err((Reason::InvalidMessage, problem));
+        if let Some(other) = self.envelope.message_id.as_ref().filter(|text| *text != id.as_str()) {
+            return invalid(format!(
+                "field `id` is {id}, but the message_id property is {other:?}; they must be equal"
+            ));
+        }
+        let Some(gateway) = gateway_of(account) else {
+            return Err((Reason::UnknownAccount, format!("field `account` is {account}, which is not configured")));
+        };
+        let key = &self.envelope.account;
+        if account != key {
+            return invalid(format!("field `account` is {account}, but the routing key is {key}; they must be equal"));
+        }
+        if item.gateway() != gateway {
+            let asked = item.gateway();
+            return invalid(format!("field `takedown.gateway` is {asked}, but account {account} is of {gateway}"));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, takedown: Option<&Takedown>, reason: Reason, problem: &str, now: SystemTime) -> Settlement {
+        self.end(takedown, reason, Attempt::NotCounted, Ground::Problem(problem), now)
+    }
+
+    /// Settles a message the pipeline panicked on: the call may have been made.
+    pub(super) fn crashed(&self, jitter: f64, now: SystemTime) -> Settlement {
+        if self.envelope.attempt < self.policy.max_attempts {
+            return Settlement::Retry {
+                delay: self.policy.delay_after(self.envelope.attempt, jitter),
+                effect: Effect::Possible,
+                last_code: self.envelope.last_code.clone(),
+            };
+        }
+        // What panicked may be the reading itself.
+        let takedown = std::panic::catch_unwind(|| Takedown::decode(self.body).ok()).ok().flatten();
+        self.end(takedown.as_ref(), Reason::CrashLoop, Attempt::Counted, Ground::Nothing, now)
+    }
+
+    /// Returns the name of a message that may be unreadable: its `message_id` if that is an id, else a digest.
+    pub(super) fn label(&self) -> String {
+        match self.envelope.message_id.as_ref().filter(|text| RequestId::new(text.as_str()).is_ok()) {
+            Some(id) => id.clone(),
+            None => format!("sha256:{}", hex(&Sha256::digest(self.body))),
+        }
+    }
+
+    fn end(
+        &self,
+        takedown: Option<&Takedown>,
+        reason: Reason,
+        attempt: Attempt,
+        ground: Ground<'_>,
+        now: SystemTime,
+    ) -> Settlement {
+        let envelope = self.envelope;
+        let (code, text, verified) = match ground {
+            Ground::Reply(reply) => (reply.code().map(ToOwned::to_owned), reply.message(), reply.is_verified()),
+            Ground::Problem(problem) => (None, Some(problem.to_owned()), false),
+            Ground::Nothing => (envelope.last_code.clone(), None, false),
+        };
+        let outcome = Box::new(FinalOutcome {
+            id: takedown.map_or_else(|| self.label(), |takedown| takedown.id.to_string()),
+            batch: takedown.and_then(|takedown| takedown.batch.as_ref()).map(ToString::to_string),
+            account: envelope.account.to_string(),
+            gateway: takedown.map(|takedown| takedown.item.gateway()),
+            reason,
+            gateway_code: code,
+            gateway_message: text,
+            attempts: match attempt {
+                Attempt::Counted => envelope.attempt,
+                Attempt::NotCounted => envelope.attempt.saturating_sub(1),
+            },
+            deferrals: envelope.deferrals,
+            first_seen: envelope.first_seen.unwrap_or(now),
+            finished_at: now,
+            verified,
+            item: takedown.map(|takedown| ids(&takedown.item)).unwrap_or_default(),
+            worker: self.worker.to_string(),
+            replays: envelope.replays,
+        });
+        if settlement::is_dead_lettered(reason) {
+            Settlement::DeadLetter(outcome)
+        } else {
+            Settlement::Complete(outcome)
+        }
+    }
+}
+
+impl Case<'_> {
+    /// Settles what is not to be called for at all: in hand at too many crashes, too late, too early.
+    pub(super) fn turn_away(&self, now: SystemTime) -> Option<Settlement> {
+        if self.message.envelope.delivery_count >= CRASH_LOOP_FROM {
+            return Some(self.end(Reason::CrashLoop, Attempt::NotCounted, Ground::Nothing, now));
+        }
+        if let Some(expired) = self.expire(now) {
+            return Some(expired);
+        }
+        let early = self.message.envelope.not_before?.duration_since(now).ok().filter(|early| !early.is_zero())?;
+        Some(self.put_off(early, Deferral::Early, now))
+    }
+
+    /// Settles a takedown whose deadline has passed.
+    pub(super) fn expire(&self, now: SystemTime) -> Option<Settlement> {
+        let is_late = self.takedown.deadline.is_some_and(|deadline| deadline <= now);
+        is_late.then(|| self.end(Reason::DeadlinePassed, Attempt::NotCounted, Ground::Nothing, now))
+    }
+
+    /// Settles a takedown that may not be called for now.
+    pub(super) fn put_off(&self, wait: Duration, why: Deferral, now: SystemTime) -> Settlement {
+        let progress = self.progress(Hold::NotHeld, Duration::ZERO, 0.0, now);
+        let decision = settlement::put_off(wait, why, &progress, self.message.policy);
+        self.carry_out(decision, Attempt::NotCounted, Ground::Nothing, Effect::None, now)
+    }
+
+    /// Settles a takedown that was called for.
+    pub(super) fn conclude(
+        &self,
+        reply: &Reply,
+        outcome: &Outcome,
+        hold: Hold,
+        cool_down: Duration,
+        jitter: f64,
+        now: SystemTime,
+    ) -> Settlement {
+        let decision = settlement::decide(outcome, &self.progress(hold, cool_down, jitter, now), self.message.policy);
+        let (attempt, effect) = match outcome {
+            Outcome::Retryable(Cause::Throttled(_), effect) => (Attempt::NotCounted, *effect),
+            Outcome::AccountFault(..) if matches!(hold, Hold::Held(_)) => (Attempt::NotCounted, Effect::None),
+            Outcome::Retryable(_, effect) => (Attempt::Counted, *effect),
+            Outcome::Success(_) | Outcome::Terminal(_) | Outcome::AccountFault(..) => (Attempt::Counted, Effect::None),
+        };
+        self.carry_out(decision, attempt, Ground::Reply(reply), effect, now)
+    }
+
+    /// Returns what is known of the takedown's past.
+    pub(super) fn history(&self) -> History {
+        let envelope = self.message.envelope;
+        History { effect: envelope.effect, redelivery: envelope.redelivery, replays: envelope.replays }
+    }
+
+    /// Says whether the message was in hand at so many crashes that it is worked alone.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.message.envelope.delivery_count >= ALONE_FROM
+    }
+
+    /// Returns whom the call is made for below the account: the merchant, or the administrator.
+    ///
+    /// A token in the message itself has no name; a digest stands for it, so that one bad token does not hold everyone
+    /// (`:` keeps it apart from merchants).
+    pub(super) fn party(&self) -> Option<String> {
+        match &self.takedown.item {
+            Item::Mapi(item) => Some(item.sns_user_id.clone()),
+            Item::OpenPlatform(item) => match (&item.merchant, &item.app_auth_token) {
+                (Some(merchant), _) => Some(merchant.to_string()),
+                (None, Some(token)) => Some(format!("token:{}", &hex(&Sha256::digest(token.expose()))[..12])),
+                (None, None) => None,
+            },
+        }
+    }
+
+    fn progress(&self, hold: Hold, cool_down: Duration, jitter: f64, now: SystemTime) -> Progress {
+        let envelope = self.message.envelope;
+        Progress {
+            attempt: envelope.attempt,
+            effect: envelope.effect,
+            first_seen: envelope.first_seen.unwrap_or(now),
+            deadline: self.takedown.deadline,
+            now,
+            jitter,
+            hold,
+            cool_down,
+        }
+    }
+
+    fn carry_out(
+        &self,
+        decision: Decision,
+        attempt: Attempt,
+        ground: Ground<'_>,
+        effect: Effect,
+        now: SystemTime,
+    ) -> Settlement {
+        match decision {
+            Decision::End(reason) => self.end(reason, attempt, ground, now),
+            Decision::Retry(delay) => Settlement::Retry {
+                delay,
+                effect: match self.message.envelope.effect {
+                    Effect::Possible => Effect::Possible,
+                    Effect::None => effect,
+                },
+                last_code: match ground {
+                    Ground::Reply(reply) => reply.code().map(ToOwned::to_owned),
+                    Ground::Problem(_) | Ground::Nothing => None,
+                },
+            },
+            Decision::Defer(delay, reason) => Settlement::Defer { delay, reason },
+        }
+    }
+
+    fn end(&self, reason: Reason, attempt: Attempt, ground: Ground<'_>, now: SystemTime) -> Settlement {
+        self.message.end(Some(&self.takedown), reason, attempt, ground, now)
+    }
+}
+
+fn ids(item: &Item) -> ItemIds {
+    match item {
+        Item::Mapi(item) => ItemIds { goods_id: item.goods_id.clone(), ..ItemIds::default() },
+        Item::OpenPlatform(item) => ItemIds {
+            commodity_id: Some(item.commodity_id.clone()),
+            shop_id: Some(item.shop_id.clone()),
+            ..ItemIds::default()
+        },
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;
