@@ -77,6 +77,15 @@ fn line_breaks_and_white_space_do_not_matter() {
 }
 
 #[test]
+fn of_several_keys_in_one_file_the_wanted_half_is_taken() {
+    let certificate = text(&load("keys.json")["certs"]["app_cert_pem"]).to_owned();
+    let [private, public] = ["private_pkcs8_pem", "public_spki_pem"].map(|form| key("app_rsa2048", form));
+    let file = format!("{certificate}\n{public}\n{private}\n");
+    let sign = signer(SignType::Rsa2, &file).unwrap().sign(b"probe").unwrap();
+    assert!(verifier(SignType::Rsa2, &file).unwrap().is_valid(b"probe", &sign));
+}
+
+#[test]
 fn what_is_not_the_key_wanted_is_named_for_what_it_is() {
     let certificate = text(&load("keys.json")["certs"]["app_cert_pem"]).to_owned();
     let private = key("app_rsa2048", "private_pkcs8_pem");
