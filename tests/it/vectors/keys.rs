@@ -138,6 +138,22 @@ fn what_is_not_the_key_wanted_is_named_for_what_it_is() {
 }
 
 #[test]
+fn keys_of_other_algorithms_are_named() {
+    // An elliptic-curve pair made for this test: SEC 1, PKCS#8, SubjectPublicKeyInfo.
+    let sec1 = "MHcCAQEEIK6+wHpBl19vESoFZQz/bZ5BCGv2IzVpiokM8csOJTmfoAoGCCqGSM49AwEHoUQDQgAExARwNDM2i3eBy8AH4tMstmneqhyrNGUzAwNssvqI0iYA1dRrHrRIxZVP9rBpJTcLVEhncQyQMkWpwtn6usvldg==";
+    let pkcs8 = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgrr7AekGXX28RKgVlDP9tnkEIa/YjNWmKiQzxyw4lOZ+hRANCAATEBHA0MzaLd4HLwAfi0yy2ad6qHKs0ZTMDA2yy+ojSJgDV1GsetEjFlU/2sGklNwtUSGdxDJAyRanC2fq6y+V2";
+    let spki = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAExARwNDM2i3eBy8AH4tMstmneqhyrNGUzAwNssvqI0iYA1dRrHrRIxZVP9rBpJTcLVEhncQyQMkWpwtn6usvldg==";
+    for (error, found) in [
+        (signer(SignType::Rsa2, sec1).err(), "an elliptic-curve private key"),
+        (signer(SignType::Rsa2, pkcs8).err(), "an elliptic-curve private key"),
+        (verifier(SignType::Rsa2, spki).err(), "an elliptic-curve public key"),
+    ] {
+        let error = error.unwrap().to_string();
+        assert!(error.ends_with(&format!("found {found}")), "{error}");
+    }
+}
+
+#[test]
 fn encrypted_private_keys_are_named_and_the_remedy_with_them() {
     let pkcs8 = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let traditional = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nMIIB\n-----END RSA PRIVATE KEY-----\n";
