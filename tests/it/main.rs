@@ -3,6 +3,7 @@
 
 mod amqp;
 mod embedded;
+mod gateway;
 mod sandbox;
 mod schemas;
 mod support;

@@ -1,4 +1,5 @@
 //! What integration tests share.
 
 pub(crate) mod broker;
+pub(crate) mod peer;
 pub(crate) mod replica;
