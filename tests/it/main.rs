@@ -1,6 +1,7 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used)]
 
+mod architecture;
 mod embedded;
 mod schemas;
 mod support;
