@@ -1,6 +1,38 @@
 //! The HTTP client both gateways share: rustls, reused connections, time-outs, a body cap, no redirects.
+//!
+//! # Sent or not sent
+//! A takedown that surely did not reach the gateway may be tried again without a second thought; one that may have
+//! reached it is ambiguous. The line is drawn at the first byte of the request:
+//! - *Not sent*: name resolution, TCP, TLS or the connect time-out failed; or hyper cancelled the request while it was
+//!   still queued for a connection.
+//! - *Maybe sent*: everything after that, including a half-read answer and a body beyond the cap.
+//!
+//! # What is retried underneath
+//! hyper-util tries a request again on another connection in one case only: the pooled connection it had picked closed
+//! before hyper took the request from its queue, so that not one byte of it was written (hyper hands the whole request
+//! back then, and only then). If the first byte may have gone, the call ends as *maybe sent*. reqwest would in addition
+//! repeat HTTP/2 requests that a server refuses with `REFUSED_STREAM` or `GOAWAY`; that is switched off, and so is
+//! HTTP/2 itself: one broken HTTP/1.1 connection makes one takedown doubtful, not all that share it.
+//! Promise: at most one copy of a request is ever written, and no error carries a URL (which holds the signature).
+//!
+//! # TLS
+//! rustls with aws-lc-rs, as reqwest's feature `rustls` sets it up; roots are those of the machine (package
+//! `ca-certificates` on Debian), so [`HttpClient::new`] fails where there are none.
 
-use std::time::Duration;
+mod endpoint;
+mod retry_after;
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use url::Url;
+
+pub use crate::gateway::http::endpoint::Endpoint;
+
+use crate::domain::reply::{BrokenCall, Reply};
 
 /// Settings of the HTTP client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +55,15 @@ impl Default for HttpSettings {
     }
 }
 
+/// Idle connections are closed by us after this time, before the usual 60 s of servers and load balancers: a request
+/// written into a connection that the other side is closing is an ambiguous attempt.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Says why a client or an address cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The TLS set-up of the machine is unusable.
-    #[error("the HTTP client cannot be set up")]
+    #[error("the HTTP client cannot be set up; are CA certificates installed (Debian: package ca-certificates)?")]
     Client(#[source] reqwest::Error),
     /// The address breaks a rule.
     #[error("gateway URL {url:?} {problem}")]
@@ -39,29 +75,55 @@ pub enum GatewayError {
     },
 }
 
-/// A gateway address that passed the rules: https, or http to a loopback address; no query, no user, no fragment.
+/// One request, signed and encoded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// Address and query.
+    pub url: Url,
+    /// Form body of a POST; a GET has none.
+    pub form: Option<Form>,
+}
+
+/// A body of percent-encoded parameters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Form {
+    /// `Content-Type`, with the charset the parameters are encoded in.
+    pub content_type: String,
+    /// The body; plain ASCII.
+    pub body: String,
+}
+
+/// Keys, tokens and the signature are in the query and the body.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let method = if self.form.is_some() { "POST" } else { "GET" };
+        write!(f, "HttpRequest({method} {}://{}{}, ***)", self.url.scheme(), self.url.authority(), self.url.path())
+    }
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Form({}, ***)", self.content_type)
+    }
+}
+
+/// One answer, read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(url::Url);
-
-impl Endpoint {
-    /// Checks an address.
-    ///
-    /// # Errors
-    /// [`GatewayError::Url`] naming the rule it breaks.
-    pub fn new(text: &str) -> Result<Self, GatewayError> {
-        todo!("{text}")
-    }
-
-    /// Returns the address.
-    #[must_use]
-    pub fn url(&self) -> &url::Url {
-        &self.0
-    }
+pub struct HttpAnswer {
+    /// HTTP status code.
+    pub status: u16,
+    /// Body as received.
+    pub body: Vec<u8>,
+    /// `Retry-After`, at most an hour.
+    pub retry_after: Option<Duration>,
 }
 
 /// The client; cheap to clone, one connection pool.
 #[derive(Debug, Clone)]
-pub struct HttpClient {}
+pub struct HttpClient {
+    client: reqwest::Client,
+    max_body_bytes: usize,
+}
 
 impl HttpClient {
     /// Builds the client.
@@ -69,6 +131,122 @@ impl HttpClient {
     /// # Errors
     /// [`GatewayError::Client`] when TLS cannot be set up.
     pub fn new(settings: &HttpSettings) -> Result<Self, GatewayError> {
-        todo!("{settings:?}")
+        Self::build(settings, Self::builder(settings))
     }
+
+    /// Builds a client that trusts no certificate: for plain http to loopback, on machines without CA certificates too.
+    ///
+    /// # Errors
+    /// [`GatewayError::Client`] when the client cannot be set up.
+    pub fn for_loopback(settings: &HttpSettings) -> Result<Self, GatewayError> {
+        Self::build(settings, Self::builder(settings).tls_certs_only([]))
+    }
+
+    fn builder(settings: &HttpSettings) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
+            .user_agent(concat!("takedown/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            // Never longer than the whole call: a total time-out must mean that connecting was over.
+            .connect_timeout(settings.connect_timeout.min(settings.total_timeout))
+            .timeout(settings.total_timeout)
+    }
+
+    fn build(settings: &HttpSettings, builder: reqwest::ClientBuilder) -> Result<Self, GatewayError> {
+        let client = builder.build().map_err(|error| GatewayError::Client(error.without_url()))?;
+        Ok(Self { client, max_body_bytes: settings.max_body_bytes })
+    }
+
+    /// Sends one request and reads the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`Reply::NotSent`] or [`Reply::MaybeSent`], by the rule of this module.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave a request written and its answer unread.
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, Reply> {
+        let request = match request.form {
+            None => self.client.get(request.url),
+            Some(form) => self.client.post(request.url).header(CONTENT_TYPE, form.content_type).body(form.body),
+        };
+        let mut response = request.send().await.map_err(broken)?;
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|value| retry_after::parse(value, SystemTime::now()));
+        let too_large = Reply::MaybeSent(BrokenCall::BodyTooLarge);
+        let announced = response.content_length().unwrap_or_default();
+        if usize::try_from(announced).map_or(true, |length| length > self.max_body_bytes) {
+            return Err(too_large);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(cut_off)? {
+            if body.len() + chunk.len() > self.max_body_bytes {
+                return Err(too_large);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(HttpAnswer { status: response.status().as_u16(), body, retry_after })
+    }
+}
+
+/// Judges a call that ended before the head of an answer was read.
+fn broken(error: reqwest::Error) -> Reply {
+    let error = error.without_url();
+    tracing::debug!(cause = chain(&error), "gateway call broke");
+    if error.is_connect() {
+        Reply::NotSent(if error.is_timeout() {
+            BrokenCall::ConnectTimeout
+        } else if is_tls(&error) {
+            BrokenCall::Tls
+        } else {
+            BrokenCall::Connect
+        })
+    } else if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled) {
+        Reply::NotSent(BrokenCall::Reset)
+    } else if error.is_builder() {
+        Reply::NotSent(BrokenCall::Protocol)
+    } else {
+        Reply::MaybeSent(after_writing(&error))
+    }
+}
+
+/// Judges an answer that ended before its body did.
+fn cut_off(error: reqwest::Error) -> Reply {
+    let error = error.without_url();
+    tracing::debug!(cause = chain(&error), "gateway answer was cut off");
+    Reply::MaybeSent(after_writing(&error))
+}
+
+fn after_writing(error: &reqwest::Error) -> BrokenCall {
+    let hyper = cause::<hyper::Error>(error);
+    if error.is_timeout() {
+        BrokenCall::Timeout
+    } else if hyper.is_some_and(|e| e.is_incomplete_message() || e.is_closed()) || cause::<io::Error>(error).is_some() {
+        BrokenCall::Reset
+    } else {
+        BrokenCall::Protocol
+    }
+}
+
+/// A handshake that failed is `InvalidData` (what came was not TLS, or a certificate was refused) or an early end,
+/// which TCP alone cannot report while connecting.
+fn is_tls(error: &reqwest::Error) -> bool {
+    cause::<io::Error>(error)
+        .is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
+}
+
+/// Finds the first error of one type among the causes.
+fn cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    causes(error).find_map(<dyn std::error::Error>::downcast_ref)
+}
+
+fn chain(error: &reqwest::Error) -> String {
+    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }

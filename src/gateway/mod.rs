@@ -4,12 +4,16 @@
 //! an `Err`, and nothing unverified is called verified.
 
 pub mod http;
+pub mod keys;
 pub mod mapi;
 pub mod open_platform;
 
+mod form;
+mod page;
+
 use std::time::SystemTime;
 
-use crate::domain::reply::Reply;
+use crate::domain::reply::{Answer, BrokenCall, Reply};
 use crate::domain::takedown::{Gateway, Item};
 use crate::gateway::http::HttpClient;
 
@@ -34,8 +38,32 @@ impl GatewayAccount {
 
     /// Calls the gateway once for one item. The item's gateway must be this account's.
     ///
-    /// `now` becomes the request's timestamp (Open Platform, GMT+8).
+    /// `now` becomes the request's timestamp (Open Platform, GMT+8). An item of the other gateway is not sent and comes
+    /// back as [`BrokenCall::Protocol`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave a call made and its answer unread: the attempt is then ambiguous.
     pub async fn call(&self, http: &HttpClient, item: &Item, now: SystemTime) -> Reply {
-        todo!("{http:?} {item:?} {now:?}")
+        match self.answer(http, item, now).await {
+            Ok(answer) => Reply::Answered(answer),
+            Err(reply) => reply,
+        }
+    }
+
+    async fn answer(&self, http: &HttpClient, item: &Item, now: SystemTime) -> Result<Answer, Reply> {
+        match (self, item) {
+            (Self::Mapi(account), Item::Mapi(item)) => {
+                let answer = http.send(mapi::request::build(account, item)?).await?;
+                Ok(mapi::response::parse(account, item, &answer))
+            }
+            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
+                let answer = http.send(open_platform::request::build(account, item, now)?).await?;
+                Ok(open_platform::response::parse(account, &answer))
+            }
+            (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
+                tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");
+                Err(Reply::NotSent(BrokenCall::Protocol))
+            }
+        }
     }
 }

@@ -15,6 +15,8 @@ mod rsa;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha1::Sha1;
+use sha2::Sha256;
 
 use crate::signing::key::KeyError;
 
@@ -82,8 +84,8 @@ pub struct Verifier {
 enum VerifierKey {
     Md5(md5::Secret),
     Dsa(dsa::Public),
-    Rsa(rsa::Public),
-    Rsa2(rsa::Public),
+    Rsa(rsa::Public<Sha1>),
+    Rsa2(rsa::Public<Sha256>),
 }
 
 /// Says that the crypto library refused to sign; with a key that loaded, a broken random source is the one known cause.
@@ -100,13 +102,24 @@ impl Signer {
     /// # Errors
     /// [`KeyError`] naming what is wrong with the key and what was expected.
     pub fn load(sign_type: SignType, key: &str, format: DsaFormat) -> Result<Self, KeyError> {
-        todo!("{sign_type:?} {key} {format:?}")
+        let inner = match sign_type {
+            SignType::Md5 => SignerKey::Md5(md5::Secret::load(key)?),
+            SignType::Dsa => SignerKey::Dsa(dsa::Private::load(key, format)?),
+            SignType::Rsa => SignerKey::Rsa(rsa::Private::load(key)?),
+            SignType::Rsa2 => SignerKey::Rsa2(rsa::Private2::load(key)?),
+        };
+        Ok(Self { inner })
     }
 
     /// Returns the algorithm.
     #[must_use]
     pub fn sign_type(&self) -> SignType {
-        todo!()
+        match self.inner {
+            SignerKey::Md5(_) => SignType::Md5,
+            SignerKey::Dsa(_) => SignType::Dsa,
+            SignerKey::Rsa(_) => SignType::Rsa,
+            SignerKey::Rsa2(_) => SignType::Rsa2,
+        }
     }
 
     /// Signs bytes; returns the `sign` value (lower-case hex for MD5, else one line of Base64).
@@ -114,13 +127,25 @@ impl Signer {
     /// # Errors
     /// [`SigningError`] when the crypto library fails.
     pub fn sign(&self, bytes: &[u8]) -> Result<String, SigningError> {
-        todo!("{bytes:?}")
+        let sign = match &self.inner {
+            SignerKey::Md5(key) => Some(key.sign(bytes)),
+            SignerKey::Dsa(key) => key.sign(bytes),
+            SignerKey::Rsa(key) => key.sign(bytes),
+            SignerKey::Rsa2(key) => key.sign(bytes),
+        };
+        sign.ok_or_else(|| SigningError { sign_type: self.sign_type() })
     }
 
     /// Returns the verifier for this signer's own public half (for probes, and for the sandbox).
     #[must_use]
     pub fn own_verifier(&self) -> Verifier {
-        todo!()
+        let inner = match &self.inner {
+            SignerKey::Md5(key) => VerifierKey::Md5(key.clone()),
+            SignerKey::Dsa(key) => VerifierKey::Dsa(key.public()),
+            SignerKey::Rsa(key) => VerifierKey::Rsa(key.public()),
+            SignerKey::Rsa2(key) => VerifierKey::Rsa2(key.public()),
+        };
+        Verifier { inner }
     }
 }
 
@@ -130,19 +155,35 @@ impl Verifier {
     /// # Errors
     /// [`KeyError`] naming what is wrong with the key and what was expected.
     pub fn load(sign_type: SignType, key: &str, format: DsaFormat) -> Result<Self, KeyError> {
-        todo!("{sign_type:?} {key} {format:?}")
+        let inner = match sign_type {
+            SignType::Md5 => VerifierKey::Md5(md5::Secret::load(key)?),
+            SignType::Dsa => VerifierKey::Dsa(dsa::Public::load(key, format)?),
+            SignType::Rsa => VerifierKey::Rsa(rsa::Public::load(key)?),
+            SignType::Rsa2 => VerifierKey::Rsa2(rsa::Public::load(key)?),
+        };
+        Ok(Self { inner })
     }
 
     /// Returns the algorithm.
     #[must_use]
     pub fn sign_type(&self) -> SignType {
-        todo!()
+        match self.inner {
+            VerifierKey::Md5(_) => SignType::Md5,
+            VerifierKey::Dsa(_) => SignType::Dsa,
+            VerifierKey::Rsa(_) => SignType::Rsa,
+            VerifierKey::Rsa2(_) => SignType::Rsa2,
+        }
     }
 
     /// Says whether `sign` (as on the wire) is a signature of exactly these bytes; garbage is simply not.
     #[must_use]
     pub fn is_valid(&self, bytes: &[u8], sign: &str) -> bool {
-        todo!("{bytes:?} {sign}")
+        match &self.inner {
+            VerifierKey::Md5(key) => key.is_valid(bytes, sign),
+            VerifierKey::Dsa(key) => key.is_valid(bytes, sign),
+            VerifierKey::Rsa(key) => key.is_valid(bytes, sign),
+            VerifierKey::Rsa2(key) => key.is_valid(bytes, sign),
+        }
     }
 }
 

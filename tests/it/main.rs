@@ -5,3 +5,4 @@ mod architecture;
 mod embedded;
 mod schemas;
 mod support;
+mod vectors;

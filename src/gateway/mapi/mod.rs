@@ -3,6 +3,8 @@
 pub mod request;
 pub mod response;
 
+mod xml;
+
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::http::Endpoint;

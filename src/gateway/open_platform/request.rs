@@ -1,1 +1,121 @@
-//! Building the request of `alipay.open.servicemarket.commodity.shop.offline`.
+//! Building the request of `alipay.open.servicemarket.commodity.shop.offline` (protocol notes 2.1 to 2.3).
+//!
+//! Pure: the same account, item and moment give the same request.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, offset};
+use serde::Serialize;
+
+use crate::domain::reply::{BrokenCall, Reply};
+use crate::domain::secret::Secret;
+use crate::domain::takedown::OpenPlatformItem;
+use crate::gateway::form;
+use crate::gateway::http::{Form, HttpRequest};
+use crate::gateway::open_platform::{METHOD, OpenPlatformAccount};
+use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
+use crate::signing::charset::NotEncodable;
+
+/// Business parameters, in the order of the interface document.
+#[derive(Serialize)]
+struct BizContent<'a> {
+    commodity_id: &'a str,
+    shop_id: &'a str,
+}
+
+/// Builds the signed request for one item.
+///
+/// # Errors
+/// [`Reply::NoToken`] when the item names a merchant the account has no token for; [`Reply::NotEncodable`] when its text
+/// does not fit the account's charset; [`Reply::NotSent`] when the crypto library fails.
+pub fn build(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: SystemTime) -> Result<HttpRequest, Reply> {
+    seal(account, &params(account, item, now)?)
+}
+
+/// Returns the parameters of one item, unsigned, its content encrypted where the account says so.
+///
+/// # Errors
+/// As [`build`].
+pub fn params(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: SystemTime) -> Result<Params, Reply> {
+    let token = token(account, item)?;
+    let content = BizContent { commodity_id: &item.commodity_id, shop_id: &item.shop_id };
+    let mut content = serde_json::to_string(&content).expect("invariant: plain strings always serialise");
+    if let Some(key) = &account.content_key {
+        let bytes = account.charset.encode(&content);
+        let bytes = bytes.map_err(|character| Reply::NotEncodable { field: "biz_content".to_owned(), character })?;
+        content = key.encrypt(&bytes).ok_or(Reply::NotSent(BrokenCall::Protocol))?;
+    }
+    let timestamp = timestamp(now);
+    let pairs = [
+        ("app_id", Some(account.app_id.as_str())),
+        ("method", Some(METHOD)),
+        ("format", Some("json")),
+        ("charset", Some(account.charset.as_str())),
+        ("sign_type", Some(account.signer.sign_type().as_str())),
+        ("timestamp", Some(timestamp.as_str())),
+        ("version", Some("1.0")),
+        ("app_auth_token", token.map(Secret::expose)),
+        ("app_cert_sn", account.app_cert_sn.as_deref()),
+        ("alipay_root_cert_sn", account.alipay_root_cert_sn.as_deref()),
+        ("encrypt_type", account.content_key.as_ref().map(|_| "AES")),
+        ("biz_content", Some(content.as_str())),
+    ];
+    Ok(pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect())
+}
+
+/// The merchant's token: the message's own, or the one the configuration holds under the merchant's name.
+fn token<'a>(account: &'a OpenPlatformAccount, item: &'a OpenPlatformItem) -> Result<Option<&'a Secret>, Reply> {
+    match (&item.app_auth_token, &item.merchant) {
+        (Some(token), _) => Ok(Some(token)),
+        (None, None) => Ok(None),
+        (None, Some(merchant)) => match account.merchants.get(merchant) {
+            Some(token) => Ok(Some(token)),
+            None => Err(Reply::NoToken { merchant: merchant.to_string() }),
+        },
+    }
+}
+
+/// `yyyy-MM-dd HH:mm:ss` in GMT+8, whatever the zone of the machine (protocol notes 2.1).
+fn timestamp(now: SystemTime) -> String {
+    let now = Timestamp::try_from(now).unwrap_or_default();
+    now.to_zoned_datetime(TimeZone::fixed(offset(8))).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Signs parameters and lays them out for the wire: `biz_content` in the body, everything else in the query. Empty
+/// parameters and a stale `sign` are left out.
+///
+/// # Errors
+/// As [`build`].
+pub fn seal(account: &OpenPlatformAccount, params: &Params) -> Result<HttpRequest, Reply> {
+    let bytes = canonical(params, SignTypeField::Included, account.charset).map_err(not_encodable)?;
+    let sign = account.signer.sign(&bytes).map_err(|error| {
+        tracing::error!(%error, "request could not be signed");
+        Reply::NotSent(BrokenCall::Protocol)
+    })?;
+    let (content, mut query): (Vec<_>, Vec<_>) =
+        signed(params, SignTypeField::Included).into_iter().partition(|(name, _)| *name == "biz_content");
+    query.push(("sign", &sign));
+    let mut url = account.endpoint.url().clone();
+    url.set_query(Some(&form::encode(query, account.charset).map_err(not_encodable)?));
+    let body = form::encode(content, account.charset).map_err(not_encodable)?;
+    let content_type = format!("application/x-www-form-urlencoded;charset={}", account.charset.as_str());
+    Ok(HttpRequest { url, form: Some(Form { content_type, body }) })
+}
+
+fn not_encodable(error: NotEncodable) -> Reply {
+    Reply::NotEncodable { field: error.field, character: error.character }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_timestamp_is_that_of_gmt_plus_8() {
+        let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(1_406_142_470);
+        assert_eq!(timestamp(moment), "2014-07-24 03:07:50");
+    }
+}

@@ -1,1 +1,133 @@
-//! Reading and verifying the JSON answer.
+//! Reading and verifying the JSON answer (protocol notes 2.6).
+//!
+//! The signature covers the response node's value byte for byte as received. The span that was verified is the span that
+//! is parsed, and an envelope that two parsers could read differently is refused although its bytes may verify.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::domain::reply::{Answer, Claim, ItemMatch, Signature};
+use crate::domain::takedown::Gateway;
+use crate::gateway::http::HttpAnswer;
+use crate::gateway::open_platform::span::{self, Member};
+use crate::gateway::open_platform::{GatewayKeys, METHOD, OpenPlatformAccount};
+use crate::gateway::page;
+
+/// Longest wording of the gateway passed on, in characters.
+const MAX_MESSAGE: usize = 256;
+
+/// Reads one answer.
+#[must_use]
+pub fn parse(account: &OpenPlatformAccount, answer: &HttpAnswer) -> Answer {
+    let body = answer.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&answer.body);
+    let (signature, claim) = match span::members(body, account.charset) {
+        Ok(members) => read(account, body, &members),
+        Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem)),
+    };
+    Answer { http_status: answer.status, signature, claim, retry_after: answer.retry_after }
+}
+
+/// Which envelope an answer came in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Envelope {
+    /// The method's own node.
+    Own,
+    /// `error_response`, for refusals only.
+    Error,
+    /// Another method's.
+    Other,
+}
+
+fn read(account: &OpenPlatformAccount, body: &[u8], members: &[Member]) -> (Signature, Claim) {
+    let mut nodes = members.iter().filter(|member| member.name.ends_with("_response"));
+    let (Some(node), None) = (nodes.next(), nodes.next()) else {
+        return (Signature::Structure, unreadable("the answer has no response node, or several"));
+    };
+    let envelope = match node.name.as_str() {
+        name if name == own_node() => Envelope::Own,
+        "error_response" => Envelope::Error,
+        _ => Envelope::Other,
+    };
+    let span = &body[node.span.clone()];
+    let claim = claim(account, span).unwrap_or_else(unreadable);
+    let is_success = matches!(claim, Claim::Success { .. });
+    let is_repeated = members.iter().enumerate().any(|(i, m)| members[..i].iter().any(|other| other.name == m.name));
+    let is_misplaced = envelope == Envelope::Other || (envelope == Envelope::Error && is_success);
+    let signature =
+        if is_repeated || is_misplaced { Signature::Structure } else { verdict(account, body, span, members) };
+    (signature, claim)
+}
+
+/// `alipay_open_servicemarket_commodity_shop_offline_response`.
+fn own_node() -> String {
+    format!("{}_response", METHOD.replace('.', "_"))
+}
+
+fn verdict(account: &OpenPlatformAccount, body: &[u8], span: &[u8], members: &[Member]) -> Signature {
+    let text = |name: &str| -> Option<Value> {
+        let member = members.iter().find(|member| member.name == name)?;
+        Some(serde_json::from_slice(&body[member.span.clone()]).unwrap_or(Value::Bool(false)))
+    };
+    let sign = match text("sign") {
+        None | Some(Value::Null) => return Signature::Unsigned,
+        Some(Value::String(sign)) if sign.is_empty() => return Signature::Unsigned,
+        Some(Value::String(sign)) => sign,
+        Some(_) => return Signature::Invalid,
+    };
+    let verifier = match &account.keys {
+        GatewayKeys::Single(verifier) => Some(verifier),
+        GatewayKeys::ByCertificate(keys) => {
+            text("alipay_cert_sn").and_then(|number| keys.get(number.as_str().unwrap_or_default()))
+        }
+    };
+    match verifier {
+        None => Signature::Unverifiable,
+        Some(verifier) if verifier.is_valid(span, &sign) => Signature::Valid,
+        Some(_) => Signature::Invalid,
+    }
+}
+
+/// The fields of a response node; a repeated one is an error of the parser.
+#[derive(Deserialize)]
+struct Node {
+    code: Option<Value>,
+    msg: Option<Value>,
+    sub_code: Option<Value>,
+    sub_msg: Option<Value>,
+}
+
+fn claim(account: &OpenPlatformAccount, span: &[u8]) -> Result<Claim, &'static str> {
+    let text = account.charset.decode(span).ok_or("the bytes are not of the charset asked for")?;
+    let text = if span.starts_with(b"\"") { decrypt(account, &text)? } else { text };
+    let node: Node =
+        serde_json::from_str(&text).map_err(|_| "the response node is not an object with single fields")?;
+    let code = word(node.code).ok_or("the response node has no code")?;
+    let sub_code = word(node.sub_code);
+    if code == "10000" && sub_code.is_none() {
+        return Ok(Claim::Success { goods_id: None, item: ItemMatch::Same });
+    }
+    let message = word(node.sub_msg).or(word(node.msg)).map(|text| text.chars().take(MAX_MESSAGE).collect());
+    Ok(Claim::Failure { code: Some(code), sub_code, message })
+}
+
+/// Opens an encrypted node: its value is a string (protocol notes 2.8).
+fn decrypt(account: &OpenPlatformAccount, text: &str) -> Result<String, &'static str> {
+    let key = account.content_key.as_ref().ok_or("the answer is encrypted and the account has no content key")?;
+    let cipher: String = serde_json::from_str(text).map_err(|_| "the encrypted answer is not a text")?;
+    let plain = key.decrypt(&cipher).ok_or("the encrypted answer does not open with the account's content key")?;
+    account.charset.decode(&plain).ok_or("the bytes are not of the charset asked for")
+}
+
+/// A text, or a number as its decimal text; empty is none.
+fn word(value: Option<Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+    .filter(|text| !text.is_empty())
+}
+
+fn unreadable(problem: &str) -> Claim {
+    Claim::Unreadable { problem: problem.to_owned(), named_code: None }
+}

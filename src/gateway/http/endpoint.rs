@@ -1,0 +1,87 @@
+//! A gateway's address, checked once when the configuration is read.
+
+use url::{Host, Url};
+
+use crate::gateway::http::GatewayError;
+
+/// A gateway address that passed the rules: https, or http to a loopback address; no query, no user, no fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint(Url);
+
+impl Endpoint {
+    /// Checks an address.
+    ///
+    /// # Errors
+    /// [`GatewayError::Url`] naming the rule it breaks; a user name or password in it is not repeated.
+    pub fn new(text: &str) -> Result<Self, GatewayError> {
+        let refuse = |problem: &str| GatewayError::Url { url: text.to_owned(), problem: problem.to_owned() };
+        let url = Url::parse(text.trim()).map_err(|error| refuse(&format!("is not a URL: {error}")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            let url = format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default());
+            return Err(GatewayError::Url { url, problem: "carries a user name; remove it".to_owned() });
+        }
+        match url.scheme() {
+            "https" if url.has_host() => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(refuse("is plain http; use https (plain http is for loopback addresses only)")),
+            _ => return Err(refuse("must begin with https://")),
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(refuse("has a query or a fragment; give the address alone"));
+        }
+        Ok(Self(url))
+    }
+
+    /// Returns the address.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_everywhere_and_plain_http_on_loopback_alone() {
+        for good in [
+            "https://openapi.alipay.com/gateway.do",
+            "http://127.0.0.1:8080/gateway.do",
+            "http://127.9.9.9/",
+            "http://[::1]:8080/",
+            "http://LOCALHOST:8080/",
+            " https://www.alipay.com/cooperate/gateway.do\n",
+        ] {
+            assert!(Endpoint::new(good).is_ok(), "{good}");
+        }
+        for (bad, problem) in [
+            ("http://openapi.alipay.com/gateway.do", "is plain http; use https"),
+            ("http://localhost.example.com/", "is plain http; use https"),
+            ("http://[::2]/", "is plain http; use https"),
+            ("ftp://127.0.0.1/", "must begin with https://"),
+            ("openapi.alipay.com", "is not a URL"),
+            ("https://openapi.alipay.com/gateway.do?x=1", "has a query"),
+            ("https://openapi.alipay.com/gateway.do?", "has a query"),
+            ("https://openapi.alipay.com/gateway.do#x", "has a query or a fragment"),
+        ] {
+            let error = Endpoint::new(bad).unwrap_err().to_string();
+            assert!(error.contains(problem) && error.contains(bad), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_not_repeated() {
+        let error = Endpoint::new("https://me:hunter2@example.com/").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+}
