@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod amqp;
+mod architecture;
 mod embedded;
 mod gateway;
 mod sandbox;
