@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod amqp;
+mod queue_contract;
 mod support;
