@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use takedown::queue::amqp::AmqpSettings;
+
 /// What Debian's wrapper in `/usr/sbin` calls after changing users; this one runs as anybody.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
@@ -52,10 +54,15 @@ pub(crate) struct Broker {
 impl Broker {
     /// Starts a node and waits until it answers.
     pub(crate) fn start() -> Self {
+        Self::start_with("[].")
+    }
+
+    /// Starts a node with settings in the Erlang terms of `advanced.config`.
+    pub(crate) fn start_with(advanced: &str) -> Self {
         // A port that was free a moment ago may be taken by now; another three will not all be.
         let mut last = String::new();
         for _ in 0..3 {
-            match Self::try_start() {
+            match Self::try_start(advanced) {
                 Ok(broker) => return broker,
                 Err(problem) => last = problem,
             }
@@ -63,13 +70,14 @@ impl Broker {
         panic!("no RabbitMQ node could be started: {last}\n(tests/setup installs what it needs)");
     }
 
-    fn try_start() -> Result<Self, String> {
+    fn try_start(advanced: &str) -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("takedown-test-{}-{number}", std::process::id());
         let home = env::temp_dir().join(&name);
         fs::create_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
         fs::write(home.join("rabbitmq.conf"), CONFIGURATION).unwrap();
+        fs::write(home.join("advanced.config"), advanced).unwrap();
         fs::write(home.join("enabled_plugins"), "[].\n").unwrap();
 
         let held: Vec<_> = (0..3).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
@@ -82,6 +90,7 @@ impl Broker {
         }
         let mut supervisor = command
             .args(["-c", SUPERVISOR])
+            .current_dir(&home)
             .env("SERVER", SERVER)
             .env("HOME", &home)
             .env("ERL_EPMD_PORT", ports[0].to_string())
@@ -93,7 +102,7 @@ impl Broker {
             .env("RABBITMQ_NODE_PORT", ports[2].to_string())
             .env("RABBITMQ_CONF_ENV_FILE", home.join("none"))
             .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
-            .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("none.config"))
+            .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("advanced.config"))
             .env("RABBITMQ_GENERATED_CONFIG_DIR", home.join("generated"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
@@ -200,4 +209,32 @@ pub(crate) fn shared_url() -> String {
 pub(crate) fn unique_prefix() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("td-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns settings for a broker under a prefix of their own, with rungs short enough to wait for.
+pub(crate) fn settings(url: String) -> AmqpSettings {
+    AmqpSettings {
+        prefix: unique_prefix(),
+        rungs: vec![Duration::from_millis(200), Duration::from_secs(1)],
+        connection_name: "test".into(),
+        confirm_timeout: Duration::from_secs(20),
+        ..AmqpSettings::new(url)
+    }
+}
+
+/// Publishes as a producer that is not ours, and waits until the message is in a queue.
+pub(crate) async fn publish(
+    settings: &AmqpSettings,
+    exchange: &str,
+    routing_key: &str,
+    body: &[u8],
+    properties: lapin::BasicProperties,
+) {
+    let connection = lapin::Connection::connect(&settings.url, lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await.unwrap();
+    let options = lapin::options::BasicPublishOptions { mandatory: true, immediate: false };
+    let confirm = channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await.unwrap();
+    assert_eq!(confirm.await.unwrap(), lapin::Confirmation::Ack(None));
+    connection.close(200, "done".into()).await.unwrap();
 }

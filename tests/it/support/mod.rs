@@ -2,4 +2,5 @@
 
 pub(crate) mod broker;
 pub(crate) mod peer;
+pub(crate) mod queue;
 pub(crate) mod replica;
