@@ -5,6 +5,7 @@ mod amqp;
 mod architecture;
 mod embedded;
 mod gateway;
+mod main_job;
 mod queue_contract;
 mod sandbox;
 mod schemas;

@@ -3,4 +3,5 @@
 pub(crate) mod broker;
 pub(crate) mod peer;
 pub(crate) mod queue;
+pub(crate) mod rehearsal;
 pub(crate) mod replica;
