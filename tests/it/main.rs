@@ -4,5 +4,7 @@
 mod architecture;
 mod embedded;
 mod schemas;
+mod amqp;
+mod queue_contract;
 mod support;
 mod vectors;

@@ -1,1 +1,4 @@
 //! What integration tests share.
+
+pub(crate) mod broker;
+pub(crate) mod queue;
