@@ -1,10 +1,10 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used)]
 
+mod amqp;
 mod architecture;
 mod embedded;
-mod schemas;
-mod amqp;
 mod queue_contract;
+mod schemas;
 mod support;
 mod vectors;

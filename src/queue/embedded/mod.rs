@@ -17,14 +17,13 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::SystemTime;
 
 use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::claim::Lease;
 use self::claim::{Desks, give_back};
-use self::clock::{Clock, to_millis};
+use self::clock::Clock;
 use self::dead_letters::Selection;
 use self::settle::{Change, Ended};
 use self::store::Store;
@@ -185,7 +184,7 @@ impl Queue for EmbeddedQueue {
             Receipt::Embedded(lease) if self.inner.desks.has(&lease.desk) => lease,
             Receipt::Embedded(_) | Receipt::Amqp(_) => return Err(QueueError::Stale),
         };
-        let change = Change::new(&envelope, settlement, &self.inner.clock, to_millis(SystemTime::now()));
+        let change = Change::new(&envelope, settlement, &self.inner.clock, lease.received);
         let (held, desk, waits_again) = (lease.held, Arc::clone(&lease.desk), change.is_waiting_again());
         let apply = move |db: &Connection| change.apply(db, held);
         let wake = move |ended| {
