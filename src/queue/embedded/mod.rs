@@ -26,7 +26,7 @@ use self::claim::{Desks, give_back};
 use self::clock::Clock;
 use self::dead_letters::Selection;
 use self::settle::{Change, Ended};
-use self::store::Store;
+use self::store::{Missing, Store};
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
@@ -73,9 +73,21 @@ impl EmbeddedQueue {
     /// # Errors
     /// [`QueueError::File`] when another process holds it, it is no queue file, or is damaged; with the remedy.
     pub fn open(path: &Path) -> Result<Self, QueueError> {
+        Self::start(path, Missing::Create)
+    }
+
+    /// As [`EmbeddedQueue::open`], but refuses a file that does not exist: for commands that look into a queue.
+    ///
+    /// # Errors
+    /// As [`EmbeddedQueue::open`].
+    pub fn open_existing(path: &Path) -> Result<Self, QueueError> {
+        Self::start(path, Missing::Refuse)
+    }
+
+    fn start(path: &Path, missing: Missing) -> Result<Self, QueueError> {
         let clock = Clock::start();
         let inner = Inner {
-            store: Store::open(path, clock.now())?,
+            store: Store::open(path, missing, clock.now())?,
             desks: Arc::default(),
             clock,
             leases: AtomicI64::new(1),
