@@ -3,6 +3,7 @@
 
 mod amqp;
 mod architecture;
+mod crash;
 mod embedded;
 mod gateway;
 mod main_job;
