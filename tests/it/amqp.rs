@@ -145,6 +145,41 @@ async fn a_delivery_of_a_channel_the_broker_closed_is_stale_and_comes_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs RabbitMQ"]
+async fn nothing_is_handed_out_while_the_broker_holds_publishers_back() {
+    let broker = own_broker("[].").await;
+    let settings = AmqpSettings { confirm_timeout: Duration::from_secs(1), ..broker::settings(broker.url()) };
+    let queue = start(&settings, 4).await;
+    enqueue(&settings, ["t-1".into()]).await;
+    let held = take(&queue, &desk()).await;
+    // All memory is above this mark: a broker in alarm, which blocks a connection at its first publish.
+    let broker = restart_with(broker, "[{rabbit, [{vm_memory_high_watermark, 0}]}].").await;
+    let error = complete(&queue, held, Reason::TakenDown).await.unwrap_err();
+    assert!(matches!(error, QueueError::Stale), "{error:?}");
+    let again = take(&queue, &desk()).await;
+    let error = complete(&queue, again, Reason::TakenDown).await.unwrap_err();
+    assert!(matches!(error, QueueError::Publish { .. }), "{error:?}");
+    assert!(!queue.is_ready());
+    let work = desk();
+    let waiting = tokio::time::timeout(Duration::from_secs(2), queue.next(&work)).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+
+    let broker = restart_with(broker, "[].").await;
+    complete(&queue, take(&queue, &work).await, Reason::TakenDownEarlier).await.unwrap();
+    eventually("readiness", async || queue.is_ready()).await;
+    queue.close().await.unwrap();
+    drop(broker);
+}
+
+async fn restart_with(mut broker: Broker, advanced: &'static str) -> Broker {
+    let restarted = tokio::task::spawn_blocking(move || {
+        broker.restart_with(advanced);
+        broker
+    });
+    within("the restart", restarted).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
 async fn a_queue_deleted_under_its_consumer_is_declared_again() {
     let settings = shared().await;
     let queue = start(&settings, 4).await;
@@ -284,25 +319,22 @@ async fn a_check_tells_what_is_missing_and_creates_none_of_it() {
 #[ignore = "needs RabbitMQ"]
 async fn a_refused_connection_is_one_clear_line_without_the_password() {
     let good = shared().await;
-    let Some((scheme, place)) = good
-        .url
-        .split_once("://")
-        .and_then(|(scheme, rest)| rest.split_once('@').map(|(_, place)| (scheme, place.split('/').next().unwrap())))
-    else {
-        panic!("no user in the test broker's URL")
-    };
     let closed_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (user, vhost) = (&good.url[..good.url.find('@').unwrap()], "no-such-vhost");
+    let mut wrong_login = url::Url::parse(&good.url).unwrap();
+    wrong_login.set_username("desk").unwrap();
+    wrong_login.set_password(Some("s3cret")).unwrap();
+    let mut wrong_vhost = url::Url::parse(&good.url).unwrap();
+    wrong_vhost.set_path("/no-such-vhost");
     for (url, part) in [
-        (format!("{scheme}://desk:s3cret@{place}/%2f"), "the broker refused the login"),
-        (format!("{user}@{place}/{vhost}"), "the broker refused virtual host \"no-such-vhost\""),
+        (wrong_login.to_string(), "the broker refused the login"),
+        (wrong_vhost.to_string(), "the broker refused virtual host \"no-such-vhost\""),
         (format!("amqp://desk:s3cret@127.0.0.1:{closed_port}/%2f"), "is it running"),
     ] {
         let error = within("an error", start_error(AmqpSettings { url, ..good.clone() })).await;
         let text = line(&error);
         assert!(matches!(error, QueueError::Connect { .. }), "{text}");
-        assert!(text.contains(part) && text.contains(":***@"), "{text}");
-        assert!(!text.contains("s3cret") && !text.contains('\n'), "{text}");
+        assert!(text.contains(part), "{text}");
+        assert!(!text.contains("s3cret") && !text.contains("guest:guest") && !text.contains('\n'), "{text}");
     }
 }
 
@@ -372,15 +404,18 @@ async fn a_replay_broken_off_loses_no_letter() {
         }
         count = letters.replay(&everything) => panic!("{count:?} letters were replayed before one arrived"),
     }
-    // A second call replays what the first left; together they bring every letter back.
-    letters.replay(&everything).await.unwrap();
-    while seen.len() < LETTERS {
-        let delivery = take(&queue, &desk()).await;
-        assert_eq!(delivery.envelope.replays, 1);
-        seen.insert(id_of(&delivery));
-        complete(&queue, delivery, Reason::TakenDown).await.unwrap();
-    }
-    assert!(letters.list(&everything).await.unwrap().is_empty());
+    // What the first call left unacked returns when the broker has noticed its end.
+    eventually("every letter back at work", async || {
+        letters.replay(&everything).await.unwrap();
+        while let Ok(next) = tokio::time::timeout(Duration::from_millis(200), queue.next(&work)).await {
+            let delivery = next.unwrap().unwrap();
+            assert_eq!(delivery.envelope.replays, 1);
+            seen.insert(id_of(&delivery));
+            complete(&queue, delivery, Reason::TakenDown).await.unwrap();
+        }
+        seen.len() == LETTERS && letters.list(&everything).await.unwrap().is_empty()
+    })
+    .await;
     queue.close().await.unwrap();
     delete(&settings).await;
 }
