@@ -83,13 +83,9 @@ pub fn table(gateway: Gateway) -> &'static [Row] {
 #[must_use]
 pub fn find(gateway: Gateway, code: Option<&str>, sub_code: Option<&str>) -> Option<&'static Row> {
     let rows = table(gateway);
-<<<<<<< HEAD
-    if let Some(row) = sub_code.and_then(|sub_code| by_sub_code(rows, code, sub_code)) {
-=======
     if let Some(sub_code) = sub_code
         && let Some(row) = by_sub_code(rows, code, sub_code)
     {
->>>>>>> embedded
         return Some(row);
     }
     let code = code?;

@@ -1,24 +1,23 @@
 //! What every queue adapter must do: one case each, written once, run over all of them.
 
+mod dead_letters;
+mod embedded;
+mod rabbitmq;
+
 use std::time::{Duration, SystemTime};
 
 use takedown::domain::classify::{Effect, Redelivery};
-use takedown::domain::ids::{AccountId, RequestId};
+use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::{FinalOutcome, Reason};
 use takedown::domain::settlement::{Deferral, Settlement};
-use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
-use takedown::queue::amqp::publisher::AmqpIntake;
-use takedown::queue::amqp::results::Results;
-use takedown::queue::amqp::topology::Topology;
-use takedown::queue::amqp::{AmqpQueue, AmqpSettings, ConsumerSettings};
-use takedown::queue::embedded::EmbeddedQueue;
 use takedown::queue::envelope::Envelope;
-use takedown::queue::{DeadLetterFilter, DeadLetters, Enqueued, Intake, Queue};
+use takedown::queue::{DeadLetters, Enqueued, Intake, Queue};
 
-use tempfile::TempDir;
-
-use crate::support::broker;
+use self::dead_letters::*;
 use crate::support::queue::{account, id_of, outcome, take, takedown, within};
+
+/// Messages one account may have in hand, where an adapter bounds them.
+const PREFETCH: u16 = 4;
 
 /// One adapter, with the accounts `desk` and `shops`.
 trait Harness: Sized {
@@ -85,8 +84,8 @@ macro_rules! contract {
     };
 }
 
-contract!(rabbitmq, super::RabbitMq, ignore = "needs RabbitMQ");
-contract!(embedded, super::Embedded);
+contract!(over_rabbitmq, crate::queue_contract::rabbitmq::RabbitMq, ignore = "needs RabbitMQ");
+contract!(over_embedded, crate::queue_contract::embedded::Embedded);
 
 async fn enqueue<H: Harness>(harness: &H, ids: &[&str], account_name: &str) {
     let takedowns = ids.iter().map(|id| takedown(id, account_name)).collect();
@@ -197,25 +196,6 @@ async fn a_delay_beyond_the_last_rung_is_told_by_its_time<H: Harness>() {
     harness.finish().await;
 }
 
-async fn a_dead_letter_keeps_the_raw_bytes_and_publishes_its_outcome<H: Harness>() {
-    let mut harness = H::start().await;
-    let raw = b"\xff\x00 {\"not\": \"a takedown\"";
-    harness.put_raw(&account("shops"), "odd-1", raw).await;
-    let delivery = take(harness.queue(), &account("shops")).await;
-    assert_eq!((delivery.body.as_slice(), delivery.envelope.message_id.as_deref()), (raw.as_slice(), Some("odd-1")));
-    let expected = outcome(&delivery, Reason::InvalidMessage);
-    harness.queue().settle(delivery, Settlement::DeadLetter(expected.clone())).await.unwrap();
-    assert_eq!(harness.next_outcome().await, ("unreadable:dead:0".to_owned(), (*expected).clone()));
-    let letters = harness.dead_letters().list(&DeadLetterFilter::default()).await.unwrap();
-    assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].body, raw);
-    assert_eq!((letters[0].id.as_str(), letters[0].account.as_str()), ("unreadable", "shops"));
-    assert_eq!((letters[0].reason, letters[0].died_at), (Reason::InvalidMessage, expected.finished_at));
-    assert_eq!(letters[0].outcome, *expected);
-    assert_eq!(letters[0].envelope.message_id.as_deref(), Some("odd-1"));
-    harness.finish().await;
-}
-
 async fn what_is_given_back_comes_again_as_it_was<H: Harness>() {
     let harness = H::start().await;
     enqueue(&harness, &["t-1"], "desk").await;
@@ -285,104 +265,6 @@ async fn an_unknown_account_is_handed_nothing<H: Harness>() {
     harness.finish().await;
 }
 
-/// Enqueues and dead-letters ids one after the other, so that their order is known.
-async fn bury<H: Harness>(harness: &mut H, account_name: &str, letters: &[(&str, Reason)]) {
-    for (id, reason) in letters {
-        enqueue(harness, &[id], account_name).await;
-        let delivery = take(harness.queue(), &account(account_name)).await;
-        let outcome = outcome(&delivery, *reason);
-        harness.queue().settle(delivery, Settlement::DeadLetter(outcome)).await.unwrap();
-        harness.next_outcome().await;
-    }
-}
-
-async fn list<H: Harness>(harness: &H, filter: &DeadLetterFilter) -> Vec<String> {
-    let letters = within("dead letters", harness.dead_letters().list(filter)).await.unwrap();
-    letters.into_iter().map(|letter| letter.id).collect()
-}
-
-const EVERYTHING: fn() -> DeadLetterFilter = DeadLetterFilter::default;
-
-async fn looking_at_dead_letters_neither_removes_nor_reorders<H: Harness>() {
-    let mut harness = H::start().await;
-    let ids = ["t-1", "t-2", "t-3", "t-4", "t-5"];
-    bury(&mut harness, "desk", &ids.map(|id| (id, Reason::OutcomeUnknown))).await;
-    for limit in [None, Some(3), Some(1), None, Some(4), Some(2)] {
-        let seen = list(&harness, &DeadLetterFilter { limit, ..EVERYTHING() }).await;
-        assert_eq!(seen, ids[..limit.unwrap_or(ids.len())], "limit {limit:?}");
-    }
-    harness.finish().await;
-}
-
-async fn filters_choose_dead_letters<H: Harness>() {
-    let mut harness = H::start().await;
-    bury(&mut harness, "desk", &[("t-1", Reason::UnknownCode), ("t-2", Reason::HeldTooLong)]).await;
-    bury(&mut harness, "shops", &[("t-3", Reason::UnknownCode)]).await;
-    let by_reason = DeadLetterFilter { reason: Some(Reason::UnknownCode), ..EVERYTHING() };
-    assert_eq!(list(&harness, &by_reason).await, ["t-1", "t-3"]);
-    assert_eq!(list(&harness, &DeadLetterFilter { accounts: vec![account("shops")], ..EVERYTHING() }).await, ["t-3"]);
-    let by_id = DeadLetterFilter { id: Some(RequestId::new("t-2").unwrap()), ..EVERYTHING() };
-    assert_eq!(list(&harness, &by_id).await, ["t-2"]);
-    let by_code = DeadLetterFilter { code: Some("isv.some-code".into()), ..EVERYTHING() };
-    assert_eq!(list(&harness, &by_code).await, ["t-1", "t-2", "t-3"]);
-    assert!(list(&harness, &DeadLetterFilter { code: Some("other".into()), ..EVERYTHING() }).await.is_empty());
-    assert_eq!(list(&harness, &DeadLetterFilter { limit: Some(2), ..by_code }).await, ["t-1", "t-2"]);
-    harness.finish().await;
-}
-
-async fn a_replay_resets_the_attempts_and_keeps_the_id<H: Harness>() {
-    let mut harness = H::start().await;
-    let desk = account("desk");
-    enqueue(&harness, &["t-0"], "desk").await;
-    let delivery = take(harness.queue(), &desk).await;
-    harness.queue().settle(delivery, retry(SHORT, Effect::None)).await.unwrap();
-    let delivery = take(harness.queue(), &desk).await;
-    assert_eq!(delivery.envelope.attempt, 2);
-    let outcome = outcome(&delivery, Reason::AttemptsExhausted);
-    harness.queue().settle(delivery, Settlement::DeadLetter(outcome)).await.unwrap();
-    harness.next_outcome().await;
-
-    bury(&mut harness, "desk", &[("t-1", Reason::HeldTooLong)]).await;
-    let exhausted = DeadLetterFilter { reason: Some(Reason::AttemptsExhausted), ..EVERYTHING() };
-    assert_eq!(harness.dead_letters().replay(&exhausted).await.unwrap(), 1);
-    let replayed = take(harness.queue(), &desk).await;
-    let expected = Envelope {
-        message_id: Some("t-0".into()),
-        last_code: Some("isp.unknown-error".into()),
-        replays: 1,
-        ..Envelope::fresh(desk)
-    };
-    assert_eq!(replayed.envelope, expected);
-    assert_eq!(replayed.body, takedown("t-0", "desk").encode());
-    assert_eq!(list(&harness, &EVERYTHING()).await, ["t-1"], "the other stays");
-    let again = self::outcome(&replayed, Reason::TakenDown);
-    harness.queue().settle(replayed, Settlement::Complete(again)).await.unwrap();
-    assert_eq!(harness.next_outcome().await.0, "t-0:success:1");
-    harness.finish().await;
-}
-
-async fn a_replay_knows_that_the_last_attempt_was_ambiguous<H: Harness>() {
-    let mut harness = H::start().await;
-    bury(&mut harness, "desk", &[("t-1", Reason::OutcomeUnknown)]).await;
-    assert_eq!(harness.dead_letters().replay(&EVERYTHING()).await.unwrap(), 1);
-    assert_eq!(take(harness.queue(), &account("desk")).await.envelope.effect, Effect::Possible);
-    harness.finish().await;
-}
-
-async fn a_purge_deletes_what_it_names_and_nothing_else<H: Harness>() {
-    let mut harness = H::start().await;
-    let letters = ["t-1", "t-2", "t-3", "t-4"].map(|id| (id, Reason::UnknownCode));
-    bury(&mut harness, "desk", &letters).await;
-    let second = DeadLetterFilter { id: Some(RequestId::new("t-2").unwrap()), ..EVERYTHING() };
-    assert_eq!(harness.dead_letters().purge(&second).await.unwrap(), 1);
-    assert_eq!(list(&harness, &EVERYTHING()).await, ["t-1", "t-3", "t-4"]);
-    assert_eq!(harness.dead_letters().purge(&DeadLetterFilter { limit: Some(2), ..EVERYTHING() }).await.unwrap(), 2);
-    assert_eq!(list(&harness, &EVERYTHING()).await, ["t-4"]);
-    assert_eq!(harness.dead_letters().purge(&EVERYTHING()).await.unwrap(), 1);
-    assert_eq!(harness.dead_letters().purge(&EVERYTHING()).await.unwrap(), 0);
-    harness.finish().await;
-}
-
 async fn stop_ends_waiting_and_later_calls<H: Harness>() {
     let harness = H::start().await;
     let desk = account("desk");
@@ -433,130 +315,4 @@ async fn the_untouched_are_there_for_the_next_worker<H: Harness>() {
     ids.sort();
     assert_eq!(ids, ["t-1", "t-2", "t-3"]);
     harness.finish().await;
-}
-
-/// Messages one account may have in hand.
-const PREFETCH: u16 = 4;
-
-/// The RabbitMQ adapter, under a prefix of its own on the shared node.
-struct RabbitMq {
-    settings: AmqpSettings,
-    queue: AmqpQueue,
-    intake: AmqpIntake,
-    dead_letters: AmqpDeadLetters,
-    results: Results,
-}
-
-impl RabbitMq {
-    fn accounts() -> Vec<AccountId> {
-        vec![account("desk"), account("shops")]
-    }
-
-    async fn open(settings: AmqpSettings) -> Self {
-        let consumers = Self::accounts().into_iter().map(|account| ConsumerSettings { account, prefetch: PREFETCH });
-        let queue = AmqpQueue::start(settings.clone(), consumers.collect()).await.unwrap();
-        let intake = AmqpIntake::connect(&settings).await.unwrap();
-        let dead_letters = AmqpDeadLetters::connect(&settings, Self::accounts()).await.unwrap();
-        let results = Results::connect(&settings).await.unwrap();
-        Self { settings, queue, intake, dead_letters, results }
-    }
-}
-
-impl Harness for RabbitMq {
-    type Queue = AmqpQueue;
-
-    async fn start() -> Self {
-        let url = tokio::task::spawn_blocking(broker::shared_url).await.unwrap();
-        Self::open(broker::settings(url)).await
-    }
-
-    fn queue(&self) -> &AmqpQueue {
-        &self.queue
-    }
-
-    fn intake(&self) -> &impl Intake {
-        &self.intake
-    }
-
-    fn dead_letters(&self) -> &impl DeadLetters {
-        &self.dead_letters
-    }
-
-    async fn put_raw(&self, account: &AccountId, message_id: &str, body: &[u8]) {
-        let properties = lapin::BasicProperties::default().with_message_id(message_id.into());
-        broker::publish(&self.settings, &self.settings.prefix, account.as_str(), body, properties).await;
-    }
-
-    async fn next_outcome(&mut self) -> (String, FinalOutcome) {
-        within("an outcome", self.results.next()).await.unwrap()
-    }
-
-    async fn reopen(self) -> Self {
-        let settings = self.settings.clone();
-        // Closing without settling: the broker sees a connection end, as it does at a crash.
-        self.queue.close().await.unwrap();
-        drop(self);
-        Self::open(settings).await
-    }
-
-    async fn finish(self) {
-        let settings = self.settings.clone();
-        self.queue.close().await.unwrap();
-        Topology::new(&settings, &Self::accounts()).delete(&settings).await.unwrap();
-    }
-}
-
-/// The embedded adapter, in a file of its own.
-struct Embedded {
-    directory: TempDir,
-    queue: EmbeddedQueue,
-    read: i64,
-}
-
-impl Embedded {
-    fn open(directory: TempDir, read: i64) -> Self {
-        let queue = EmbeddedQueue::open(&directory.path().join("queue")).unwrap();
-        Self { directory, queue, read }
-    }
-}
-
-impl Harness for Embedded {
-    type Queue = EmbeddedQueue;
-
-    async fn start() -> Self {
-        Self::open(tempfile::tempdir().unwrap(), 0)
-    }
-
-    fn queue(&self) -> &EmbeddedQueue {
-        &self.queue
-    }
-
-    fn intake(&self) -> &impl Intake {
-        &self.queue
-    }
-
-    fn dead_letters(&self) -> &impl DeadLetters {
-        &self.queue
-    }
-
-    async fn put_raw(&self, account: &AccountId, message_id: &str, body: &[u8]) {
-        self.queue.put_raw(account, Some(message_id), body.to_vec()).await.unwrap();
-    }
-
-    async fn next_outcome(&mut self) -> (String, FinalOutcome) {
-        let (read, outcome) = self.queue.outcomes(self.read, 1).await.unwrap().remove(0);
-        self.read = read;
-        (outcome.outcome_id(), outcome)
-    }
-
-    async fn reopen(self) -> Self {
-        // Dropped without stopping: what is in hand stays claimed in the file, as it does at a crash.
-        let Self { directory, queue, read } = self;
-        drop(queue);
-        Self::open(directory, read)
-    }
-
-    async fn finish(self) {
-        self.queue.close().await.unwrap();
-    }
 }

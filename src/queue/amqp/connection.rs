@@ -73,10 +73,14 @@ impl Schedule {
         })
     }
 
+    /// Draws the next wait.
+    pub(super) fn next_wait(&mut self) -> Duration {
+        self.0.next_backoff().expect("invariant: a schedule without a longest time never ends")
+    }
+
     /// Waits for the next turn.
     pub(super) async fn pause(&mut self) {
-        let wait = self.0.next_backoff().expect("invariant: a schedule without a longest time never ends");
-        sleep(wait).await;
+        sleep(self.next_wait()).await;
     }
 
     /// Begins anew, after something worked.

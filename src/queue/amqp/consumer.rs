@@ -294,12 +294,12 @@ impl Supervisor {
         Delivery {
             envelope: read_envelope(&self.account, &delivery.properties, redelivery),
             body: delivery.data,
-            receipt: Receipt::Amqp(Tag {
+            receipt: Receipt::Amqp(Box::new(Tag {
                 acker: Some(delivery.acker),
                 session: Arc::clone(session),
                 properties: delivery.properties,
                 received_at: SystemTime::now(),
-            }),
+            })),
         }
     }
 }

@@ -3,11 +3,12 @@
 //! Letters are fetched one by one without an ack; what is left goes back when the channel closes, also after a kill -9.
 //! Promise: a letter leaves only after its replay is confirmed, or purged; the others keep their order.
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use lapin::Acker;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered};
+use futures_util::{FutureExt, StreamExt};
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
+use lapin::{Acker, Channel};
 
 use crate::domain::ids::AccountId;
 use crate::queue::amqp::AmqpSettings;
@@ -17,6 +18,9 @@ use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{IN_FLIGHT, Outgoing, Publisher};
 use crate::queue::amqp::topology::require_queue;
 use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters, QueueError};
+
+/// Letters asked for ahead of the answer: a quorum queue takes milliseconds for each, but as long for many at once.
+const AHEAD: usize = 32;
 
 /// The dead-letter queues, worked through account by account, each oldest first.
 pub struct AmqpDeadLetters {
@@ -110,8 +114,9 @@ struct Found {
 
 /// Walks through one account's letters; only those that match are kept in memory.
 struct Browser<'a> {
-    channel: lapin::Channel,
+    channel: Channel,
     queue: String,
+    ahead: FuturesOrdered<BoxFuture<'static, lapin::Result<Option<BasicGetMessage>>>>,
     account: &'a AccountId,
     filter: &'a DeadLetterFilter,
     taken: usize,
@@ -129,14 +134,15 @@ impl<'a> Browser<'a> {
         let queue = letters.names.dead(account);
         require_queue(&letters.link, &queue).await?;
         let channel = letters.link.channel().await?;
-        Ok(Self { channel, queue, account, filter, taken, left: None, has_passed_returned: false })
+        let ahead = FuturesOrdered::new();
+        Ok(Self { channel, queue, ahead, account, filter, taken, left: None, has_passed_returned: false })
     }
 
     /// Finds the next letter that matches.
     async fn next(&mut self) -> Result<Option<Found>, QueueError> {
         while !self.is_done() {
-            let got = self.channel.basic_get(short(&self.queue), BasicGetOptions::default()).await;
-            let Some(mut message) = got.map_err(|error| broker_error(format!("read {}", self.queue), error))? else {
+            let got = self.get().await.map_err(|error| broker_error(format!("read {}", self.queue), error))?;
+            let Some(mut message) = got else {
                 self.left = Some(0);
                 break;
             };
@@ -156,6 +162,15 @@ impl<'a> Browser<'a> {
         Ok(None)
     }
 
+    /// Gets messages in their order. What was asked for and is not needed goes back with the rest.
+    async fn get(&mut self) -> lapin::Result<Option<BasicGetMessage>> {
+        while self.ahead.len() < AHEAD {
+            let (channel, queue) = (self.channel.clone(), short(&self.queue));
+            self.ahead.push_back(async move { channel.basic_get(queue, BasicGetOptions::default()).await }.boxed());
+        }
+        self.ahead.next().await.transpose().map(Option::flatten)
+    }
+
     fn is_full(&self) -> bool {
         self.filter.limit.is_some_and(|limit| self.taken >= limit)
     }
@@ -169,6 +184,7 @@ impl<'a> Browser<'a> {
 
     /// Hands back what was not acked.
     async fn close(self) -> Result<(), QueueError> {
+        drop(self.ahead);
         let closed = self.channel.close(200, "done".into()).await;
         closed.map_err(|error| broker_error(format!("take back the letters of {}", self.queue), error))
     }

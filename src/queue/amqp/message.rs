@@ -101,7 +101,11 @@ pub(super) fn successor(original: &BasicProperties, envelope: &Envelope) -> Basi
 pub(super) fn dead(original: &BasicProperties, envelope: &Envelope, outcome: &FinalOutcome) -> BasicProperties {
     let mut headers = foreign_headers(original);
     write_envelope(&mut headers, envelope);
-    let shown = FinalOutcome { gateway_message: outcome.gateway_message.as_deref().map(cut), ..outcome.clone() };
+    let shown = FinalOutcome {
+        gateway_code: outcome.gateway_code.as_deref().map(cut),
+        gateway_message: outcome.gateway_message.as_deref().map(cut),
+        ..outcome.clone()
+    };
     headers.insert(short(REASON), text(outcome.reason.as_str()));
     headers.insert(short(OUTCOME), AMQPValue::LongString(shown.encode().into()));
     headers.insert(short(DIED_AT), AMQPValue::LongLongInt(milliseconds(outcome.finished_at)));

@@ -3,13 +3,13 @@
 //! Two connections, one to consume and one to publish, so that a broker that holds publishers back (an alarm) still
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
-pub mod connection;
-pub mod consumer;
 pub mod dead_letters;
 pub mod publisher;
 pub mod results;
 pub mod topology;
 
+mod connection;
+mod consumer;
 mod message;
 mod names;
 mod settle;

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::domain::takedown::Takedown;
 use crate::queue::amqp::AmqpSettings;
@@ -41,6 +41,30 @@ pub(super) struct Publisher {
     idle: Mutex<Vec<Channel>>,
     slots: Semaphore,
     confirm_timeout: Duration,
+    rest: Mutex<Rest>,
+}
+
+/// How long to leave off after a publish that failed for good.
+///
+/// Its message is back in the queue at once; without a rest it would be handed out, and its gateway called, as fast as
+/// the broker can refuse it.
+struct Rest {
+    schedule: Schedule,
+    until: Option<Instant>,
+}
+
+impl Rest {
+    fn note_failure(&mut self) {
+        // Those in flight together fail together: one step for all.
+        if self.until.is_none_or(|until| until <= Instant::now()) {
+            self.until = Some(Instant::now() + self.schedule.next_wait());
+        }
+    }
+
+    fn note_success(&mut self) {
+        self.schedule.reset();
+        self.until = None;
+    }
 }
 
 impl Publisher {
@@ -54,6 +78,7 @@ impl Publisher {
             idle: Mutex::new(Vec::new()),
             slots: Semaphore::new(IN_FLIGHT),
             confirm_timeout: settings.confirm_timeout,
+            rest: Mutex::new(Rest { schedule: Schedule::new(), until: None }),
         })
     }
 
@@ -67,10 +92,15 @@ impl Publisher {
         outgoing: &Outgoing<'_>,
         is_wanted: impl Fn() -> bool,
     ) -> Result<(), QueueError> {
-        match timeout(self.confirm_timeout, self.publish_until_settled(outgoing, is_wanted)).await {
-            Ok(result) => result,
-            Err(_) => Err(outgoing.failed(format!("no confirm within {:?}", self.confirm_timeout))),
+        let result = timeout(self.confirm_timeout, self.publish_until_settled(outgoing, is_wanted))
+            .await
+            .unwrap_or_else(|_| Err(outgoing.failed(format!("no confirm within {:?}", self.confirm_timeout))));
+        match result {
+            Ok(()) => self.rest().note_success(),
+            Err(QueueError::Stale) => {}
+            Err(_) => self.rest().note_failure(),
         }
+        result
     }
 
     async fn publish_until_settled(
@@ -130,12 +160,24 @@ impl Publisher {
 
     /// Waits until messages can be published.
     pub(super) async fn usable(&self) {
-        self.link.usable().await;
+        loop {
+            self.link.usable().await;
+            let Some(until) = self.resting_until() else { return };
+            sleep_until(until).await;
+        }
     }
 
     /// Says whether messages can be published now.
     pub(super) fn is_usable(&self) -> bool {
-        self.link.is_usable()
+        self.link.is_usable() && self.resting_until().is_none()
+    }
+
+    fn resting_until(&self) -> Option<Instant> {
+        self.rest().until.filter(|until| *until > Instant::now())
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn close(&self) {
@@ -219,5 +261,29 @@ impl Intake for AmqpIntake {
             .buffer_unordered(IN_FLIGHT);
         let accepted = publishes.try_fold(0, |count, ()| async move { Ok(count + 1) }).await?;
         Ok(Enqueued { accepted, repeated: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_together_are_one_rest_and_a_success_ends_it() {
+        let mut rest = Rest { schedule: Schedule::new(), until: None };
+        rest.note_failure();
+        let first = rest.until.unwrap();
+        (0..100).for_each(|_| rest.note_failure());
+        assert_eq!(rest.until, Some(first));
+        for _ in 0..20 {
+            sleep_until(rest.until.unwrap()).await;
+            rest.note_failure();
+        }
+        let long = rest.until.unwrap() - Instant::now();
+        assert!(long >= Duration::from_secs(10), "{long:?}");
+        rest.note_success();
+        assert_eq!(rest.until, None);
+        rest.note_failure();
+        assert!(rest.until.unwrap() - Instant::now() < Duration::from_secs(1));
     }
 }

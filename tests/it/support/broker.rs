@@ -134,8 +134,15 @@ impl Broker {
     }
 
     /// Stops the node in order.
-    pub(crate) fn stop(&mut self) {
+    fn stop(&mut self) {
         self.order("stop");
+    }
+
+    /// Stops the node in order and starts it with other settings, on the same ports and data.
+    pub(crate) fn restart_with(&mut self, advanced: &str) {
+        fs::write(self.home.join("advanced.config"), advanced).unwrap();
+        self.stop();
+        self.restart();
     }
 
     /// Starts the node again on the same ports and data, and waits until it answers.
