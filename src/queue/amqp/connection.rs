@@ -15,7 +15,7 @@ use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
@@ -31,6 +31,9 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Heartbeat asked for unless the URL names one (`?heartbeat=`), in seconds; a dead peer is found after two of them.
 /// 5 to 20 s is what rabbitmq.com/docs/heartbeats recommends.
 const HEARTBEAT_SECONDS: u16 = 20;
+
+/// How long a connection or a consumer lasts before it counts as up.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// Says why the broker cannot be used, and what to look at.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +90,13 @@ impl Schedule {
     pub(super) fn reset(&mut self) {
         self.0.reset();
     }
+
+    /// Begins anew if what came up also stayed up; what dies again at once has not worked.
+    pub(super) fn note_uptime(&mut self, uptime: Duration) {
+        if uptime >= STEADY {
+            self.reset();
+        }
+    }
 }
 
 /// Where and as whom to connect.
@@ -133,8 +143,7 @@ impl Dial {
         }
     }
 
-    async fn reconnect(&self) -> Connection {
-        let mut schedule = Schedule::new();
+    async fn reconnect(&self, schedule: &mut Schedule) -> Connection {
         loop {
             schedule.pause().await;
             match self.connect().await {
@@ -230,7 +239,9 @@ impl State {
 
 async fn keep(dial: Dial, first: Connection, sender: watch::Sender<State>, closing: CancellationToken) {
     let mut connection = Arc::new(first);
+    let mut schedule = Schedule::new();
     loop {
+        let began = Instant::now();
         sender.send_replace(State { connection: Some(Arc::clone(&connection)), is_blocked: false });
         tokio::select! {
             () = closing.cancelled() => return close(&connection).await,
@@ -238,9 +249,10 @@ async fn keep(dial: Dial, first: Connection, sender: watch::Sender<State>, closi
         }
         sender.send_replace(State::default());
         tracing::warn!(broker = %dial.shown, connection = %dial.name, "the connection was lost");
+        schedule.note_uptime(began.elapsed());
         connection = tokio::select! {
             () = closing.cancelled() => return,
-            connection = dial.reconnect() => Arc::new(connection),
+            connection = dial.reconnect(&mut schedule) => Arc::new(connection),
         };
         tracing::info!(broker = %dial.shown, connection = %dial.name, "connected again");
     }
@@ -345,5 +357,9 @@ mod tests {
             last = before.elapsed();
         }
         assert!(last >= Duration::from_secs(15) && last <= Duration::from_secs(46), "{last:?}");
+        schedule.note_uptime(Duration::from_secs(1));
+        assert!(schedule.next_wait() >= Duration::from_secs(15), "what dies at once has not worked");
+        schedule.note_uptime(STEADY);
+        assert!(schedule.next_wait() < Duration::from_secs(1));
     }
 }

@@ -15,7 +15,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Acker, BasicProperties, Channel, Consumer};
 use tokio::sync::Notify;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::classify::Redelivery;
@@ -195,11 +195,12 @@ impl Supervisor {
             };
             let cause = match opened {
                 Ok((session, consumer)) => {
-                    schedule.reset();
+                    let began = Instant::now();
                     self.inbox.is_consuming.store(true, Ordering::Relaxed);
                     let cause = self.consume(&session, consumer).await;
                     self.inbox.is_consuming.store(false, Ordering::Relaxed);
                     self.inbox.give_back().await;
+                    schedule.note_uptime(began.elapsed());
                     cause
                 }
                 Err(QueueError::Closed) => return,
