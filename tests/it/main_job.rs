@@ -149,7 +149,7 @@ async fn start_sandbox(setup: &Setup) -> Sandbox {
 fn general(settings: &AmqpSettings) -> String {
     let rungs: Vec<_> = settings.rungs.iter().map(|rung| format!("\"{}ms\"", rung.as_millis())).collect();
     format!(
-        "[worker]\ndrain_timeout = \"20s\"\n[amqp]\nurl = \"{}\"\nprefix = \"{}\"\n[http]\ntotal_timeout = \"2s\"\n\
+        "[worker]\ndrain_timeout = \"20s\"\n[amqp]\nurl = \"{}\"\nprefix = \"{}\"\n[http]\nconnect_timeout = \"1s\"\ntotal_timeout = \"2s\"\n\
          [retry]\ndelays = [\"200ms\"]\nrungs = [{}]\nmax_attempts = 12\n",
         settings.url,
         settings.prefix,
