@@ -231,11 +231,12 @@ fn after_writing(error: &reqwest::Error) -> BrokenCall {
     }
 }
 
-/// A handshake that failed is `InvalidData` (what came was not TLS, or a certificate was refused) or an early end,
-/// which TCP alone cannot report while connecting.
+/// hyper-rustls wraps what the handshake met in a second `io::Error`; what TCP met arrives bare. (A test of refused,
+/// reset and garbled handshakes holds this.)
 fn is_tls(error: &reqwest::Error) -> bool {
     cause::<io::Error>(error)
-        .is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
+        .and_then(io::Error::get_ref)
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<io::Error>)
 }
 
 /// Finds the first error of one type among the causes.

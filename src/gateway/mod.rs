@@ -16,6 +16,8 @@ use std::time::SystemTime;
 use crate::domain::reply::{Answer, BrokenCall, Reply};
 use crate::domain::takedown::{Gateway, Item};
 use crate::gateway::http::HttpClient;
+use crate::signing::SigningError;
+use crate::signing::charset::NotEncodable;
 
 /// One account's credentials and settings at its gateway.
 #[derive(Debug)]
@@ -65,5 +67,18 @@ impl GatewayAccount {
                 Err(Reply::NotSent(BrokenCall::Protocol))
             }
         }
+    }
+}
+
+impl From<NotEncodable> for Reply {
+    fn from(error: NotEncodable) -> Self {
+        Self::NotEncodable { field: error.field, character: error.character }
+    }
+}
+
+impl From<SigningError> for Reply {
+    fn from(error: SigningError) -> Self {
+        tracing::error!(%error, "request was not signed and so not sent");
+        Self::NotSent(BrokenCall::Protocol)
     }
 }

@@ -141,7 +141,7 @@ fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         .map_err(|_| KeyError::Text { problem: "the Base64 is cut off or damaged".to_owned() })
 }
 
-const ENCRYPTED: &str = "an encrypted private key; decrypt it with `openssl pkcs8 -in KEY -out PLAIN`";
+const ENCRYPTED: &str = "an encrypted private key; decrypt it with `openssl pkey -in KEY -out PLAIN`";
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const DSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10040.4.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -186,7 +186,7 @@ fn pkcs8(der: &[u8]) -> Material<'_> {
         RSA => Material::RsaPrivate(inner),
         DSA => dsa(&info.algorithm, inner)
             .map_or_else(|| Material::Other("a damaged DSA private key".to_owned()), Material::DsaPrivate),
-        oid => Material::Other(format!("{} private key", algorithm(oid))),
+        oid => foreign(oid, "private"),
     }
 }
 
@@ -198,12 +198,15 @@ fn spki(der: &[u8]) -> Material<'_> {
         RSA => Material::RsaPublic(inner),
         DSA => dsa(&info.algorithm, inner)
             .map_or_else(|| Material::Other("a damaged DSA public key".to_owned()), Material::DsaPublic),
-        oid => Material::Other(format!("{} public key", algorithm(oid))),
+        oid => foreign(oid, "public"),
     }
 }
 
-fn algorithm(oid: ObjectIdentifier) -> String {
-    if oid == EC { "an elliptic-curve".to_owned() } else { format!("an (algorithm {oid})") }
+fn foreign(oid: ObjectIdentifier, half: &str) -> Material<'static> {
+    Material::Other(match oid {
+        EC => format!("an elliptic-curve {half} key"),
+        oid => format!("a {half} key of algorithm {oid}"),
+    })
 }
 
 fn fields(der: &[u8]) -> Result<Vec<AnyRef<'_>>, pkcs8::der::Error> {

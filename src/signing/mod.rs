@@ -1,7 +1,8 @@
 //! The shared signing code, both directions: canonical bytes, signatures, verification, keys.
 //!
 //! It knows no gateway, no HTTP and no queue. Promise: the bytes it signs are those of the protocol, or it refuses;
-//! it never substitutes a character and never tries another algorithm than the configured one.
+//! it never substitutes a character and never tries another algorithm than the configured one. Private material is wiped
+//! when it is dropped, as far as the crypto crates hold it.
 
 pub mod canonical;
 pub mod charset;

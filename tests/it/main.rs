@@ -4,6 +4,7 @@
 mod embedded;
 mod sandbox;
 mod schemas;
+mod gateway;
 mod support;
 mod vectors;
 mod worker;

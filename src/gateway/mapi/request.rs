@@ -2,13 +2,12 @@
 //!
 //! Pure: the same account and item give the same request, DSA's RFC 6979 nonce included.
 
-use crate::domain::reply::{BrokenCall, Reply};
+use crate::domain::reply::Reply;
 use crate::domain::takedown::MapiItem;
 use crate::gateway::form;
 use crate::gateway::http::{Form, HttpRequest};
 use crate::gateway::mapi::{GoodsIdField, MapiAccount, Method};
 use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
-use crate::signing::charset::NotEncodable;
 
 /// The operation.
 const SERVICE: &str = "sns.admin.close.goods";
@@ -46,17 +45,14 @@ pub fn params(account: &MapiAccount, item: &MapiItem) -> Params {
 /// # Errors
 /// As [`build`].
 pub fn seal(account: &MapiAccount, params: &Params) -> Result<HttpRequest, Reply> {
-    let bytes = canonical(params, SignTypeField::Excluded, account.charset).map_err(not_encodable)?;
-    let sign = account.signer.sign(&bytes).map_err(|error| {
-        tracing::error!(%error, "request could not be signed");
-        Reply::NotSent(BrokenCall::Protocol)
-    })?;
+    let bytes = canonical(params, SignTypeField::Excluded, account.charset)?;
+    let sign = account.signer.sign(&bytes)?;
     let mut pairs = signed(params, SignTypeField::Excluded);
     // The gateway reads a body by the charset of the query, and by GBK if there is none (protocol notes 1.4).
     let charset = pairs.iter().copied().filter(|(name, _)| *name == "_input_charset").collect::<Vec<_>>();
     pairs.push(("sign", &sign));
     pairs.push(("sign_type", account.signer.sign_type().as_str()));
-    let all = form::encode(pairs, account.charset).map_err(not_encodable)?;
+    let all = form::encode(pairs, account.charset)?;
     let mut url = account.endpoint.url().clone();
     let form = match account.method {
         Method::Get => {
@@ -64,14 +60,10 @@ pub fn seal(account: &MapiAccount, params: &Params) -> Result<HttpRequest, Reply
             None
         }
         Method::Post => {
-            url.set_query(Some(&form::encode(charset, account.charset).map_err(not_encodable)?));
+            url.set_query(Some(&form::encode(charset, account.charset)?));
             let content_type = format!("application/x-www-form-urlencoded;charset={}", account.charset.as_str());
             Some(Form { content_type, body: all })
         }
     };
     Ok(HttpRequest { url, form })
-}
-
-fn not_encodable(error: NotEncodable) -> Reply {
-    Reply::NotEncodable { field: error.field, character: error.character }
 }

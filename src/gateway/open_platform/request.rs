@@ -15,7 +15,6 @@ use crate::gateway::form;
 use crate::gateway::http::{Form, HttpRequest};
 use crate::gateway::open_platform::{METHOD, OpenPlatformAccount};
 use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
-use crate::signing::charset::NotEncodable;
 
 /// Business parameters, in the order of the interface document.
 #[derive(Serialize)]
@@ -88,23 +87,16 @@ fn timestamp(now: SystemTime) -> String {
 /// # Errors
 /// As [`build`].
 pub fn seal(account: &OpenPlatformAccount, params: &Params) -> Result<HttpRequest, Reply> {
-    let bytes = canonical(params, SignTypeField::Included, account.charset).map_err(not_encodable)?;
-    let sign = account.signer.sign(&bytes).map_err(|error| {
-        tracing::error!(%error, "request could not be signed");
-        Reply::NotSent(BrokenCall::Protocol)
-    })?;
+    let bytes = canonical(params, SignTypeField::Included, account.charset)?;
+    let sign = account.signer.sign(&bytes)?;
     let (content, mut query): (Vec<_>, Vec<_>) =
         signed(params, SignTypeField::Included).into_iter().partition(|(name, _)| *name == "biz_content");
     query.push(("sign", &sign));
     let mut url = account.endpoint.url().clone();
-    url.set_query(Some(&form::encode(query, account.charset).map_err(not_encodable)?));
-    let body = form::encode(content, account.charset).map_err(not_encodable)?;
+    url.set_query(Some(&form::encode(query, account.charset)?));
+    let body = form::encode(content, account.charset)?;
     let content_type = format!("application/x-www-form-urlencoded;charset={}", account.charset.as_str());
     Ok(HttpRequest { url, form: Some(Form { content_type, body }) })
-}
-
-fn not_encodable(error: NotEncodable) -> Reply {
-    Reply::NotEncodable { field: error.field, character: error.character }
 }
 
 #[cfg(test)]

@@ -77,6 +77,15 @@ fn line_breaks_and_white_space_do_not_matter() {
 }
 
 #[test]
+fn of_several_keys_in_one_file_the_wanted_half_is_taken() {
+    let certificate = text(&load("keys.json")["certs"]["app_cert_pem"]).to_owned();
+    let [private, public] = ["private_pkcs8_pem", "public_spki_pem"].map(|form| key("app_rsa2048", form));
+    let file = format!("{certificate}\n{public}\n{private}\n");
+    let sign = signer(SignType::Rsa2, &file).unwrap().sign(b"probe").unwrap();
+    assert!(verifier(SignType::Rsa2, &file).unwrap().is_valid(b"probe", &sign));
+}
+
+#[test]
 fn what_is_not_the_key_wanted_is_named_for_what_it_is() {
     let certificate = text(&load("keys.json")["certs"]["app_cert_pem"]).to_owned();
     let private = key("app_rsa2048", "private_pkcs8_pem");
@@ -125,6 +134,22 @@ fn what_is_not_the_key_wanted_is_named_for_what_it_is() {
     ];
     for (error, expected) in &cases {
         assert_eq!(&error.as_ref().unwrap().to_string(), expected);
+    }
+}
+
+#[test]
+fn keys_of_other_algorithms_are_named() {
+    // An elliptic-curve pair made for this test: SEC 1, PKCS#8, SubjectPublicKeyInfo.
+    let sec1 = "MHcCAQEEIK6+wHpBl19vESoFZQz/bZ5BCGv2IzVpiokM8csOJTmfoAoGCCqGSM49AwEHoUQDQgAExARwNDM2i3eBy8AH4tMstmneqhyrNGUzAwNssvqI0iYA1dRrHrRIxZVP9rBpJTcLVEhncQyQMkWpwtn6usvldg==";
+    let pkcs8 = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgrr7AekGXX28RKgVlDP9tnkEIa/YjNWmKiQzxyw4lOZ+hRANCAATEBHA0MzaLd4HLwAfi0yy2ad6qHKs0ZTMDA2yy+ojSJgDV1GsetEjFlU/2sGklNwtUSGdxDJAyRanC2fq6y+V2";
+    let spki = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAExARwNDM2i3eBy8AH4tMstmneqhyrNGUzAwNssvqI0iYA1dRrHrRIxZVP9rBpJTcLVEhncQyQMkWpwtn6usvldg==";
+    for (error, found) in [
+        (signer(SignType::Rsa2, sec1).err(), "an elliptic-curve private key"),
+        (signer(SignType::Rsa2, pkcs8).err(), "an elliptic-curve private key"),
+        (verifier(SignType::Rsa2, spki).err(), "an elliptic-curve public key"),
+    ] {
+        let error = error.unwrap().to_string();
+        assert!(error.ends_with(&format!("found {found}")), "{error}");
     }
 }
 

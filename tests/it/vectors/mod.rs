@@ -5,6 +5,7 @@
 
 mod accounts;
 mod charset;
+mod damage;
 mod keys;
 mod mapi_requests;
 mod mapi_responses;

@@ -20,7 +20,8 @@ use super::{body, cases, class_of, key, text};
 /// Serial number of the certificate that holds the stand-in gateway's key.
 const CERTIFICATE: &str = "b312d858289ee12e5b9d1792a40a2f5a";
 
-fn answer(case: &Value) -> Answer {
+/// Returns what reads a body as the answer of one case.
+pub(super) fn reader(case: &Value) -> impl Fn(Vec<u8>) -> Answer {
     let sign_type: SignType = serde_json::from_value(case["sign_type"].clone()).unwrap();
     let gateway = verifier(sign_type, text(&case["verify_key"]), DsaFormat::Der);
     let keys = if case["expect"]["alipay_cert_sn"].is_string() {
@@ -32,7 +33,7 @@ fn answer(case: &Value) -> Answer {
     let mut account = open_platform(charset, signer(SignType::Rsa2, "app_rsa2048", DsaFormat::Der), keys);
     account.content_key = Some(ContentKey::load(&key("openapi_aes_key", "base64")).unwrap());
     let status = case["http_status"].as_u64().unwrap() as u16;
-    parse(&account, &HttpAnswer { status, body: body(case), retry_after: None })
+    move |body| parse(&account, &HttpAnswer { status, body, retry_after: None })
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn every_answer_has_its_verdict_its_code_and_its_class() {
     for case in cases("openapi_responses.json") {
         let id = text(&case["id"]);
         let expect = &case["expect"];
-        let answer = answer(&case);
+        let answer = reader(&case)(body(&case));
         assert_eq!(answer.signature.as_str(), text(&expect["signature"]), "{id}");
         let (code, sub_code) = match &answer.claim {
             Claim::Success { .. } => (Some("10000"), None),
