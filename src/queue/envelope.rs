@@ -1,9 +1,13 @@
 //! What travels beside a takedown: attempts, deferrals, times. Headers in RabbitMQ, columns in the embedded queue.
+//!
+//! How it changes when a delivery ends is told here once, for both adapters. Promise: what is known of an item's past
+//! (an attempt that may have taken effect) is never forgotten, whatever way the message takes.
 
 use std::time::SystemTime;
 
 use crate::domain::classify::{Effect, Redelivery};
 use crate::domain::ids::AccountId;
+use crate::domain::outcome::Reason;
 
 /// Metadata of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,5 +53,116 @@ impl Envelope {
             redelivery: Redelivery::First,
             delivery_count: 0,
         }
+    }
+
+    /// Returns the successor of a message whose attempt failed; `received` stands in for a first sight not yet noted.
+    #[must_use]
+    pub fn retried(&self, effect: Effect, last_code: Option<String>, received: SystemTime) -> Self {
+        let mut next = self.successor(received);
+        next.attempt = self.attempt.saturating_add(1);
+        next.last_code = last_code.or(next.last_code);
+        if effect == Effect::Possible {
+            next.effect = Effect::Possible;
+        }
+        next
+    }
+
+    /// Returns the successor of a message that was put off without an attempt.
+    #[must_use]
+    pub fn deferred(&self, received: SystemTime) -> Self {
+        let mut next = self.successor(received);
+        next.deferrals = self.deferrals.saturating_add(1);
+        next
+    }
+
+    /// Returns what is kept with a dead letter.
+    ///
+    /// Some ends say by their reason that the last call may have taken effect; a replay has to know.
+    #[must_use]
+    pub fn dead(&self, reason: Reason, received: SystemTime) -> Self {
+        let mut dead = self.successor(received);
+        if matches!(reason, Reason::OutcomeUnknown | Reason::UnknownCode | Reason::CrashLoop) {
+            dead.effect = Effect::Possible;
+        }
+        dead
+    }
+
+    /// Returns the envelope of a dead letter put back to work: attempts, deferrals and age begin anew.
+    #[must_use]
+    pub fn replayed(&self) -> Self {
+        Self {
+            message_id: self.message_id.clone(),
+            effect: self.effect,
+            last_code: self.last_code.clone(),
+            replays: self.replays.saturating_add(1),
+            ..Self::fresh(self.account.clone())
+        }
+    }
+
+    /// A successor is a new message: the mark that this one was handed out before would be lost with it, and with the
+    /// mark the call a crash may have hidden. So it becomes a possible effect.
+    fn successor(&self, received: SystemTime) -> Self {
+        let effect = match self.redelivery {
+            Redelivery::Again => Effect::Possible,
+            Redelivery::First => self.effect,
+        };
+        Self {
+            first_seen: Some(self.first_seen.unwrap_or(received)),
+            not_before: None,
+            effect,
+            redelivery: Redelivery::First,
+            delivery_count: 0,
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn fresh() -> Envelope {
+        Envelope::fresh(AccountId::new("shops").unwrap())
+    }
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    #[test]
+    fn a_retry_counts_an_attempt_and_a_deferral_does_not() {
+        let retried = fresh().retried(Effect::None, Some("40004".into()), NOW);
+        assert_eq!((retried.attempt, retried.deferrals, retried.effect), (2, 0, Effect::None));
+        let deferred = retried.deferred(NOW + Duration::from_secs(9));
+        assert_eq!((deferred.attempt, deferred.deferrals), (2, 1));
+        assert_eq!(deferred.first_seen, Some(NOW), "the first sight stays");
+        assert_eq!(deferred.last_code.as_deref(), Some("40004"), "and so does the last code");
+    }
+
+    #[test]
+    fn an_ambiguous_past_is_never_forgotten() {
+        let ambiguous = fresh().retried(Effect::Possible, None, NOW);
+        assert_eq!(ambiguous.retried(Effect::None, None, NOW).deferred(NOW).replayed().effect, Effect::Possible);
+        assert_eq!(fresh().dead(Reason::OutcomeUnknown, NOW).replayed().effect, Effect::Possible);
+        assert_eq!(fresh().dead(Reason::AttemptsExhausted, NOW).replayed().effect, Effect::None);
+    }
+
+    #[test]
+    fn a_redelivery_is_remembered_as_a_possible_effect() {
+        let again = Envelope { redelivery: Redelivery::Again, delivery_count: 3, ..fresh() };
+        let deferred = again.deferred(NOW);
+        assert_eq!(
+            (deferred.effect, deferred.redelivery, deferred.delivery_count),
+            (Effect::Possible, Redelivery::First, 0)
+        );
+    }
+
+    #[test]
+    fn a_replay_starts_anew_under_the_same_id() {
+        let dead = Envelope { message_id: Some("t-1".into()), attempt: 6, deferrals: 4, ..fresh() }
+            .dead(Reason::AttemptsExhausted, NOW);
+        let replayed = dead.replayed();
+        assert_eq!((replayed.attempt, replayed.deferrals, replayed.replays), (1, 0, 1));
+        assert_eq!((replayed.message_id.as_deref(), replayed.first_seen), (Some("t-1"), None));
     }
 }

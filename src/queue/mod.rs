@@ -7,6 +7,7 @@ pub mod amqp;
 pub mod embedded;
 pub mod envelope;
 
+use std::fmt;
 use std::future::Future;
 use std::time::SystemTime;
 
@@ -17,7 +18,6 @@ use crate::domain::takedown::Takedown;
 use crate::queue::envelope::Envelope;
 
 /// One message in hand. It ends by [`Queue::settle`] alone; dropped, it comes back by itself.
-#[derive(Debug)]
 #[must_use = "a delivery ends by `settle` alone"]
 pub struct Delivery {
     /// The message as it came.
@@ -28,11 +28,23 @@ pub struct Delivery {
     pub(crate) receipt: Receipt,
 }
 
+impl fmt::Debug for Delivery {
+    /// Shows no body: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { body, envelope, receipt } = self;
+        f.debug_struct("Delivery")
+            .field("body_bytes", &body.len())
+            .field("envelope", envelope)
+            .field("receipt", receipt)
+            .finish()
+    }
+}
+
 /// An adapter's handle to a delivery.
 #[derive(Debug)]
 pub(crate) enum Receipt {
     /// Channel and delivery tag.
-    Amqp(amqp::Tag),
+    Amqp(Box<amqp::Tag>),
     /// Row and lease.
     Embedded(embedded::Lease),
 }
@@ -110,6 +122,8 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Ends a delivery: publishes the successor, waits for its confirmation, then acks.
     ///
+    /// The successor's envelope is told by [`Envelope`]'s own rules: also that a message was handed out before is kept,
+    /// as a possible effect.
     /// On an error the message is still (or again) in the queue and will be delivered again.
     fn settle(&self, delivery: Delivery, settlement: Settlement)
     -> impl Future<Output = Result<(), QueueError>> + Send;
@@ -142,7 +156,7 @@ pub struct Enqueued {
 }
 
 /// One dead letter, as an operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The takedown's id, or the digest standing for it.
     pub id: String,
@@ -158,6 +172,22 @@ pub struct DeadLetter {
     pub envelope: Envelope,
     /// When it died.
     pub died_at: SystemTime,
+}
+
+impl fmt::Debug for DeadLetter {
+    /// Shows no body: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, account, reason, outcome, body, envelope, died_at } = self;
+        f.debug_struct("DeadLetter")
+            .field("id", id)
+            .field("account", account)
+            .field("reason", reason)
+            .field("outcome", outcome)
+            .field("body_bytes", &body.len())
+            .field("envelope", envelope)
+            .field("died_at", died_at)
+            .finish()
+    }
 }
 
 /// Which dead letters are meant; an empty filter means all of the account.

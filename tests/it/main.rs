@@ -5,6 +5,8 @@ mod embedded;
 mod sandbox;
 mod schemas;
 mod gateway;
+mod amqp;
+mod queue_contract;
 mod support;
 mod vectors;
 mod worker;

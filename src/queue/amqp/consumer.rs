@@ -1,1 +1,353 @@
-//! Consumers, one an account.
+//! Consumers, one an account, each under a supervisor that outlives channels and connections.
+//!
+//! Promise: a delivery is acked on the channel it came by or not at all, and one that is dropped unsettled goes back.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{Acker, BasicProperties, Channel, Consumer};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::classify::Redelivery;
+use crate::domain::ids::AccountId;
+use crate::queue::amqp::connection::{Link, Schedule, broker_error, chain};
+use crate::queue::amqp::message::{read_envelope, short};
+use crate::queue::amqp::topology::Topology;
+use crate::queue::{Delivery, QueueError, Receipt};
+
+/// How often a consumer that seems idle is compared with its queue.
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Longest wait for the broker's answer to a probe or a cancel.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A delivery's way back: its acker, which is bound to its channel, and what it came with.
+///
+/// Dropped unsettled, it hands the message back.
+pub(crate) struct Tag {
+    acker: Option<Acker>,
+    // A channel closes, and with it every delivery returns, when its last handle is gone.
+    session: Arc<Session>,
+    pub(super) properties: BasicProperties,
+    pub(super) received_at: SystemTime,
+}
+
+/// One channel with one consumer.
+#[derive(Debug)]
+struct Session {
+    channel: Channel,
+}
+
+impl Tag {
+    /// Says whether the message can still be acked.
+    pub(super) fn is_usable(&self) -> bool {
+        self.acker.as_ref().is_some_and(Acker::usable)
+    }
+
+    /// Acks; `Ok` means that the ack is on its way to the broker.
+    ///
+    /// # Errors
+    /// [`QueueError::Stale`] when the channel is gone.
+    pub(super) async fn ack(mut self) -> Result<(), QueueError> {
+        let acker = self.acker.take().ok_or(QueueError::Stale)?;
+        settled(acker.ack(BasicAckOptions::default()).await)
+    }
+
+    /// Hands the message back at once.
+    ///
+    /// # Errors
+    /// [`QueueError::Stale`] when the channel is gone; the message is back all the same.
+    pub(super) async fn give_back(mut self) -> Result<(), QueueError> {
+        let acker = self.acker.take().ok_or(QueueError::Stale)?;
+        settled(acker.nack(BasicNackOptions { multiple: false, requeue: true }).await)
+    }
+}
+
+/// `Ok(false)` is lapin's word for an acker whose channel is gone: nothing was acked.
+fn settled(result: lapin::Result<bool>) -> Result<(), QueueError> {
+    if result.is_ok_and(|is_sent| is_sent) { Ok(()) } else { Err(QueueError::Stale) }
+}
+
+impl Drop for Tag {
+    fn drop(&mut self) {
+        let Some(acker) = self.acker.take().filter(Acker::usable) else { return };
+        // Without a runtime the process is ending, and the connection's end returns the message.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let session = Arc::clone(&self.session);
+            runtime.spawn(async move {
+                if let Err(error) = settled(acker.nack(BasicNackOptions { multiple: false, requeue: true }).await) {
+                    tracing::debug!(%error, channel = session.channel.id(), "a dropped delivery returns with its channel");
+                }
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tag").field("channel", &self.session.channel.id()).finish_non_exhaustive()
+    }
+}
+
+/// Deliveries of one account that nobody has taken yet; the broker's prefetch bounds them.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    state: Mutex<Waiting>,
+    changed: Notify,
+    is_consuming: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    deliveries: VecDeque<Delivery>,
+    has_ended: bool,
+}
+
+impl Inbox {
+    /// Waits for the next delivery; `None` once ended.
+    ///
+    /// # Cancel safety
+    /// Safe: a delivery is taken in the same poll that returns it.
+    pub(super) async fn next(&self) -> Option<Delivery> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if state.has_ended {
+                    return None;
+                }
+                if let Some(delivery) = state.deliveries.pop_front() {
+                    return Some(delivery);
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Says whether the account's consumer is at work.
+    pub(super) fn is_consuming(&self) -> bool {
+        self.is_consuming.load(Ordering::Relaxed)
+    }
+
+    /// Ends every [`Inbox::next`], now and later.
+    pub(super) fn end(&self) {
+        self.lock().has_ended = true;
+        self.changed.notify_waiters();
+    }
+
+    fn push(&self, delivery: Delivery) {
+        self.lock().deliveries.push_back(delivery);
+        self.changed.notify_waiters();
+    }
+
+    async fn give_back(&self) {
+        let untouched = std::mem::take(&mut self.lock().deliveries);
+        for delivery in untouched {
+            give_back(delivery).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A delivery of a channel that is gone is back already.
+async fn give_back(delivery: Delivery) {
+    if let Receipt::Amqp(tag) = delivery.receipt
+        && let Err(error) = tag.give_back().await
+    {
+        tracing::debug!(%error, "an untouched delivery returned with its channel");
+    }
+}
+
+/// Keeps one account's consumer at work until it is stopped.
+pub(super) struct Supervisor {
+    pub(super) account: AccountId,
+    pub(super) queue: String,
+    pub(super) prefetch: u16,
+    pub(super) topology: Topology,
+    pub(super) link: Arc<Link>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// Consumes, and begins anew whatever ends a session: the connection, the channel, the queue, the broker's whim.
+    pub(super) async fn run(self) {
+        let mut schedule = Schedule::new();
+        while !self.stop.is_cancelled() {
+            let opened = tokio::select! {
+                () = self.stop.cancelled() => return,
+                opened = self.open() => opened,
+            };
+            let cause = match opened {
+                Ok((session, consumer)) => {
+                    let began = Instant::now();
+                    self.inbox.is_consuming.store(true, Ordering::Relaxed);
+                    let cause = self.consume(&session, consumer).await;
+                    self.inbox.is_consuming.store(false, Ordering::Relaxed);
+                    self.inbox.give_back().await;
+                    schedule.note_uptime(began.elapsed());
+                    cause
+                }
+                Err(QueueError::Closed) => return,
+                Err(error) => Some(chain(&error)),
+            };
+            let Some(cause) = cause else { return };
+            tracing::warn!(account.id = %self.account, queue = %self.queue, %cause, "consuming begins anew");
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = schedule.pause() => {}
+            }
+        }
+    }
+
+    /// The topology is applied again each time: whatever was deleted, or lost with a broker's disk, is back first.
+    async fn open(&self) -> Result<(Arc<Session>, Consumer), QueueError> {
+        self.topology.apply_over(&self.link).await?;
+        let channel = self.link.channel().await?;
+        let failed = |error| broker_error(format!("consume {}", self.queue), error);
+        channel.basic_qos(self.prefetch, BasicQosOptions { global: false }).await.map_err(failed)?;
+        let options = BasicConsumeOptions::default();
+        let consumer = channel
+            .basic_consume(short(&self.queue), short(self.account.as_str()), options, FieldTable::default())
+            .await
+            .map_err(failed)?;
+        Ok((Arc::new(Session { channel }), consumer))
+    }
+
+    /// Pumps deliveries until the session ends; `None` when it was stopped on purpose, else the cause.
+    async fn consume(&self, session: &Arc<Session>, mut consumer: Consumer) -> Option<String> {
+        let mut probe = interval(PROBE_INTERVAL);
+        probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut idle = Idle::default();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {
+                    self.cancel(session, consumer).await;
+                    return None;
+                }
+                item = consumer.next() => match item {
+                    Some(Ok(delivery)) => {
+                        idle.saw_delivery();
+                        self.inbox.push(self.take(session, delivery));
+                    }
+                    Some(Err(error)) => return Some(chain(&error)),
+                    None => return Some("the broker cancelled the consumer (queue deleted or moved)".into()),
+                },
+                _ = probe.tick() => {
+                    let ready = match self.ready_messages(session).await {
+                        Ok(ready) => ready,
+                        Err(problem) => return Some(problem),
+                    };
+                    // The supervisor's own handle is one of the session's; every delivery in hand holds another.
+                    if idle.is_stalled(ready, Arc::strong_count(session) - 1) {
+                        return Some(format!("stalled: {ready} messages wait and none is handed out"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Also proves that the channel still answers.
+    async fn ready_messages(&self, session: &Session) -> Result<u32, String> {
+        let options = QueueDeclareOptions::durable().passive();
+        let asked = session.channel.queue_declare(short(&self.queue), options, FieldTable::default());
+        match timeout(REPLY_TIMEOUT, asked).await {
+            Ok(Ok(queue)) => Ok(queue.message_count()),
+            Ok(Err(error)) => Err(chain(&error)),
+            Err(_) => Err("the channel does not answer".into()),
+        }
+    }
+
+    /// Takes no more and hands back the untouched; the channel stays for what is in hand.
+    async fn cancel(&self, session: &Session, mut consumer: Consumer) {
+        let cancelled = timeout(REPLY_TIMEOUT, async {
+            session.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
+            while let Some(item) = consumer.next().await {
+                item?.nack(BasicNackOptions { multiple: false, requeue: true }).await?;
+            }
+            lapin::Result::Ok(())
+        });
+        match cancelled.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(account.id = %self.account, %error, "the consumer was gone already"),
+            Err(_) => tracing::warn!(account.id = %self.account, "the broker did not confirm the consumer's end"),
+        }
+    }
+
+    fn take(&self, session: &Arc<Session>, delivery: lapin::message::Delivery) -> Delivery {
+        let redelivery = if delivery.redelivered { Redelivery::Again } else { Redelivery::First };
+        Delivery {
+            envelope: read_envelope(&self.account, &delivery.properties, redelivery),
+            body: delivery.data,
+            receipt: Receipt::Amqp(Box::new(Tag {
+                acker: Some(delivery.acker),
+                session: Arc::clone(session),
+                properties: delivery.properties,
+                received_at: SystemTime::now(),
+            })),
+        }
+    }
+}
+
+/// Finds a consumer that is handed nothing although messages wait: twice in a row, with nothing in hand.
+#[derive(Debug, Default)]
+struct Idle {
+    suspicions: u32,
+}
+
+impl Idle {
+    fn saw_delivery(&mut self) {
+        self.suspicions = 0;
+    }
+
+    fn is_stalled(&mut self, ready: u32, in_hand: usize) -> bool {
+        self.suspicions = if ready > 0 && in_hand == 0 { self.suspicions + 1 } else { 0 };
+        self.suspicions > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_waiting_messages_and_empty_hands_twice_in_a_row_are_a_stall() {
+        let mut idle = Idle::default();
+        assert!(!idle.is_stalled(5, 0), "once may be the moment before a delivery");
+        assert!(idle.is_stalled(5, 0));
+        idle.saw_delivery();
+        assert!(!idle.is_stalled(5, 0));
+        assert!(!idle.is_stalled(5, 1), "the prefetch may be used up");
+        assert!(!idle.is_stalled(5, 0));
+        assert!(!idle.is_stalled(0, 0));
+    }
+
+    #[tokio::test]
+    async fn an_ended_inbox_gives_nothing_more() {
+        let inbox = Arc::new(Inbox::default());
+        let waiting = tokio::spawn({
+            let inbox = Arc::clone(&inbox);
+            async move { inbox.next().await }
+        });
+        tokio::task::yield_now().await;
+        inbox.end();
+        assert!(waiting.await.unwrap().is_none());
+        assert!(inbox.next().await.is_none());
+    }
+}

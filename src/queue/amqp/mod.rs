@@ -1,17 +1,39 @@
 //! The RabbitMQ adapter: one file a noun.
+//!
+//! Two connections, one to consume and one to publish, so that a broker that holds publishers back (an alarm) still
+//! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
-pub mod connection;
-pub mod consumer;
 pub mod dead_letters;
 pub mod publisher;
 pub mod results;
 pub mod topology;
 
+mod connection;
+mod consumer;
+mod message;
+mod names;
+mod settle;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::AccountId;
 use crate::domain::settlement::Settlement;
+use crate::queue::amqp::connection::{Link, masked};
+use crate::queue::amqp::consumer::{Inbox, Supervisor};
+use crate::queue::amqp::names::Names;
+use crate::queue::amqp::publisher::Publisher;
+use crate::queue::amqp::settle::Settler;
+use crate::queue::amqp::topology::Topology;
 use crate::queue::{Delivery, Queue, QueueError};
+
+pub(crate) use crate::queue::amqp::consumer::Tag;
 
 /// How to reach the broker, and how its objects are called.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,12 +42,39 @@ pub struct AmqpSettings {
     pub url: String,
     /// First word of every object's name. Default `takedown`; rehearsals and tests use another.
     pub prefix: String,
-    /// Retry rungs, ascending, one queue each. Default 5 s, 30 s, 2 min, 10 min, 1 h, 6 h.
+    /// Retry rungs, ascending, one queue each, at least one. Default 5 s, 30 s, 2 min, 10 min, 1 h, 6 h.
     pub rungs: Vec<Duration>,
     /// Name of the connections, shown by the broker's management page; the worker's id.
     pub connection_name: String,
-    /// Longest wait for a publisher confirm. Default 30 s.
+    /// Longest wait for a publisher confirm, lost connections included. Default 30 s.
     pub confirm_timeout: Duration,
+}
+
+impl AmqpSettings {
+    /// Returns the defaults for a broker.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            prefix: "takedown".into(),
+            rungs: [5, 30, 120, 600, 3600, 21_600].map(Duration::from_secs).to_vec(),
+            connection_name: "takedown".into(),
+            confirm_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl fmt::Debug for AmqpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, prefix, rungs, connection_name, confirm_timeout } = self;
+        f.debug_struct("AmqpSettings")
+            .field("url", &masked(url))
+            .field("prefix", prefix)
+            .field("rungs", rungs)
+            .field("connection_name", connection_name)
+            .field("confirm_timeout", confirm_timeout)
+            .finish()
+    }
 }
 
 /// One account's consumer.
@@ -33,17 +82,19 @@ pub struct AmqpSettings {
 pub struct ConsumerSettings {
     /// The account, whose work queue is consumed.
     pub account: AccountId,
-    /// Messages handed out ahead; bounded by count and by time (prefetch ÷ rate stays below a third of the broker's
-    /// `consumer_timeout`, 30 min by default: rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout").
+    /// Messages handed out ahead, at least 1; bounded by count and by time (prefetch ÷ rate stays below a third of the
+    /// broker's `consumer_timeout`, 30 min by default: rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout").
     pub prefetch: u16,
 }
 
-/// Channel and delivery tag of a delivery.
-#[derive(Debug)]
-pub(crate) struct Tag;
-
-/// A worker's queue on RabbitMQ. Cheap handles inside; share it by `Arc`.
-pub struct AmqpQueue {}
+/// A worker's queue on RabbitMQ; share it by `Arc`.
+pub struct AmqpQueue {
+    consume: Arc<Link>,
+    settler: Settler,
+    inboxes: BTreeMap<AccountId, Arc<Inbox>>,
+    supervisors: Mutex<JoinSet<()>>,
+    stop: CancellationToken,
+}
 
 impl AmqpQueue {
     /// Connects, applies the topology of these accounts, and starts one consumer an account under a supervisor that
@@ -52,28 +103,88 @@ impl AmqpQueue {
     /// # Errors
     /// [`QueueError::Connect`] (a retry may help) or [`QueueError::Topology`] (it cannot).
     pub async fn start(settings: AmqpSettings, consumers: Vec<ConsumerSettings>) -> Result<Self, QueueError> {
-        todo!("{} {consumers:?}", settings.prefix)
+        if settings.rungs.is_empty() {
+            return Err(QueueError::Topology {
+                object: format!("{}.retry", settings.prefix),
+                problem: "no retry rung is configured".into(),
+                remedy: "name at least one".into(),
+            });
+        }
+        let accounts: Vec<_> = consumers.iter().map(|consumer| consumer.account.clone()).collect();
+        let consume = Arc::new(Link::open(&settings, "consume").await?);
+        Topology::new(&settings, &accounts).apply_over(&consume).await?;
+        let names = Names::new(&settings);
+        let publisher = Publisher::open(&settings).await?;
+        let stop = CancellationToken::new();
+        let mut inboxes = BTreeMap::new();
+        let mut supervisors = JoinSet::new();
+        for ConsumerSettings { account, prefetch } in consumers {
+            let inbox = Arc::new(Inbox::default());
+            let supervisor = Supervisor {
+                queue: names.work(&account),
+                // A prefetch of 0 would mean without bound.
+                prefetch: prefetch.max(1),
+                topology: Topology::new(&settings, std::slice::from_ref(&account)),
+                link: Arc::clone(&consume),
+                inbox: Arc::clone(&inbox),
+                stop: stop.clone(),
+                account: account.clone(),
+            };
+            supervisors.spawn(supervisor.run());
+            inboxes.insert(account, inbox);
+        }
+        let settler = Settler { publisher, names, rungs: settings.rungs };
+        Ok(Self { consume, settler, inboxes, supervisors: Mutex::new(supervisors), stop })
     }
 }
 
 impl Queue for AmqpQueue {
+    /// Hands nothing out while nothing can be published: a gateway is not called for an outcome that has nowhere to go.
     async fn next(&self, account: &AccountId) -> Result<Option<Delivery>, QueueError> {
-        todo!("{account}")
+        let Some(inbox) = self.inboxes.get(account) else { return Ok(None) };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(None),
+            () = self.settler.publisher.usable() => {}
+        }
+        Ok(inbox.next().await)
     }
 
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), QueueError> {
-        todo!("{delivery:?} {settlement:?}")
+        self.settler.settle(delivery, settlement).await
     }
 
     async fn stop(&self) {
-        todo!()
+        self.stop.cancel();
+        for inbox in self.inboxes.values() {
+            inbox.end();
+        }
+        let mut supervisors = self.supervisors.lock().await;
+        while let Some(ended) = supervisors.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a consumer's supervisor failed");
+            }
+        }
     }
 
     async fn close(&self) -> Result<(), QueueError> {
-        todo!()
+        self.stop().await;
+        self.consume.close().await;
+        self.settler.publisher.close().await;
+        Ok(())
     }
 
     fn is_ready(&self) -> bool {
-        todo!()
+        !self.stop.is_cancelled()
+            && self.settler.publisher.is_usable()
+            && self.consume.is_usable()
+            && self.inboxes.values().all(|inbox| inbox.is_consuming())
+    }
+}
+
+impl fmt::Debug for AmqpQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let accounts: Vec<_> = self.inboxes.keys().collect();
+        f.debug_struct("AmqpQueue").field("accounts", &accounts).finish_non_exhaustive()
     }
 }

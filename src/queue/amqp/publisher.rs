@@ -1,11 +1,215 @@
 //! Confirmed, mandatory publishing.
+//!
+//! Promise: `Ok` means that the broker has taken the message into a queue. Many messages are in flight at once, one a
+//! channel: RabbitMQ tells of an unroutable message before it confirms it, confirms of others may come in between, and
+//! lapin hands a returned message to whichever confirm comes next. One a channel cannot be mistaken for another.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::domain::takedown::Takedown;
 use crate::queue::amqp::AmqpSettings;
+use crate::queue::amqp::connection::{Link, Schedule, broker_error, chain};
+use crate::queue::amqp::message::{self, short};
+use crate::queue::amqp::names::Names;
+use crate::queue::amqp::topology::{require_exchange, require_queue};
 use crate::queue::{Enqueued, Intake, QueueError};
 
+/// Messages in flight at once, and so the channels opened at most; a broker allows 2047 a connection by default.
+pub(super) const IN_FLIGHT: usize = 64;
+
+/// One message to publish.
+#[derive(Clone)]
+pub(super) struct Outgoing<'a> {
+    pub(super) exchange: String,
+    pub(super) routing_key: String,
+    pub(super) properties: BasicProperties,
+    pub(super) body: &'a [u8],
+}
+
+/// Publishes with confirms over a connection of its own.
+pub(super) struct Publisher {
+    link: Link,
+    idle: Mutex<Vec<Channel>>,
+    slots: Semaphore,
+    confirm_timeout: Duration,
+    rest: Mutex<Rest>,
+}
+
+/// How long to leave off after a publish that failed for good.
+///
+/// Its message is back in the queue at once; without a rest it would be handed out, and its gateway called, as fast as
+/// the broker can refuse it.
+struct Rest {
+    schedule: Schedule,
+    until: Option<Instant>,
+}
+
+impl Rest {
+    fn note_failure(&mut self) {
+        // Those in flight together fail together: one step for all.
+        if self.until.is_none_or(|until| until <= Instant::now()) {
+            self.until = Some(Instant::now() + self.schedule.next_wait());
+        }
+    }
+
+    fn note_success(&mut self) {
+        self.schedule.reset();
+        self.until = None;
+    }
+}
+
+impl Publisher {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`QueueError::Connect`].
+    pub(super) async fn open(settings: &AmqpSettings) -> Result<Self, QueueError> {
+        Ok(Self {
+            link: Link::open(settings, "publish").await?,
+            idle: Mutex::new(Vec::new()),
+            slots: Semaphore::new(IN_FLIGHT),
+            confirm_timeout: settings.confirm_timeout,
+            rest: Mutex::new(Rest { schedule: Schedule::new(), until: None }),
+        })
+    }
+
+    /// Publishes one message and waits for its confirm; a lost connection is waited for and the message sent again, as
+    /// long as `is_wanted` and within the confirm time-out.
+    ///
+    /// # Errors
+    /// [`QueueError::Publish`] on a nack, a return or the time-out; [`QueueError::Stale`] when no longer wanted.
+    pub(super) async fn publish(
+        &self,
+        outgoing: &Outgoing<'_>,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<(), QueueError> {
+        let result = timeout(self.confirm_timeout, self.publish_until_settled(outgoing, is_wanted))
+            .await
+            .unwrap_or_else(|_| Err(outgoing.failed(format!("no confirm within {:?}", self.confirm_timeout))));
+        match result {
+            Ok(()) => self.rest().note_success(),
+            Err(QueueError::Stale) => {}
+            Err(_) => self.rest().note_failure(),
+        }
+        result
+    }
+
+    async fn publish_until_settled(
+        &self,
+        outgoing: &Outgoing<'_>,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<(), QueueError> {
+        let _slot = self.slots.acquire().await.map_err(|_| QueueError::Closed)?;
+        let mut schedule = Schedule::new();
+        while is_wanted() {
+            // A channel left half-way (an error, a time-out, a dropped future) is not put back: its next confirm would
+            // belong to another message.
+            let channel = self.channel().await?;
+            match publish_on(&channel, outgoing).await {
+                Ok(Confirmation::Ack(None)) => {
+                    self.put_back(channel);
+                    return Ok(());
+                }
+                Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => {
+                    self.put_back(channel);
+                    return Err(outgoing.failed(format!("returned as unroutable: {}", returned.reply_text)));
+                }
+                Ok(Confirmation::Nack(None)) => {
+                    self.put_back(channel);
+                    return Err(outgoing.failed("refused by the broker (nack)".into()));
+                }
+                Ok(Confirmation::NotRequested) => {
+                    return Err(outgoing.failed("the channel does not confirm".into()));
+                }
+                Err(error) if error.is_amqp_soft_error() => return Err(outgoing.failed(chain(&error))),
+                Err(error) => {
+                    tracing::debug!(exchange = %outgoing.exchange, %error, "publishing again after a lost connection");
+                    schedule.pause().await;
+                }
+            }
+        }
+        Err(QueueError::Stale)
+    }
+
+    async fn channel(&self) -> Result<Channel, QueueError> {
+        while let Some(channel) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            if channel.status().connected() {
+                return Ok(channel);
+            }
+        }
+        let channel = self.link.channel().await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await
+            .map_err(|error| broker_error("confirm publishes", error))?;
+        Ok(channel)
+    }
+
+    fn put_back(&self, channel: Channel) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+    }
+
+    /// Waits until messages can be published.
+    pub(super) async fn usable(&self) {
+        loop {
+            self.link.usable().await;
+            let Some(until) = self.resting_until() else { return };
+            sleep_until(until).await;
+        }
+    }
+
+    /// Says whether messages can be published now.
+    pub(super) fn is_usable(&self) -> bool {
+        self.link.is_usable() && self.resting_until().is_none()
+    }
+
+    fn resting_until(&self) -> Option<Instant> {
+        self.rest().until.filter(|until| *until > Instant::now())
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn close(&self) {
+        self.link.close().await;
+    }
+}
+
+async fn publish_on(channel: &Channel, outgoing: &Outgoing<'_>) -> lapin::Result<Confirmation> {
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let (exchange, key) = (short(&outgoing.exchange), short(&outgoing.routing_key));
+    channel.basic_publish(exchange, key, options, outgoing.body, outgoing.properties.clone()).await?.await
+}
+
+impl Outgoing<'_> {
+    fn failed(&self, problem: String) -> QueueError {
+        QueueError::Publish { exchange: self.exchange.clone(), problem }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("is_usable", &self.is_usable()).finish_non_exhaustive()
+    }
+}
+
 /// A producer's side: publishes takedowns with confirms.
-pub struct AmqpIntake {}
+#[derive(Debug)]
+pub struct AmqpIntake {
+    publisher: Publisher,
+    names: Names,
+    known: tokio::sync::Mutex<BTreeSet<String>>,
+}
 
 impl AmqpIntake {
     /// Connects. The topology must exist.
@@ -13,12 +217,73 @@ impl AmqpIntake {
     /// # Errors
     /// [`QueueError::Connect`]; [`QueueError::Topology`] when the exchange is missing.
     pub async fn connect(settings: &AmqpSettings) -> Result<Self, QueueError> {
-        todo!("{}", settings.prefix)
+        let publisher = Publisher::open(settings).await?;
+        let names = Names::new(settings);
+        require_exchange(&publisher.link, &names.work_exchange()).await?;
+        Ok(Self { publisher, names, known: tokio::sync::Mutex::default() })
+    }
+
+    /// Closes the connection in order; dropping does it in the background.
+    pub async fn close(&self) {
+        self.publisher.close().await;
+    }
+
+    /// Without its queue an account's messages would end among the unrouted ones, which nobody works off.
+    async fn require_queues(&self, takedowns: &[Takedown]) -> Result<(), QueueError> {
+        let mut known = self.known.lock().await;
+        for takedown in takedowns {
+            if !known.contains(takedown.account.as_str()) {
+                require_queue(&self.publisher.link, &self.names.work(&takedown.account)).await?;
+                known.insert(takedown.account.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(&self, takedown: &Takedown) -> Result<(), QueueError> {
+        let body = takedown.encode();
+        let outgoing = Outgoing {
+            exchange: self.names.work_exchange(),
+            routing_key: takedown.account.to_string(),
+            properties: message::first(takedown),
+            body: &body,
+        };
+        self.publisher.publish(&outgoing, || true).await
     }
 }
 
 impl Intake for AmqpIntake {
+    /// On an error some may be enqueued already: enqueue all again, under the same ids.
     async fn enqueue(&self, takedowns: Vec<Takedown>) -> Result<Enqueued, QueueError> {
-        todo!("{takedowns:?}")
+        self.require_queues(&takedowns).await?;
+        let publishes = stream::iter(takedowns)
+            .map(|takedown| async move { self.put(&takedown).await })
+            .buffer_unordered(IN_FLIGHT);
+        let accepted = publishes.try_fold(0, |count, ()| async move { Ok(count + 1) }).await?;
+        Ok(Enqueued { accepted, repeated: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_together_are_one_rest_and_a_success_ends_it() {
+        let mut rest = Rest { schedule: Schedule::new(), until: None };
+        rest.note_failure();
+        let first = rest.until.unwrap();
+        (0..100).for_each(|_| rest.note_failure());
+        assert_eq!(rest.until, Some(first));
+        for _ in 0..20 {
+            sleep_until(rest.until.unwrap()).await;
+            rest.note_failure();
+        }
+        let long = rest.until.unwrap() - Instant::now();
+        assert!(long >= Duration::from_secs(10), "{long:?}");
+        rest.note_success();
+        assert_eq!(rest.until, None);
+        rest.note_failure();
+        assert!(rest.until.unwrap() - Instant::now() < Duration::from_secs(1));
     }
 }

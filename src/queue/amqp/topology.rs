@@ -1,8 +1,29 @@
 //! Every exchange, queue and binding, in one table: applied, checked and printed from here.
+//!
+//! Promise: what differs on the broker is told with its remedy and never mended by force; `check` creates nothing.
+
+use std::fmt::Write as _;
+
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ErrorKind, ExchangeKind};
 
 use crate::domain::ids::AccountId;
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
+use crate::queue::amqp::connection::{Link, broker_error};
+use crate::queue::amqp::message::short;
+use crate::queue::amqp::names::Names;
+
+/// Deliveries of a work message before the broker takes it for poison; a worker ends it long before, with an outcome.
+const WORK_DELIVERY_LIMIT: i64 = 50;
+
+/// For queues that people and consumers browse: RabbitMQ 4 drops a message given back more than 20 times unless told
+/// otherwise (rabbitmq.com/docs/quorum-queues, "Poison Message Handling"), and looking must never delete.
+const BROWSE_DELIVERY_LIMIT: i64 = 1_000_000;
 
 /// The table for one prefix, one ladder of rungs and a set of accounts.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,7 +33,7 @@ pub struct Topology {
 }
 
 /// One exchange, queue or binding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Name, or `exchange -> queue` for a binding.
     pub name: String,
@@ -20,6 +41,14 @@ pub struct Row {
     pub kind: String,
     /// Arguments, as people read them.
     pub arguments: String,
+    object: Object,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Object {
+    Exchange { name: String, kind: ExchangeKind, arguments: FieldTable },
+    Queue { name: String, arguments: FieldTable },
+    Binding { queue: String, exchange: String, key: String },
 }
 
 /// What `topology check` found about one object.
@@ -37,7 +66,54 @@ impl Topology {
     /// Lays out the table.
     #[must_use]
     pub fn new(settings: &AmqpSettings, accounts: &[AccountId]) -> Self {
-        todo!("{} {accounts:?}", settings.prefix)
+        let names = Names::new(settings);
+        let mut table = Self { rows: Vec::new() };
+        table.exchange(names.unrouted(), ExchangeKind::Fanout, &[]);
+        table.queue(names.unrouted(), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
+        table.binding(names.unrouted(), names.unrouted(), "");
+
+        let unrouted = [("alternate-exchange", text(names.unrouted()))];
+        table.exchange(names.work_exchange(), ExchangeKind::Direct, &unrouted);
+        table.exchange(names.results_exchange(), ExchangeKind::Topic, &unrouted);
+        table.queue(names.results_all(), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
+        table.binding(names.results_all(), names.results_exchange(), "#");
+        table.exchange(names.dead_exchange(), ExchangeKind::Direct, &[]);
+
+        for rung in &settings.rungs {
+            let ttl = i64::try_from(rung.as_millis()).unwrap_or(i64::MAX);
+            let name = names.retry(*rung);
+            table.exchange(name.clone(), ExchangeKind::Fanout, &[]);
+            let [strategy, overflow] = at_least_once();
+            table.queue(
+                name.clone(),
+                &[
+                    ("x-message-ttl", ttl.into()),
+                    ("x-dead-letter-exchange", text(names.work_exchange())),
+                    strategy,
+                    overflow,
+                ],
+            );
+            table.binding(name.clone(), name, "");
+        }
+        // The fleet's fanout exchange (heartbeats, pauses) has its row here once replicas share a rate.
+        for account in accounts {
+            let [strategy, overflow] = at_least_once();
+            table.queue(
+                names.work(account),
+                &[
+                    ("x-dead-letter-exchange", text(names.dead_exchange())),
+                    // Whatever key a producer used: one that no dead-letter queue is bound with would never leave.
+                    ("x-dead-letter-routing-key", text(account.to_string())),
+                    strategy,
+                    overflow,
+                    ("x-delivery-limit", WORK_DELIVERY_LIMIT.into()),
+                ],
+            );
+            table.queue(names.dead(account), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
+            table.binding(names.dead(account), names.dead_exchange(), account.as_str());
+            table.binding(names.work(account), names.work_exchange(), account.as_str());
+        }
+        table
     }
 
     /// Declares what is missing.
@@ -45,15 +121,46 @@ impl Topology {
     /// # Errors
     /// [`QueueError::Connect`]; [`QueueError::Topology`] when an object exists otherwise than in the table.
     pub async fn apply(&self, settings: &AmqpSettings) -> Result<(), QueueError> {
-        todo!("{}", settings.prefix)
+        let link = Link::open(settings, "topology").await?;
+        let result = self.apply_over(&link).await;
+        link.close().await;
+        result
+    }
+
+    /// Declares what is missing, over an open connection.
+    pub(super) async fn apply_over(&self, link: &Link) -> Result<(), QueueError> {
+        let channel = link.channel().await?;
+        for row in &self.rows {
+            row.declare(&channel).await.map_err(|error| judge(&row.name, error))?;
+        }
+        Ok(())
     }
 
     /// Compares the broker with the table and changes nothing; an empty list means equal.
     ///
+    /// AMQP has no way to look at a binding without making it, so those are left to `apply`, which repeats them safely.
+    ///
     /// # Errors
-    /// [`QueueError::Connect`].
+    /// [`QueueError::Connect`]; [`QueueError::Broker`] when the broker refuses to tell.
     pub async fn check(&self, settings: &AmqpSettings) -> Result<Vec<Finding>, QueueError> {
-        todo!("{}", settings.prefix)
+        let link = Link::open(settings, "topology").await?;
+        let result = self.check_over(&link).await;
+        link.close().await;
+        result
+    }
+
+    async fn check_over(&self, link: &Link) -> Result<Vec<Finding>, QueueError> {
+        let mut findings = Vec::new();
+        for row in &self.rows {
+            // An error ends its channel, so each row has its own.
+            let channel = link.channel().await?;
+            let Err(error) = row.look(&channel).await else { continue };
+            match judge(&row.name, error) {
+                QueueError::Topology { object, problem, remedy } => findings.push(Finding { object, problem, remedy }),
+                other => return Err(other),
+            }
+        }
+        Ok(findings)
     }
 
     /// Deletes every object with everything in it: for rehearsals and tests, under a prefix of their own.
@@ -61,6 +168,164 @@ impl Topology {
     /// # Errors
     /// [`QueueError::Connect`] and [`QueueError::Broker`].
     pub async fn delete(&self, settings: &AmqpSettings) -> Result<(), QueueError> {
-        todo!("{}", settings.prefix)
+        let link = Link::open(settings, "topology").await?;
+        let channel = link.channel().await?;
+        let mut result = Ok(());
+        for row in self.rows.iter().rev() {
+            result = row.delete(&channel).await.map_err(|error| broker_error(format!("delete {}", row.name), error));
+            if result.is_err() {
+                break;
+            }
+        }
+        link.close().await;
+        result
     }
+
+    fn exchange(&mut self, name: String, kind: ExchangeKind, arguments: &[(&str, AMQPValue)]) {
+        let arguments = field_table(arguments);
+        self.rows.push(Row {
+            name: name.clone(),
+            kind: format!("{} exchange", format!("{kind:?}").to_lowercase()),
+            arguments: shown(&arguments),
+            object: Object::Exchange { name, kind, arguments },
+        });
+    }
+
+    fn queue(&mut self, name: String, arguments: &[(&str, AMQPValue)]) {
+        let mut all = vec![("x-queue-type", text("quorum".into()))];
+        all.extend_from_slice(arguments);
+        self.rows.push(Row {
+            name: name.clone(),
+            kind: "quorum queue".into(),
+            arguments: shown(&field_table(arguments)),
+            object: Object::Queue { name, arguments: field_table(&all) },
+        });
+    }
+
+    fn binding(&mut self, queue: String, exchange: String, key: &str) {
+        self.rows.push(Row {
+            name: format!("{exchange} -> {queue}"),
+            kind: "binding".into(),
+            arguments: if key.is_empty() { String::new() } else { format!("key={key}") },
+            object: Object::Binding { queue, exchange, key: key.to_owned() },
+        });
+    }
+}
+
+impl Row {
+    async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+        match &self.object {
+            Object::Exchange { name, kind, arguments } => {
+                let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+                channel.exchange_declare(short(name), kind.clone(), options, arguments.clone()).await
+            }
+            Object::Queue { name, arguments } => {
+                channel.queue_declare(short(name), QueueDeclareOptions::durable(), arguments.clone()).await.map(drop)
+            }
+            Object::Binding { queue, exchange, key } => {
+                let options = QueueBindOptions::default();
+                channel.queue_bind(short(queue), short(exchange), short(key), options, FieldTable::default()).await
+            }
+        }
+    }
+
+    /// Asks whether the object exists, and only then declares it: that creates nothing and tells a difference.
+    async fn look(&self, channel: &Channel) -> lapin::Result<()> {
+        match &self.object {
+            Object::Exchange { name, .. } => exchange_exists(channel, name).await?,
+            Object::Queue { name, .. } => queue_exists(channel, name).await?,
+            Object::Binding { .. } => return Ok(()),
+        }
+        self.declare(channel).await
+    }
+
+    async fn delete(&self, channel: &Channel) -> lapin::Result<()> {
+        match &self.object {
+            Object::Exchange { name, .. } => {
+                channel.exchange_delete(short(name), ExchangeDeleteOptions::default()).await
+            }
+            Object::Queue { name, .. } => {
+                channel.queue_delete(short(name), QueueDeleteOptions::default()).await.map(drop)
+            }
+            // Gone with its queue and its exchange.
+            Object::Binding { .. } => Ok(()),
+        }
+    }
+}
+
+/// Fails with 404, and ends the channel, when there is no such exchange.
+async fn exchange_exists(channel: &Channel, name: &str) -> lapin::Result<()> {
+    let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(short(name), ExchangeKind::Direct, options, FieldTable::default()).await
+}
+
+/// Fails with 404, and ends the channel, when there is no such queue.
+async fn queue_exists(channel: &Channel, name: &str) -> lapin::Result<()> {
+    let options = QueueDeclareOptions::durable().passive();
+    channel.queue_declare(short(name), options, FieldTable::default()).await.map(drop)
+}
+
+/// Refuses to go on without an exchange.
+///
+/// # Errors
+/// [`QueueError::Topology`] when it is missing.
+pub(super) async fn require_exchange(link: &Link, name: &str) -> Result<(), QueueError> {
+    exchange_exists(&link.channel().await?, name).await.map_err(|error| judge(name, error))
+}
+
+/// Refuses to go on without a queue.
+///
+/// # Errors
+/// [`QueueError::Topology`] when it is missing.
+pub(super) async fn require_queue(link: &Link, name: &str) -> Result<(), QueueError> {
+    queue_exists(&link.channel().await?, name).await.map_err(|error| judge(name, error))
+}
+
+fn judge(object: &str, error: lapin::Error) -> QueueError {
+    let ErrorKind::ProtocolError(told) = error.kind() else {
+        return broker_error(format!("declare {object}"), error);
+    };
+    let problem = told.get_message().to_string();
+    let remedy = match told.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
+            "a broker never changes what exists: empty it, delete it (`rabbitmqctl delete_queue`, or the management \
+             page), then run `takedown topology apply`; or use another prefix"
+        }
+        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => "run `takedown topology apply`",
+        AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => return broker_error(format!("declare {object}"), error),
+    };
+    QueueError::Topology { object: object.to_owned(), problem, remedy: remedy.to_owned() }
+}
+
+// Dead-lettering by publishing, confirming and only then removing; it needs reject-publish and quorum queues
+// (rabbitmq.com/docs/quorum-queues, "Activating at-least-once dead-lettering").
+fn at_least_once() -> [(&'static str, AMQPValue); 2] {
+    [("x-dead-letter-strategy", text("at-least-once".into())), ("x-overflow", text("reject-publish".into()))]
+}
+
+fn text(value: String) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+fn field_table(arguments: &[(&str, AMQPValue)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (key, value) in arguments {
+        table.insert(short(key), value.clone());
+    }
+    table
+}
+
+fn shown(arguments: &FieldTable) -> String {
+    let mut line = String::new();
+    for (key, value) in arguments.inner() {
+        let key = key.as_str().trim_start_matches("x-");
+        let gap = if line.is_empty() { "" } else { " " };
+        let written = match value {
+            AMQPValue::LongString(text) => write!(line, "{gap}{key}={text}"),
+            AMQPValue::LongLongInt(number) => write!(line, "{gap}{key}={number}"),
+            other => write!(line, "{gap}{key}={other:?}"),
+        };
+        written.expect("invariant: writing to a string never fails");
+    }
+    line
 }

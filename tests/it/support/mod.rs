@@ -2,3 +2,5 @@
 
 pub(crate) mod replica;
 pub(crate) mod peer;
+pub(crate) mod broker;
+pub(crate) mod queue;

@@ -1,0 +1,307 @@
+//! Between AMQP properties and an envelope: which headers are read, written, kept and left behind.
+//!
+//! A producer may send anything. Promise: no header, however odd, fails or changes the fate of a message; at worst it
+//! is read as absent. `x-death` is not read (it counts what the broker did, not what we did).
+
+use std::time::{Duration, SystemTime};
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use crate::domain::classify::{Effect, Redelivery};
+use crate::domain::ids::AccountId;
+use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
+use crate::domain::takedown::{Priority, Takedown};
+use crate::queue::DeadLetter;
+use crate::queue::envelope::Envelope;
+
+const ATTEMPT: &str = "x-td-attempt";
+const DEFERRALS: &str = "x-td-deferrals";
+const FIRST_SEEN: &str = "x-td-first-seen";
+const NOT_BEFORE: &str = "x-td-not-before";
+const AMBIGUOUS: &str = "x-td-ambiguous";
+const LAST_CODE: &str = "x-td-last-code";
+const REPLAYS: &str = "x-td-replays";
+const REASON: &str = "x-td-reason";
+const OUTCOME: &str = "x-td-outcome";
+const DIED_AT: &str = "x-td-died-at";
+const DELIVERY_COUNT: &str = "x-delivery-count";
+
+/// All properties of a message travel in one frame; a producer's headers may have this much of it. The least
+/// `frame_max` a broker is run with in practice is 128 KiB.
+const MAX_FOREIGN_BYTES: usize = 16 * 1024;
+
+/// Longest header text of our own, in characters; longer ones (a quoted fault of an invalid message) are cut.
+const MAX_TEXT: usize = 2048;
+
+/// `delivery_mode` of a message that survives a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+/// Makes an AMQP short string, cut at 255 bytes instead of panicking.
+pub(super) fn short(text: &str) -> ShortString {
+    let end = (0..=255.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    ShortString::from(&text[..end])
+}
+
+/// Reads what is known about a message.
+pub(super) fn read_envelope(account: &AccountId, properties: &BasicProperties, redelivery: Redelivery) -> Envelope {
+    let empty = FieldTable::default();
+    let headers = properties.headers().as_ref().unwrap_or(&empty);
+    let count = |key| number(headers, key).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let time = |key| number(headers, key).and_then(moment);
+    let delivery_count = count(DELIVERY_COUNT);
+    let is_again = redelivery == Redelivery::Again || delivery_count > 0;
+    Envelope {
+        account: account.clone(),
+        message_id: properties.message_id().as_ref().map(ToString::to_string),
+        attempt: count(ATTEMPT).max(1),
+        deferrals: count(DEFERRALS),
+        first_seen: time(FIRST_SEEN),
+        not_before: time(NOT_BEFORE),
+        effect: if flag(headers, AMBIGUOUS) { Effect::Possible } else { Effect::None },
+        last_code: string(headers, LAST_CODE),
+        replays: count(REPLAYS),
+        redelivery: if is_again { Redelivery::Again } else { Redelivery::First },
+        delivery_count,
+    }
+}
+
+/// Returns the properties of a takedown that is enqueued for the first time.
+///
+/// Quorum queues of RabbitMQ 4 serve priorities above 4 first; older ones take no notice.
+pub(super) fn first(takedown: &Takedown) -> BasicProperties {
+    let properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type(short("application/json"))
+        .with_message_id(short(takedown.id.as_str()));
+    match takedown.priority {
+        Priority::Normal => properties,
+        Priority::High => properties.with_priority(9),
+    }
+}
+
+/// Returns the properties of an outcome.
+pub(super) fn outcome(outcome: &FinalOutcome) -> BasicProperties {
+    BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type(short("application/json"))
+        .with_message_id(short(&outcome.outcome_id()))
+        .with_type(short("takedown.outcome.v1"))
+        .with_timestamp(outcome.finished_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+/// Returns the properties of a message that goes round again: the producer's, and the envelope's headers.
+pub(super) fn successor(original: &BasicProperties, envelope: &Envelope) -> BasicProperties {
+    let mut headers = foreign_headers(original);
+    write_envelope(&mut headers, envelope);
+    kept(original).with_headers(headers)
+}
+
+/// Returns the properties of a dead letter: a successor's, and the outcome for the operator to see.
+pub(super) fn dead(original: &BasicProperties, envelope: &Envelope, outcome: &FinalOutcome) -> BasicProperties {
+    let mut headers = foreign_headers(original);
+    write_envelope(&mut headers, envelope);
+    let shown = FinalOutcome {
+        gateway_code: outcome.gateway_code.as_deref().map(cut),
+        gateway_message: outcome.gateway_message.as_deref().map(cut),
+        ..outcome.clone()
+    };
+    headers.insert(short(REASON), text(outcome.reason.as_str()));
+    headers.insert(short(OUTCOME), AMQPValue::LongString(shown.encode().into()));
+    headers.insert(short(DIED_AT), AMQPValue::LongLongInt(milliseconds(outcome.finished_at)));
+    kept(original).with_headers(headers)
+}
+
+/// Reads a dead letter.
+///
+/// One without an outcome was put there by the broker (handed out more often than the work queue allows, so that a
+/// worker never came to its end) or by hand; it is shown as what that means.
+pub(super) fn read_dead(account: &AccountId, properties: &BasicProperties, body: Vec<u8>) -> DeadLetter {
+    // Being looked at is not a redelivery of the work.
+    let envelope = Envelope {
+        redelivery: Redelivery::First,
+        delivery_count: 0,
+        ..read_envelope(account, properties, Redelivery::First)
+    };
+    let empty = FieldTable::default();
+    let headers = properties.headers().as_ref().unwrap_or(&empty);
+    let outcome = string(headers, OUTCOME)
+        .and_then(|text| FinalOutcome::decode(text.as_bytes()).ok())
+        .unwrap_or_else(|| unexplained(&envelope, &body));
+    DeadLetter {
+        id: outcome.id.clone(),
+        account: account.to_string(),
+        reason: outcome.reason,
+        died_at: number(headers, DIED_AT).and_then(moment).unwrap_or(outcome.finished_at),
+        outcome,
+        body,
+        envelope,
+    }
+}
+
+fn unexplained(envelope: &Envelope, body: &[u8]) -> FinalOutcome {
+    let takedown = Takedown::decode(body).ok();
+    let first_seen = envelope.first_seen.unwrap_or(SystemTime::UNIX_EPOCH);
+    FinalOutcome {
+        id: takedown
+            .as_ref()
+            .map(|t| t.id.to_string())
+            .or_else(|| envelope.message_id.clone())
+            .unwrap_or_else(|| "unknown".into()),
+        batch: takedown.as_ref().and_then(|t| t.batch.as_ref()).map(ToString::to_string),
+        account: envelope.account.to_string(),
+        gateway: takedown.as_ref().map(|t| t.item.gateway()),
+        reason: Reason::CrashLoop,
+        gateway_code: envelope.last_code.clone(),
+        gateway_message: Some("dead-lettered by the broker; no outcome was published".into()),
+        attempts: envelope.attempt.saturating_sub(1),
+        deferrals: envelope.deferrals,
+        first_seen,
+        finished_at: first_seen,
+        verified: false,
+        item: ItemIds::default(),
+        worker: String::new(),
+        replays: envelope.replays,
+    }
+}
+
+/// Returns what of a producer's properties travels on. Left behind: `expiration` (a dead letter would vanish by it),
+/// `user_id` (the broker refuses one that is not the publisher's own), `reply_to` and `cluster_id`.
+fn kept(original: &BasicProperties) -> BasicProperties {
+    let mut kept = BasicProperties::default().with_delivery_mode(PERSISTENT);
+    let copy = |value: &Option<ShortString>| value.clone();
+    if let Some(value) = copy(original.content_type()) {
+        kept = kept.with_content_type(value);
+    }
+    if let Some(value) = copy(original.content_encoding()) {
+        kept = kept.with_content_encoding(value);
+    }
+    if let Some(value) = copy(original.message_id()) {
+        kept = kept.with_message_id(value);
+    }
+    if let Some(value) = copy(original.correlation_id()) {
+        kept = kept.with_correlation_id(value);
+    }
+    if let Some(value) = copy(original.kind()) {
+        kept = kept.with_type(value);
+    }
+    if let Some(value) = copy(original.app_id()) {
+        kept = kept.with_app_id(value);
+    }
+    if let Some(value) = *original.timestamp() {
+        kept = kept.with_timestamp(value);
+    }
+    if let Some(value) = *original.priority() {
+        kept = kept.with_priority(value);
+    }
+    kept
+}
+
+/// Returns a producer's own headers, as far as they are plain and small (`traceparent` and the like).
+///
+/// Left behind: ours, the broker's (`x-…`), and `CC` and `BCC`, by which the broker would send copies elsewhere
+/// (rabbitmq.com/docs/sender-selected).
+fn foreign_headers(original: &BasicProperties) -> FieldTable {
+    let mut kept = FieldTable::default();
+    let mut room = MAX_FOREIGN_BYTES;
+    for (key, value) in original.headers().iter().flat_map(|headers| headers.inner()) {
+        let name = key.as_str();
+        if name.starts_with("x-") || name == "CC" || name == "BCC" {
+            continue;
+        }
+        let value_bytes = match value {
+            AMQPValue::LongString(text) => text.len(),
+            AMQPValue::ByteArray(bytes) => bytes.len(),
+            AMQPValue::FieldTable(_) | AMQPValue::FieldArray(_) => continue,
+            _ => 16,
+        };
+        let Some(left) = room.checked_sub(name.len() + value_bytes + 8) else { continue };
+        room = left;
+        kept.insert(key.clone(), value.clone());
+    }
+    kept
+}
+
+fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
+    let Envelope {
+        account: _,
+        message_id: _,
+        attempt,
+        deferrals,
+        first_seen,
+        not_before,
+        effect,
+        last_code,
+        replays,
+        redelivery: _,
+        delivery_count: _,
+    } = envelope;
+    let mut put = |key, value: AMQPValue| {
+        headers.insert(short(key), value);
+    };
+    put(ATTEMPT, i64::from(*attempt).into());
+    put(DEFERRALS, i64::from(*deferrals).into());
+    put(REPLAYS, i64::from(*replays).into());
+    put(AMBIGUOUS, (*effect == Effect::Possible).into());
+    if let Some(time) = first_seen {
+        put(FIRST_SEEN, milliseconds(*time).into());
+    }
+    if let Some(time) = not_before {
+        put(NOT_BEFORE, milliseconds(*time).into());
+    }
+    if let Some(code) = last_code {
+        put(LAST_CODE, text(code));
+    }
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(cut(value).into())
+}
+
+fn cut(value: &str) -> String {
+    value.chars().take(MAX_TEXT).collect()
+}
+
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn moment(milliseconds: i64) -> Option<SystemTime> {
+    let since = Duration::from_millis(u64::try_from(milliseconds).ok()?);
+    // Also keeps what jiff can write: up to the year 9999.
+    (since < Duration::from_secs(253_402_300_799)).then(|| SystemTime::UNIX_EPOCH + since)
+}
+
+fn number(headers: &FieldTable, key: &str) -> Option<i64> {
+    match headers.inner().get(key)? {
+        AMQPValue::ShortShortInt(n) => Some(i64::from(*n)),
+        AMQPValue::ShortShortUInt(n) => Some(i64::from(*n)),
+        AMQPValue::ShortInt(n) => Some(i64::from(*n)),
+        AMQPValue::ShortUInt(n) => Some(i64::from(*n)),
+        AMQPValue::LongInt(n) => Some(i64::from(*n)),
+        AMQPValue::LongUInt(n) => Some(i64::from(*n)),
+        AMQPValue::LongLongInt(n) => Some(*n),
+        AMQPValue::LongString(_) | AMQPValue::ShortString(_) => string(headers, key)?.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn string(headers: &FieldTable, key: &str) -> Option<String> {
+    match headers.inner().get(key)? {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+fn flag(headers: &FieldTable, key: &str) -> bool {
+    match headers.inner().get(key) {
+        Some(AMQPValue::Boolean(is_set)) => *is_set,
+        Some(_) => number(headers, key).is_some_and(|n| n != 0) || string(headers, key).is_some_and(|t| t == "true"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

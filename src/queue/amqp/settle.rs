@@ -1,0 +1,127 @@
+//! Ending a delivery: publish its successor, wait for the confirm, ack.
+//!
+//! Promise: nothing is acked before its successor is confirmed, and what cannot be published is handed back.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::try_join;
+
+use crate::domain::outcome::FinalOutcome;
+use crate::domain::retry::rung_for;
+use crate::domain::settlement::Settlement;
+use crate::queue::amqp::consumer::Tag;
+use crate::queue::amqp::message;
+use crate::queue::amqp::names::Names;
+use crate::queue::amqp::publisher::{Outgoing, Publisher};
+use crate::queue::envelope::Envelope;
+use crate::queue::{Delivery, QueueError, Receipt};
+
+/// Ends deliveries through one publisher.
+#[derive(Debug)]
+pub(super) struct Settler {
+    pub(super) publisher: Publisher,
+    pub(super) names: Names,
+    pub(super) rungs: Vec<Duration>,
+}
+
+impl Settler {
+    /// Ends one delivery.
+    ///
+    /// # Errors
+    /// [`QueueError::Publish`] when its successor was not confirmed, and it was handed back; [`QueueError::Stale`] when
+    /// its channel is gone, and it is back by itself. A successor may then be published twice, under the same id.
+    pub(super) async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), QueueError> {
+        let Receipt::Amqp(tag) = delivery.receipt else { return Err(QueueError::Stale) };
+        if !tag.is_usable() {
+            return Err(QueueError::Stale);
+        }
+        match self.publish_successor(&tag, &delivery.body, &delivery.envelope, settlement).await {
+            Ok(Published::Confirmed) => tag.ack().await,
+            Ok(Published::Nothing) => tag.give_back().await,
+            Err(error) => {
+                if let Err(stale) = tag.give_back().await {
+                    tracing::debug!(error = %stale, "the delivery returned with its channel");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn publish_successor(
+        &self,
+        tag: &Tag,
+        body: &[u8],
+        envelope: &Envelope,
+        settlement: Settlement,
+    ) -> Result<Published, QueueError> {
+        match settlement {
+            Settlement::Complete(outcome) => self.publish_outcome(tag, &outcome).await?,
+            Settlement::DeadLetter(outcome) => {
+                let letter = Outgoing {
+                    exchange: self.names.dead_exchange(),
+                    routing_key: envelope.account.to_string(),
+                    properties: message::dead(
+                        &tag.properties,
+                        &envelope.dead(outcome.reason, tag.received_at),
+                        &outcome,
+                    ),
+                    body,
+                };
+                try_join!(self.publish_outcome(tag, &outcome), self.publish(tag, &letter))?;
+            }
+            Settlement::Retry { delay, effect, last_code } => {
+                let next = envelope.retried(effect, last_code, tag.received_at);
+                self.publish_again(tag, body, next, delay).await?;
+            }
+            Settlement::Defer { delay, reason: _ } => {
+                self.publish_again(tag, body, envelope.deferred(tag.received_at), delay).await?;
+            }
+            Settlement::GiveBack => return Ok(Published::Nothing),
+        }
+        Ok(Published::Confirmed)
+    }
+
+    async fn publish_outcome(&self, tag: &Tag, outcome: &FinalOutcome) -> Result<(), QueueError> {
+        let outgoing = Outgoing {
+            exchange: self.names.results_exchange(),
+            routing_key: outcome.routing_key(),
+            properties: message::outcome(outcome),
+            body: &outcome.encode(),
+        };
+        self.publish(tag, &outgoing).await
+    }
+
+    /// A delay beyond the last rung travels beside the message: the worker defers what comes back before its time.
+    async fn publish_again(
+        &self,
+        tag: &Tag,
+        body: &[u8],
+        mut next: Envelope,
+        delay: Duration,
+    ) -> Result<(), QueueError> {
+        let rung = rung_for(&self.rungs, delay).expect("invariant: a started queue has a rung");
+        if rung < delay {
+            next.not_before = SystemTime::now().checked_add(delay);
+        }
+        let outgoing = Outgoing {
+            exchange: self.names.retry(rung),
+            routing_key: next.account.to_string(),
+            properties: message::successor(&tag.properties, &next),
+            body,
+        };
+        self.publish(tag, &outgoing).await
+    }
+
+    /// A message whose delivery went stale is on its way back; publishing its successor then would double it.
+    async fn publish(&self, tag: &Tag, outgoing: &Outgoing<'_>) -> Result<(), QueueError> {
+        self.publisher.publish(outgoing, || tag.is_usable()).await
+    }
+}
+
+/// What stands in for a message before its delivery ends.
+enum Published {
+    /// Its successor is in a queue.
+    Confirmed,
+    /// Nothing; the message itself goes back.
+    Nothing,
+}

@@ -1,0 +1,156 @@
+//! A broker that dies, closes channels, loses queues, or holds publishers back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use lapin::options::QueueDeleteOptions;
+use lapin::{Connection, ConnectionProperties};
+use takedown::domain::classify::{Effect, Redelivery};
+use takedown::domain::outcome::Reason;
+use takedown::domain::settlement::Settlement;
+use takedown::queue::amqp::AmqpSettings;
+use takedown::queue::amqp::results::Results;
+use takedown::queue::amqp::topology::Topology;
+use takedown::queue::{Queue, QueueError};
+
+use super::{complete, delete, desk, enqueue, shared, start};
+use crate::support::broker::{self, Broker};
+use crate::support::queue::{eventually, id_of, outcome, take, within};
+
+async fn own_broker(advanced: &'static str) -> Broker {
+    tokio::task::spawn_blocking(|| Broker::start_with(advanced)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn a_broker_killed_under_load_loses_nothing() {
+    const ITEMS: usize = 300;
+    let mut broker = own_broker("[].").await;
+    let settings = broker::settings(broker.url());
+    let queue = Arc::new(start(&settings, 32).await);
+    enqueue(&settings, (0..ITEMS).map(|n| format!("t-{n}"))).await;
+
+    // Every item is tried twice, so that retries are under way too when the broker dies.
+    let settled = Arc::new(AtomicUsize::new(0));
+    let workers: Vec<_> = (0..16)
+        .map(|_| {
+            let (queue, settled) = (Arc::clone(&queue), Arc::clone(&settled));
+            tokio::spawn(async move {
+                while let Some(delivery) = queue.next(&desk()).await.unwrap() {
+                    let settlement = if delivery.envelope.attempt == 1 {
+                        Settlement::Retry { delay: Duration::ZERO, effect: Effect::None, last_code: None }
+                    } else {
+                        Settlement::Complete(outcome(&delivery, Reason::TakenDown))
+                    };
+                    if queue.settle(delivery, settlement).await.is_ok() {
+                        settled.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        })
+        .collect();
+
+    eventually("a first part of the work", async || settled.load(Ordering::Relaxed) > ITEMS / 2).await;
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.kill9();
+        broker.restart();
+        broker
+    });
+    let broker = within("the restart", broker).await.unwrap();
+
+    let mut ids = BTreeSet::new();
+    within("every outcome", async {
+        while ids.len() < ITEMS {
+            let mut results = Results::connect(&settings).await.unwrap();
+            while ids.len() < ITEMS {
+                let Ok((id, outcome)) = results.next().await else { break };
+                assert_eq!(id, outcome.outcome_id());
+                ids.insert(id);
+            }
+        }
+    })
+    .await;
+    let expected: BTreeSet<_> = (0..ITEMS).map(|n| format!("t-{n}:success:0")).collect();
+    assert_eq!(ids, expected);
+    eventually("readiness", async || queue.is_ready()).await;
+    queue.stop().await;
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    queue.close().await.unwrap();
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn a_delivery_of_a_channel_the_broker_closed_is_stale_and_comes_again() {
+    // The broker closes the channel of a delivery that is held for too long; it looks every half second.
+    let broker = own_broker("[{rabbit, [{consumer_timeout, 1000}, {channel_tick_interval, 500}]}].").await;
+    let settings = broker::settings(broker.url());
+    let queue = start(&settings, 1).await;
+    enqueue(&settings, ["t-1".into()]).await;
+    let held = take(&queue, &desk()).await;
+    let again = take(&queue, &desk()).await;
+    assert_eq!((id_of(&again).as_str(), again.envelope.redelivery), ("t-1", Redelivery::Again));
+    let error = complete(&queue, held, Reason::TakenDown).await.unwrap_err();
+    assert!(matches!(error, QueueError::Stale), "{error:?}");
+    complete(&queue, again, Reason::TakenDownEarlier).await.unwrap();
+    let (_, first) = within("the outcome", Results::connect(&settings).await.unwrap().next()).await.unwrap();
+    assert_eq!(first.reason, Reason::TakenDownEarlier, "nothing was published for the stale one");
+    queue.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn nothing_is_handed_out_while_the_broker_holds_publishers_back() {
+    let broker = own_broker("[].").await;
+    let settings = AmqpSettings { confirm_timeout: Duration::from_secs(1), ..broker::settings(broker.url()) };
+    let queue = start(&settings, 4).await;
+    enqueue(&settings, ["t-1".into()]).await;
+    let held = take(&queue, &desk()).await;
+    // All memory is above this mark: a broker in alarm, which blocks a connection at its first publish.
+    let broker = restart_with(broker, "[{rabbit, [{vm_memory_high_watermark, 0}]}].").await;
+    let error = complete(&queue, held, Reason::TakenDown).await.unwrap_err();
+    assert!(matches!(error, QueueError::Stale), "{error:?}");
+    let again = take(&queue, &desk()).await;
+    let error = complete(&queue, again, Reason::TakenDown).await.unwrap_err();
+    assert!(matches!(error, QueueError::Publish { .. }), "{error:?}");
+    assert!(!queue.is_ready());
+    let work = desk();
+    let waiting = tokio::time::timeout(Duration::from_secs(2), queue.next(&work)).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+
+    let broker = restart_with(broker, "[].").await;
+    complete(&queue, take(&queue, &work).await, Reason::TakenDownEarlier).await.unwrap();
+    eventually("readiness", async || queue.is_ready()).await;
+    queue.close().await.unwrap();
+    drop(broker);
+}
+
+async fn restart_with(mut broker: Broker, advanced: &'static str) -> Broker {
+    let restarted = tokio::task::spawn_blocking(move || {
+        broker.restart_with(advanced);
+        broker
+    });
+    within("the restart", restarted).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn a_queue_deleted_under_its_consumer_is_declared_again() {
+    let settings = shared().await;
+    let queue = start(&settings, 4).await;
+    eventually("readiness", async || queue.is_ready()).await;
+    let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let name = format!("{}.work.desk", settings.prefix);
+    channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    let topology = Topology::new(&settings, &[desk()]);
+    eventually("the queue", async || topology.check(&settings).await.unwrap().is_empty()).await;
+    enqueue(&settings, ["t-1".into()]).await;
+    complete(&queue, take(&queue, &desk()).await, Reason::TakenDown).await.unwrap();
+    queue.close().await.unwrap();
+    delete(&settings).await;
+}

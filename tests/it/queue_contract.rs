@@ -1,0 +1,315 @@
+//! What every queue adapter must do: one case each, written once, run over all of them.
+
+mod dead_letters;
+mod rabbitmq;
+
+use std::time::{Duration, SystemTime};
+
+use takedown::domain::classify::{Effect, Redelivery};
+use takedown::domain::ids::AccountId;
+use takedown::domain::outcome::{FinalOutcome, Reason};
+use takedown::domain::settlement::{Deferral, Settlement};
+use takedown::queue::envelope::Envelope;
+use takedown::queue::{DeadLetters, Enqueued, Intake, Queue};
+
+use self::dead_letters::*;
+use crate::support::queue::{account, id_of, outcome, take, takedown, within};
+
+/// Messages one account may have in hand, where an adapter bounds them.
+const PREFETCH: u16 = 4;
+
+/// One adapter, with the accounts `desk` and `shops`.
+trait Harness: Sized {
+    type Queue: Queue;
+
+    /// Opens a queue nobody else uses.
+    async fn start() -> Self;
+    fn queue(&self) -> &Self::Queue;
+    fn intake(&self) -> &impl Intake;
+    fn dead_letters(&self) -> &impl DeadLetters;
+    /// Puts a message as any producer may.
+    async fn put_raw(&self, account: &AccountId, message_id: &str, body: &[u8]);
+    /// Waits for the next outcome and its message id.
+    async fn next_outcome(&mut self) -> (String, FinalOutcome);
+    /// Ends as a crash does, whatever is in hand, and opens again.
+    async fn reopen(self) -> Self;
+    /// Removes every trace.
+    async fn finish(self);
+}
+
+macro_rules! case {
+    ([$($attribute:meta)?] $harness:ty, $case:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$attribute])?
+        async fn $case() {
+            super::$case::<$harness>().await;
+        }
+    };
+}
+
+macro_rules! cases {
+    ($attribute:tt $harness:ty: $($case:ident,)*) => { $(case! { $attribute $harness, $case })* };
+}
+
+/// Runs every case over one adapter, as a module of its own.
+macro_rules! contract {
+    ($module:ident, $harness:ty $(, $attribute:meta)?) => {
+        mod $module {
+            cases! {
+                [$($attribute)?] $harness:
+                what_is_enqueued_is_handed_out_fresh,
+                complete_publishes_one_outcome_and_removes_the_message,
+                a_retry_counts_an_attempt_and_keeps_what_is_known,
+                a_deferral_counts_no_attempt,
+                a_successor_waits_out_its_delay,
+                a_delay_beyond_the_last_rung_is_told_by_its_time,
+                a_dead_letter_keeps_the_raw_bytes_and_publishes_its_outcome,
+                what_is_given_back_comes_again_marked_as_redelivered,
+                a_dropped_delivery_comes_again_marked_as_redelivered,
+                what_was_in_hand_at_a_crash_comes_again_marked_as_redelivered,
+                a_redelivery_is_remembered_across_a_deferral,
+                accounts_do_not_block_one_another,
+                an_unknown_account_is_handed_nothing,
+                looking_at_dead_letters_neither_removes_nor_reorders,
+                filters_choose_dead_letters,
+                a_replay_resets_the_attempts_and_keeps_the_id,
+                a_replay_knows_that_the_last_attempt_was_ambiguous,
+                a_purge_deletes_what_it_names_and_nothing_else,
+                stop_ends_waiting_and_later_calls,
+                what_is_in_hand_settles_after_a_stop,
+                the_untouched_are_there_for_the_next_worker,
+            }
+        }
+    };
+}
+
+contract!(over_rabbitmq, crate::queue_contract::rabbitmq::RabbitMq, ignore = "needs RabbitMQ");
+
+async fn enqueue<H: Harness>(harness: &H, ids: &[&str], account_name: &str) {
+    let takedowns = ids.iter().map(|id| takedown(id, account_name)).collect();
+    let enqueued = within("confirms", harness.intake().enqueue(takedowns)).await.unwrap();
+    assert_eq!(enqueued, Enqueued { accepted: ids.len().try_into().unwrap(), repeated: 0 });
+}
+
+async fn what_is_enqueued_is_handed_out_fresh<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    assert_eq!(delivery.body, takedown("t-1", "desk").encode());
+    let fresh = Envelope { message_id: Some("t-1".into()), ..Envelope::fresh(account("desk")) };
+    assert_eq!(delivery.envelope, fresh);
+    harness.finish().await;
+}
+
+async fn complete_publishes_one_outcome_and_removes_the_message<H: Harness>() {
+    let mut harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    let expected = outcome(&delivery, Reason::TakenDown);
+    harness.queue().settle(delivery, Settlement::Complete(expected.clone())).await.unwrap();
+    assert_eq!(harness.next_outcome().await, ("t-1:success:0".to_owned(), *expected));
+
+    // The next outcome and the next delivery are those of the next message: nothing came twice.
+    let mut harness = harness.reopen().await;
+    enqueue(&harness, &["t-2"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    assert_eq!(id_of(&delivery), "t-2");
+    let second = outcome(&delivery, Reason::NotOnSale);
+    harness.queue().settle(delivery, Settlement::Complete(second)).await.unwrap();
+    assert_eq!(harness.next_outcome().await.0, "t-2:terminal:0");
+    harness.finish().await;
+}
+
+fn retry(delay: Duration, effect: Effect) -> Settlement {
+    Settlement::Retry { delay, effect, last_code: Some("isp.unknown-error".into()) }
+}
+
+fn defer(delay: Duration) -> Settlement {
+    Settlement::Defer { delay, reason: Deferral::Throttled }
+}
+
+const SHORT: Duration = Duration::from_millis(150);
+
+async fn a_retry_counts_an_attempt_and_keeps_what_is_known<H: Harness>() {
+    let harness = H::start().await;
+    let desk = account("desk");
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &desk).await;
+    harness.queue().settle(delivery, retry(SHORT, Effect::Possible)).await.unwrap();
+    let second = take(harness.queue(), &desk).await;
+    assert_eq!(second.body, takedown("t-1", "desk").encode());
+    assert!(second.envelope.first_seen.is_some());
+    let expected = Envelope {
+        message_id: Some("t-1".into()),
+        attempt: 2,
+        effect: Effect::Possible,
+        last_code: Some("isp.unknown-error".into()),
+        first_seen: second.envelope.first_seen,
+        ..Envelope::fresh(desk.clone())
+    };
+    assert_eq!(second.envelope, expected);
+    // A later, harmless attempt does not wash the ambiguity off.
+    harness.queue().settle(second, retry(SHORT, Effect::None)).await.unwrap();
+    let third = take(harness.queue(), &desk).await;
+    assert_eq!(third.envelope, Envelope { attempt: 3, ..expected });
+    harness.finish().await;
+}
+
+async fn a_deferral_counts_no_attempt<H: Harness>() {
+    let harness = H::start().await;
+    let desk = account("desk");
+    enqueue(&harness, &["t-1"], "desk").await;
+    for deferrals in 0..3 {
+        let delivery = take(harness.queue(), &desk).await;
+        assert_eq!((delivery.envelope.attempt, delivery.envelope.deferrals), (1, deferrals));
+        assert_eq!(delivery.envelope.effect, Effect::None);
+        harness.queue().settle(delivery, defer(SHORT)).await.unwrap();
+    }
+    harness.finish().await;
+}
+
+async fn a_successor_waits_out_its_delay<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    let before = tokio::time::Instant::now();
+    harness.queue().settle(delivery, retry(Duration::from_millis(600), Effect::None)).await.unwrap();
+    let later = take(harness.queue(), &account("desk")).await;
+    assert_eq!(later.envelope.attempt, 2);
+    assert!(before.elapsed() >= Duration::from_millis(600), "{:?}", before.elapsed());
+    harness.finish().await;
+}
+
+async fn a_delay_beyond_the_last_rung_is_told_by_its_time<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    // Twice the last rung of the adapter that has rungs; one without simply waits.
+    let not_before = SystemTime::now() + Duration::from_secs(2);
+    harness.queue().settle(delivery, defer(Duration::from_secs(2))).await.unwrap();
+    let early = take(harness.queue(), &account("desk")).await;
+    let told = early.envelope.not_before.unwrap_or(not_before);
+    assert!(told >= not_before - Duration::from_millis(1), "{told:?}");
+    assert!(early.envelope.not_before.is_some() || SystemTime::now() >= not_before, "early, and nothing says so");
+    harness.finish().await;
+}
+
+async fn what_is_given_back_comes_again_marked_as_redelivered<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    harness.queue().settle(delivery, Settlement::GiveBack).await.unwrap();
+    let again = take(harness.queue(), &account("desk")).await;
+    assert_eq!((again.envelope.redelivery, again.envelope.attempt), (Redelivery::Again, 1));
+    harness.finish().await;
+}
+
+async fn a_dropped_delivery_comes_again_marked_as_redelivered<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    drop(take(harness.queue(), &account("desk")).await);
+    let again = take(harness.queue(), &account("desk")).await;
+    assert_eq!((id_of(&again).as_str(), again.envelope.redelivery), ("t-1", Redelivery::Again));
+    harness.finish().await;
+}
+
+async fn what_was_in_hand_at_a_crash_comes_again_marked_as_redelivered<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    let harness = harness.reopen().await;
+    let again = take(harness.queue(), &account("desk")).await;
+    assert_eq!((id_of(&again).as_str(), again.envelope.redelivery), ("t-1", Redelivery::Again));
+    assert!(again.envelope.delivery_count >= 1, "crashes are counted");
+    drop(delivery);
+    harness.finish().await;
+}
+
+async fn a_redelivery_is_remembered_across_a_deferral<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    let harness = harness.reopen().await;
+    drop(delivery);
+    let again = take(harness.queue(), &account("desk")).await;
+    harness.queue().settle(again, defer(SHORT)).await.unwrap();
+    let later = take(harness.queue(), &account("desk")).await;
+    assert_eq!(later.envelope.effect, Effect::Possible, "the call a crash may have hidden is forgotten");
+    assert_eq!(later.envelope.redelivery, Redelivery::First);
+    harness.finish().await;
+}
+
+async fn accounts_do_not_block_one_another<H: Harness>() {
+    let harness = H::start().await;
+    let many: Vec<_> = (0..20).map(|n| format!("d-{n}")).collect();
+    enqueue(&harness, &many.iter().map(String::as_str).collect::<Vec<_>>(), "desk").await;
+    enqueue(&harness, &["s-1"], "shops").await;
+    // Everything the desk may have in hand stays there.
+    let mut held = Vec::new();
+    for _ in 0..usize::from(PREFETCH) {
+        held.push(take(harness.queue(), &account("desk")).await);
+    }
+    let other = take(harness.queue(), &account("shops")).await;
+    assert_eq!(id_of(&other), "s-1");
+    harness.finish().await;
+}
+
+async fn an_unknown_account_is_handed_nothing<H: Harness>() {
+    let harness = H::start().await;
+    let nobody = account("nobody");
+    let waited = tokio::time::timeout(Duration::from_millis(300), harness.queue().next(&nobody)).await;
+    assert!(waited.is_err() || waited.is_ok_and(|next| next.is_ok_and(|delivery| delivery.is_none())));
+    harness.finish().await;
+}
+
+async fn stop_ends_waiting_and_later_calls<H: Harness>() {
+    let harness = H::start().await;
+    let desk = account("desk");
+    let waiting = harness.queue().next(&desk);
+    let stopping = async {
+        tokio::task::yield_now().await;
+        harness.queue().stop().await;
+    };
+    let (next, ()) = within("the stop", async { tokio::join!(waiting, stopping) }).await;
+    assert!(next.unwrap().is_none());
+    assert!(within("the end", harness.queue().next(&desk)).await.unwrap().is_none());
+    assert!(!harness.queue().is_ready());
+    within("a second stop", harness.queue().stop()).await;
+    harness.finish().await;
+}
+
+async fn what_is_in_hand_settles_after_a_stop<H: Harness>() {
+    let mut harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    within("the stop", harness.queue().stop()).await;
+    let outcome = outcome(&delivery, Reason::TakenDown);
+    harness.queue().settle(delivery, Settlement::Complete(outcome)).await.unwrap();
+    assert_eq!(harness.next_outcome().await.0, "t-1:success:0");
+    harness.queue().close().await.unwrap();
+
+    let harness = harness.reopen().await;
+    enqueue(&harness, &["t-2"], "desk").await;
+    assert_eq!(id_of(&take(harness.queue(), &account("desk")).await), "t-2", "the first was acked");
+    harness.finish().await;
+}
+
+async fn the_untouched_are_there_for_the_next_worker<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1", "t-2", "t-3"], "desk").await;
+    let first = take(harness.queue(), &account("desk")).await;
+    within("the stop", harness.queue().stop()).await;
+    harness.queue().settle(first, Settlement::GiveBack).await.unwrap();
+    harness.queue().close().await.unwrap();
+    let harness = harness.reopen().await;
+    let mut ids = Vec::new();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let delivery = take(harness.queue(), &account("desk")).await;
+        ids.push(id_of(&delivery));
+        held.push(delivery);
+    }
+    ids.sort();
+    assert_eq!(ids, ["t-1", "t-2", "t-3"]);
+    harness.finish().await;
+}

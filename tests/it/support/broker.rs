@@ -1,0 +1,247 @@
+//! A private RabbitMQ node for tests: own ports, own directory, own epmd; gone when the test process is gone.
+//!
+//! A small shell script supervises the node and reads its orders from a pipe. When the test process ends, however it
+//! ends, the pipe closes and the script kills its whole process group and removes the directory; statics, which are
+//! never dropped, are safe with that.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use takedown::queue::amqp::AmqpSettings;
+
+/// What Debian's wrapper in `/usr/sbin` calls after changing users; this one runs as anybody.
+const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+/// Starting takes some 5 s of two idle cores; a busy machine needs patience.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Orders: `start`, answered by the process id; `kill`, without warning; `stop`, in order. The end of input ends all.
+///
+/// `detached` makes the server's script become the node instead of its parent.
+const SUPERVISOR: &str = r#"
+epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 </dev/null >/dev/null 2>&1 &
+broker=
+end() { if [ -n "$broker" ]; then kill "-$1" "$broker"; wait "$broker"; broker=; fi; } 2>/dev/null
+while read -r order; do
+    case $order in
+        start) detached=1 "$SERVER" </dev/null >>"$HOME/output" 2>&1 & broker=$!; echo "$broker" ;;
+        kill) end KILL; echo killed ;;
+        stop) end TERM; echo stopped ;;
+    esac
+done
+end KILL
+rm -rf "$HOME"
+kill -KILL 0
+"#;
+
+/// A running node.
+pub(crate) struct Broker {
+    port: u16,
+    home: std::path::PathBuf,
+    supervisor: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Broker {
+    /// Starts a node and waits until it answers.
+    pub(crate) fn start() -> Self {
+        Self::start_with("[].")
+    }
+
+    /// Starts a node with settings in the Erlang terms of `advanced.config`.
+    pub(crate) fn start_with(advanced: &str) -> Self {
+        // A port that was free a moment ago may be taken by now; another three will not all be.
+        let mut last = String::new();
+        for _ in 0..3 {
+            match Self::try_start(advanced) {
+                Ok(broker) => return broker,
+                Err(problem) => last = problem,
+            }
+        }
+        panic!("no RabbitMQ node could be started: {last}\n(tests/setup installs what it needs)");
+    }
+
+    fn try_start(advanced: &str) -> Result<Self, String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("takedown-test-{}-{number}", std::process::id());
+        let home = env::temp_dir().join(&name);
+        fs::create_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
+        fs::write(home.join("rabbitmq.conf"), CONFIGURATION).unwrap();
+        fs::write(home.join("advanced.config"), advanced).unwrap();
+        fs::write(home.join("enabled_plugins"), "[].\n").unwrap();
+
+        let held: Vec<_> = (0..3).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+        let ports: Vec<_> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+        drop(held);
+
+        let mut command = Command::new("sh");
+        for (key, _) in env::vars().filter(|(key, _)| key.starts_with("RABBITMQ_") || key.starts_with("ERL_")) {
+            command.env_remove(key);
+        }
+        let mut supervisor = command
+            .args(["-c", SUPERVISOR])
+            .current_dir(&home)
+            .env("SERVER", SERVER)
+            .env("HOME", &home)
+            .env("ERL_EPMD_PORT", ports[0].to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("ERL_MAX_PORTS", "4096")
+            .env("RABBITMQ_NODENAME", format!("{name}@localhost"))
+            .env("RABBITMQ_DIST_PORT", ports[1].to_string())
+            .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODE_PORT", ports[2].to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", home.join("none"))
+            .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
+            .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("advanced.config"))
+            .env("RABBITMQ_GENERATED_CONFIG_DIR", home.join("generated"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
+            .env("RABBITMQ_MNESIA_BASE", home.join("data"))
+            .env("RABBITMQ_LOG_BASE", home.join("log"))
+            // Two cores are all a test machine may have; the defaults make room for a million processes.
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +SDcpu 1 +SDio 4 +A 4")
+            .env("RABBITMQ_MAX_NUMBER_OF_PROCESSES", "65536")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|e| format!("sh: {e}"))?;
+        let orders = supervisor.stdin.take();
+        let answers = BufReader::new(supervisor.stdout.take().unwrap());
+        let mut broker = Self { port: ports[2], home, supervisor, orders, answers };
+        broker.launch()?;
+        Ok(broker)
+    }
+
+    /// Returns the node's address, with the default user and virtual host.
+    pub(crate) fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// Kills the node as a power cut would.
+    pub(crate) fn kill9(&mut self) {
+        self.order("kill");
+    }
+
+    /// Stops the node in order.
+    fn stop(&mut self) {
+        self.order("stop");
+    }
+
+    /// Stops the node in order and starts it with other settings, on the same ports and data.
+    pub(crate) fn restart_with(&mut self, advanced: &str) {
+        fs::write(self.home.join("advanced.config"), advanced).unwrap();
+        self.stop();
+        self.restart();
+    }
+
+    /// Starts the node again on the same ports and data, and waits until it answers.
+    pub(crate) fn restart(&mut self) {
+        self.launch().unwrap();
+    }
+
+    fn order(&mut self, order: &str) -> String {
+        let orders = self.orders.as_mut().unwrap();
+        writeln!(orders, "{order}").and_then(|()| orders.flush()).unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        assert!(!answer.is_empty(), "the supervising script ended");
+        answer.trim().to_owned()
+    }
+
+    /// The node opens its listener in the last step of its start.
+    fn launch(&mut self) -> Result<(), String> {
+        let status = format!("/proc/{}/stat", self.order("start"));
+        let until = Instant::now() + START_DEADLINE;
+        while Instant::now() < until && fs::read_to_string(&status).is_ok_and(|text| !text.contains(") Z ")) {
+            if is_amqp(self.port) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        let output = fs::read_to_string(self.home.join("output")).unwrap_or_default();
+        Err(format!("it ended, or gave no answer within {} s; its output:\n{output}", START_DEADLINE.as_secs()))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        self.supervisor.wait().expect("the supervising script can be waited for");
+    }
+}
+
+const CONFIGURATION: &str = "\
+log.file.level = warning
+disk_free_limit.absolute = 1MB
+vm_memory_high_watermark.absolute = 1GB
+";
+
+/// Offers the AMQP 0-9-1 header; a broker that is ready answers with a method frame (type 1).
+fn is_amqp(port: u16) -> bool {
+    let mut first = [0];
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        .and_then(|mut stream| {
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.write_all(b"AMQP\x00\x00\x09\x01")?;
+            stream.read_exact(&mut first)
+        })
+        .is_ok_and(|()| first == [1])
+}
+
+/// Returns the address of the broker all tests share, started with the first of them; `TAKEDOWN_TEST_AMQP_URL` names
+/// one that runs already. A prefix of its own keeps each test apart.
+pub(crate) fn shared_url() -> String {
+    static SHARED: OnceLock<Result<Broker, String>> = OnceLock::new();
+    if let Ok(url) = env::var("TAKEDOWN_TEST_AMQP_URL") {
+        return url;
+    }
+    match SHARED.get_or_init(|| std::panic::catch_unwind(Broker::start).map_err(|_| "see above".to_owned())) {
+        Ok(broker) => broker.url(),
+        Err(problem) => panic!("the shared RabbitMQ node did not start: {problem}"),
+    }
+}
+
+/// Returns a prefix no other test and no other run uses.
+pub(crate) fn unique_prefix() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("td-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns settings for a broker under a prefix of their own, with rungs short enough to wait for.
+pub(crate) fn settings(url: String) -> AmqpSettings {
+    AmqpSettings {
+        prefix: unique_prefix(),
+        rungs: vec![Duration::from_millis(200), Duration::from_secs(1)],
+        connection_name: "test".into(),
+        confirm_timeout: Duration::from_secs(20),
+        ..AmqpSettings::new(url)
+    }
+}
+
+/// Publishes as a producer that is not ours, and waits until the message is in a queue.
+pub(crate) async fn publish(
+    settings: &AmqpSettings,
+    exchange: &str,
+    routing_key: &str,
+    body: &[u8],
+    properties: lapin::BasicProperties,
+) {
+    let connection = lapin::Connection::connect(&settings.url, lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await.unwrap();
+    let options = lapin::options::BasicPublishOptions { mandatory: true, immediate: false };
+    let confirm = channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties).await.unwrap();
+    assert_eq!(confirm.await.unwrap(), lapin::Confirmation::Ack(None));
+    connection.close(200, "done".into()).await.unwrap();
+}
