@@ -83,10 +83,10 @@ pub fn table(gateway: Gateway) -> &'static [Row] {
 #[must_use]
 pub fn find(gateway: Gateway, code: Option<&str>, sub_code: Option<&str>) -> Option<&'static Row> {
     let rows = table(gateway);
-    if let Some(sub_code) = sub_code {
-        if let Some(row) = by_sub_code(rows, code, sub_code) {
-            return Some(row);
-        }
+    if let Some(sub_code) = sub_code
+        && let Some(row) = by_sub_code(rows, code, sub_code)
+    {
+        return Some(row);
     }
     let code = code?;
     by_text(rows, code, |row| row.sub_code.is_none().then_some(row.code))

@@ -2,7 +2,7 @@
 //!
 //! Promise: what decodes here obeys every rule of the schema, and what [`Takedown::encode`] writes decodes to the same
 //! value. Lengths are those of the interface documents (`sns.admin.close.goods` request table;
-//! `alipay.open.servicemarket.commodity.shop.offline` biz_content), counted in characters.
+//! `alipay.open.servicemarket.commodity.shop.offline` `biz_content`), counted in characters.
 
 mod wire;
 

@@ -2,5 +2,6 @@
 
 pub mod cli;
 pub mod config;
+pub mod items;
 pub mod metrics;
 pub mod status;

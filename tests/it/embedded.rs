@@ -1,8 +1,6 @@
-//! The embedded queue through its public face, and what a killed process leaves behind.
+//! The embedded queue through its public face, beyond what every queue must do.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use takedown::domain::classify::{Effect, Redelivery};
@@ -299,6 +297,9 @@ async fn a_file_that_cannot_be_used_is_refused_with_the_remedy() {
     assert!(refusal(&path("no/such/place")).contains("its directory does not exist; create it first"));
     assert!(refusal(dir.path()).contains("is a directory; name a file in it"), "{}", refusal(dir.path()));
 
+    let error = EmbeddedQueue::open_existing(&path("mistyped")).unwrap_err().to_string();
+    assert!(error.contains("does not exist; check the name") && !path("mistyped").exists(), "{error}");
+
     let held = EmbeddedQueue::open(&path("held")).unwrap();
     #[cfg(unix)]
     std::os::unix::fs::symlink(path("held"), path("link")).unwrap();
@@ -335,66 +336,4 @@ fn only_the_owner_may_read_the_keys_in_the_file() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
     drop(queue);
-}
-
-const CHILD: &str = "TAKEDOWN_TEST_QUEUE_OF_A_CHILD";
-
-/// The same test is parent and child: the child works until it is killed, and says what was confirmed to it.
-#[test]
-fn a_killed_process_loses_nothing_that_was_confirmed() {
-    if let Some(path) = std::env::var_os(CHILD) {
-        child(Path::new(&path));
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("items.queue");
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "embedded::a_killed_process_loses_nothing_that_was_confirmed", "--nocapture"])
-        .env(CHILD, &path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut confirmed: Vec<String> =
-        lines.by_ref().filter_map(|line| line.strip_prefix("confirmed ").map(str::to_owned)).take(100).collect();
-    let held_by = refusal(&path);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    confirmed.extend(lines.filter_map(|line| line.strip_prefix("confirmed ").map(str::to_owned)));
-    assert!(held_by.contains(&format!("is in use by process {}", child.id())), "{held_by}");
-
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let queue = EmbeddedQueue::open(&path).unwrap();
-        let outcomes = queue.outcomes(0, usize::MAX).await.unwrap();
-        let ended: std::collections::BTreeSet<_> = outcomes.iter().map(|(_, outcome)| outcome.id.clone()).collect();
-        assert_eq!(ended.len(), outcomes.len(), "no item ended twice");
-        for id in &confirmed {
-            assert!(ended.contains(id), "{id} was confirmed and is gone");
-        }
-        let counts = queue.counts().await.unwrap();
-        assert_eq!((counts.in_hand, counts.waiting + counts.outcomes), (0, 1000), "every item is somewhere");
-
-        // What the child had in hand when it died comes back first, and says so.
-        let again = next(&queue).await;
-        assert_eq!((again.envelope.redelivery, again.envelope.delivery_count), (Redelivery::Again, 1));
-    });
-}
-
-fn child(path: &Path) -> ! {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let queue = EmbeddedQueue::open(path).unwrap();
-        queue.enqueue((0..1000).map(|n| takedown(&format!("t-{n}"))).collect()).await.unwrap();
-        let mut in_hand = std::collections::VecDeque::new();
-        loop {
-            in_hand.push_back(next(&queue).await);
-            if in_hand.len() > 4 {
-                let delivery = in_hand.pop_front().unwrap();
-                let id = id(&delivery);
-                let end = Settlement::Complete(outcome(&id, Reason::TakenDown));
-                queue.settle(delivery, end).await.unwrap();
-                println!("confirmed {id}");
-            }
-        }
-    })
 }

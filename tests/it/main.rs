@@ -1,12 +1,16 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used)]
 
+mod amqp;
+mod architecture;
+mod crash;
 mod embedded;
+mod embedded;
+mod gateway;
+mod queue_contract;
 mod sandbox;
 mod schemas;
-mod gateway;
-mod amqp;
-mod queue_contract;
+mod schemas;
 mod support;
 mod vectors;
 mod worker;

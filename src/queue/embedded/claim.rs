@@ -7,10 +7,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use tokio::sync::Notify;
 
+use crate::domain::classify::Redelivery;
 use crate::domain::ids::AccountId;
 use crate::queue::embedded::clock::Millis;
 use crate::queue::embedded::row::{self, COLUMNS};
@@ -26,6 +28,8 @@ pub(super) const CLAIM: usize = 16;
 pub(crate) struct Lease {
     pub(super) held: Held,
     pub(super) desk: Arc<Desk>,
+    /// When the row was handed out.
+    pub(super) received: SystemTime,
     writer: Writer,
     is_settled: bool,
 }
@@ -81,7 +85,13 @@ pub(super) struct Claimed {
 impl Claimed {
     /// Makes the delivery.
     pub(super) fn hand_out(self, desk: &Arc<Desk>, writer: &Writer) -> Delivery {
-        let lease = Lease { held: self.held, desk: Arc::clone(desk), writer: writer.clone(), is_settled: false };
+        let lease = Lease {
+            held: self.held,
+            desk: Arc::clone(desk),
+            received: SystemTime::now(),
+            writer: writer.clone(),
+            is_settled: false,
+        };
         Delivery { body: self.body, envelope: self.envelope, receipt: Receipt::Embedded(lease) }
     }
 }
@@ -243,7 +253,7 @@ fn claim_of(
              SELECT seq FROM message
              WHERE account = :account AND priority = :priority AND lease IS NULL AND due_at <= :now
              ORDER BY due_at, seq LIMIT :limit)
-         RETURNING {COLUMNS}, seq, due_at"
+         RETURNING {COLUMNS}, seq, due_at, deliveries"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let values = named_params! {
@@ -251,11 +261,14 @@ fn claim_of(
         ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
     };
     let rows = statement.query_map(values, |row| {
+        // This claim counts itself; any before it ended without a settlement.
+        let earlier = row.get::<_, u32>("deliveries")?.saturating_sub(1);
+        let redelivery = if earlier == 0 { Redelivery::First } else { Redelivery::Again };
         Ok(Claimed {
             held: Held { seq: row.get("seq")?, lease },
             is_high: priority == 1,
             due_at: row.get("due_at")?,
-            envelope: row::envelope(row)?,
+            envelope: Envelope { redelivery, delivery_count: earlier, ..row::envelope(row)? },
             body: row.get("body")?,
         })
     })?;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, named_params};
 
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
-use crate::queue::embedded::clock::{Millis, from_millis};
+use crate::queue::embedded::clock::Millis;
 use crate::queue::embedded::row::{self, COLUMNS, unreadable};
 use crate::queue::{DeadLetter, DeadLetterFilter};
 
@@ -53,7 +53,7 @@ impl Selection {
 
     /// Reads the letters, the oldest first.
     pub(super) fn list(&self, db: &Connection) -> rusqlite::Result<Vec<DeadLetter>> {
-        self.query(db, &format!("{COLUMNS}, id, outcome, died_at"), letter)
+        self.query(db, &format!("{COLUMNS}, id, outcome"), letter)
     }
 
     /// Puts the letters back to work at `now`; returns the account and urgency of each.
@@ -103,9 +103,9 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         id: row.get("id")?,
         account: row.get("account")?,
         reason: outcome.reason,
+        died_at: outcome.finished_at,
         outcome,
         body: row.get("body")?,
         envelope: row::envelope(row)?,
-        died_at: from_millis(row.get("died_at")?),
     })
 }

@@ -17,17 +17,16 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::SystemTime;
 
 use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::claim::Lease;
 use self::claim::{Desks, give_back};
-use self::clock::{Clock, to_millis};
+use self::clock::Clock;
 use self::dead_letters::Selection;
 use self::settle::{Change, Ended};
-use self::store::Store;
+use self::store::{Missing, Store};
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
@@ -74,9 +73,21 @@ impl EmbeddedQueue {
     /// # Errors
     /// [`QueueError::File`] when another process holds it, it is no queue file, or is damaged; with the remedy.
     pub fn open(path: &Path) -> Result<Self, QueueError> {
+        Self::start(path, Missing::Create)
+    }
+
+    /// As [`EmbeddedQueue::open`], but refuses a file that does not exist: for commands that look into a queue.
+    ///
+    /// # Errors
+    /// As [`EmbeddedQueue::open`].
+    pub fn open_existing(path: &Path) -> Result<Self, QueueError> {
+        Self::start(path, Missing::Refuse)
+    }
+
+    fn start(path: &Path, missing: Missing) -> Result<Self, QueueError> {
         let clock = Clock::start();
         let inner = Inner {
-            store: Store::open(path, clock.now())?,
+            store: Store::open(path, missing, clock.now())?,
             desks: Arc::default(),
             clock,
             leases: AtomicI64::new(1),
@@ -185,7 +196,7 @@ impl Queue for EmbeddedQueue {
             Receipt::Embedded(lease) if self.inner.desks.has(&lease.desk) => lease,
             Receipt::Embedded(_) | Receipt::Amqp(_) => return Err(QueueError::Stale),
         };
-        let change = Change::new(&envelope, settlement, &self.inner.clock, to_millis(SystemTime::now()));
+        let change = Change::new(&envelope, settlement, &self.inner.clock, lease.received);
         let (held, desk, waits_again) = (lease.held, Arc::clone(&lease.desk), change.is_waiting_again());
         let apply = move |db: &Connection| change.apply(db, held);
         let wake = move |ended| {

@@ -1,4 +1,4 @@
-//! How an envelope lies in columns; the same ones for a message and for a dead letter.
+//! How an envelope lies in columns, the same ones for a message and for a dead letter.
 
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -9,12 +9,10 @@ use crate::queue::envelope::Envelope;
 
 /// The columns [`envelope`] reads, and the body.
 pub(super) const COLUMNS: &str =
-    "account, message_id, deliveries, attempt, deferrals, first_seen, ambiguous, last_code, replays, body";
+    "account, message_id, attempt, deferrals, first_seen, ambiguous, last_code, replays, body";
 
-/// Reads the envelope of a row that is claimed, or was when it died.
+/// Reads the envelope of a row, as of a message never handed out.
 pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {
-    // The claim that reads the row counts itself.
-    let earlier = row.get::<_, u32>("deliveries")?.saturating_sub(1);
     Ok(Envelope {
         account: text(row, "account")?,
         message_id: row.get("message_id")?,
@@ -26,8 +24,8 @@ pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {
         effect: if row.get("ambiguous")? { Effect::Possible } else { Effect::None },
         last_code: row.get("last_code")?,
         replays: row.get("replays")?,
-        redelivery: if earlier == 0 { Redelivery::First } else { Redelivery::Again },
-        delivery_count: earlier,
+        redelivery: Redelivery::First,
+        delivery_count: 0,
     })
 }
 

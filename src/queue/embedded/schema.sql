@@ -40,7 +40,6 @@ CREATE TABLE dead_letter (
     account     TEXT    NOT NULL,
     message_id  TEXT,
     priority    INTEGER NOT NULL,
-    deliveries  INTEGER NOT NULL,
     attempt     INTEGER NOT NULL,
     deferrals   INTEGER NOT NULL,
     first_seen  INTEGER,
@@ -51,6 +50,5 @@ CREATE TABLE dead_letter (
     id          TEXT    NOT NULL,
     reason      TEXT    NOT NULL,
     code        TEXT,
-    outcome     BLOB    NOT NULL,
-    died_at     INTEGER NOT NULL
+    outcome     BLOB    NOT NULL
 ) STRICT;

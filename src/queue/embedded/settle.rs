@@ -1,10 +1,10 @@
 //! The one transaction that ends a delivery: outcome, state of the message, dead letter, all or nothing.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, named_params, params};
 
-use crate::domain::classify::{Effect, Redelivery};
+use crate::domain::classify::Effect;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::queue::embedded::claim::{self, Held};
@@ -23,53 +23,30 @@ pub(super) enum Ended {
 /// A settlement as rows: worked out before the transaction, so that it can be repeated.
 #[derive(Debug)]
 pub(super) enum Change {
+    /// The outcome.
     Complete(Vec<u8>),
-    DeadLetter { outcome: Box<FinalOutcome>, ambiguous: bool, died_at: Millis },
-    PutOff(PutOff),
+    /// The outcome, and what is kept of the message.
+    DeadLetter(Box<FinalOutcome>, Envelope),
+    /// The message that follows, and when.
+    PutOff { next: Envelope, placed_at: Millis, due_at: Millis },
+    /// Nothing new.
     GiveBack,
 }
 
-#[derive(Debug)]
-pub(super) struct PutOff {
-    attempt: u32,
-    deferrals: u32,
-    ambiguous: bool,
-    last_code: Option<String>,
-    first_seen: Millis,
-    placed_at: Millis,
-    due_at: Millis,
-}
-
 impl Change {
-    /// Works out the rows. `first_seen` is for a message seen for the first time now.
-    pub(super) fn new(envelope: &Envelope, settlement: Settlement, clock: &Clock, first_seen: Millis) -> Self {
-        // A claim lost to a crash may hide a whole attempt. The message that follows starts as a first delivery, so what
-        // is known of the crash goes over to it here.
-        let before = envelope.effect == Effect::Possible || envelope.redelivery == Redelivery::Again;
-        let put_off = |delay: Duration| PutOff {
-            attempt: envelope.attempt,
-            deferrals: envelope.deferrals,
-            ambiguous: before,
-            last_code: envelope.last_code.clone(),
-            first_seen: envelope.first_seen.map_or(first_seen, to_millis),
-            placed_at: clock.now(),
-            due_at: clock.after(delay),
-        };
+    /// Works out the rows; `received` is when the delivery was handed out.
+    pub(super) fn new(envelope: &Envelope, settlement: Settlement, clock: &Clock, received: SystemTime) -> Self {
+        let put_off = |next, delay: Duration| Self::PutOff { next, placed_at: clock.now(), due_at: clock.after(delay) };
         match settlement {
             Settlement::Complete(outcome) => Self::Complete(outcome.encode()),
-            Settlement::DeadLetter(outcome) => Self::DeadLetter { outcome, ambiguous: before, died_at: clock.now() },
+            Settlement::DeadLetter(outcome) => {
+                let kept = envelope.dead(outcome.reason, received);
+                Self::DeadLetter(outcome, kept)
+            }
             Settlement::Retry { delay, effect, last_code } => {
-                let mut row = put_off(delay);
-                row.attempt = row.attempt.saturating_add(1);
-                row.ambiguous |= effect == Effect::Possible;
-                row.last_code = last_code.or(row.last_code);
-                Self::PutOff(row)
+                put_off(envelope.retried(effect, last_code, received), delay)
             }
-            Settlement::Defer { delay, reason: _ } => {
-                let mut row = put_off(delay);
-                row.deferrals = row.deferrals.saturating_add(1);
-                Self::PutOff(row)
-            }
+            Settlement::Defer { delay, reason: _ } => put_off(envelope.deferred(received), delay),
             Settlement::GiveBack => Self::GiveBack,
         }
     }
@@ -77,8 +54,8 @@ impl Change {
     /// Says whether the message waits again afterwards.
     pub(super) fn is_waiting_again(&self) -> bool {
         match self {
-            Self::Complete(_) | Self::DeadLetter { .. } => false,
-            Self::PutOff(_) | Self::GiveBack => true,
+            Self::Complete(_) | Self::DeadLetter(..) => false,
+            Self::PutOff { .. } | Self::GiveBack => true,
         }
     }
 
@@ -92,34 +69,32 @@ impl Change {
                 }
                 changed
             }
-            Self::DeadLetter { outcome, ambiguous, died_at } => {
+            Self::DeadLetter(outcome, kept) => {
                 let body = outcome.encode();
-                let changed = bury(db, held, outcome, &body, *ambiguous, *died_at)?;
+                let changed = bury(db, held, outcome, &body, kept)?;
                 if changed > 0 {
                     write_outcome(db, &body)?;
                     remove(db, held)?;
                 }
                 changed
             }
-            Self::PutOff(row) => row.write(db, held)?,
+            Self::PutOff { next, placed_at, due_at } => put_off(db, held, next, *placed_at, *due_at)?,
             Self::GiveBack => claim::give_back(db, &[held])?,
         };
         Ok(if changed > 0 { Ended::Held } else { Ended::Stale })
     }
 }
 
-impl PutOff {
-    fn write(&self, db: &Connection, held: Held) -> rusqlite::Result<usize> {
-        let sql = "UPDATE message SET lease = NULL, deliveries = 0, attempt = :attempt, deferrals = :deferrals,
-                 ambiguous = :ambiguous, last_code = :last_code, first_seen = :first_seen, placed_at = :placed_at,
-                 due_at = :due_at
-             WHERE seq = :seq AND lease = :lease";
-        db.prepare_cached(sql)?.execute(named_params! {
-            ":attempt": self.attempt, ":deferrals": self.deferrals, ":ambiguous": self.ambiguous,
-            ":last_code": self.last_code, ":first_seen": self.first_seen, ":placed_at": self.placed_at,
-            ":due_at": self.due_at, ":seq": held.seq, ":lease": held.lease,
-        })
-    }
+fn put_off(db: &Connection, held: Held, next: &Envelope, placed_at: Millis, due_at: Millis) -> rusqlite::Result<usize> {
+    let sql = "UPDATE message SET lease = NULL, deliveries = 0, attempt = :attempt, deferrals = :deferrals,
+             ambiguous = :ambiguous, last_code = :last_code, first_seen = :first_seen, placed_at = :placed_at,
+             due_at = :due_at
+         WHERE seq = :seq AND lease = :lease";
+    db.prepare_cached(sql)?.execute(named_params! {
+        ":attempt": next.attempt, ":deferrals": next.deferrals, ":ambiguous": next.effect == Effect::Possible,
+        ":last_code": next.last_code, ":first_seen": next.first_seen.map(to_millis), ":placed_at": placed_at,
+        ":due_at": due_at, ":seq": held.seq, ":lease": held.lease,
+    })
 }
 
 fn remove(db: &Connection, held: Held) -> rusqlite::Result<usize> {
@@ -130,22 +105,15 @@ fn write_outcome(db: &Connection, body: &[u8]) -> rusqlite::Result<usize> {
     db.prepare_cached("INSERT INTO outcome (body) VALUES (?1)")?.execute([body])
 }
 
-fn bury(
-    db: &Connection,
-    held: Held,
-    outcome: &FinalOutcome,
-    body: &[u8],
-    ambiguous: bool,
-    died_at: Millis,
-) -> rusqlite::Result<usize> {
-    let sql = "INSERT INTO dead_letter (account, message_id, priority, deliveries, attempt, deferrals, first_seen,
-             ambiguous, last_code, replays, body, id, reason, code, outcome, died_at)
-         SELECT account, message_id, priority, deliveries, attempt, deferrals, COALESCE(first_seen, :first_seen),
-             :ambiguous, last_code, replays, body, :id, :reason, :code, :outcome, :died_at
+fn bury(db: &Connection, held: Held, outcome: &FinalOutcome, body: &[u8], kept: &Envelope) -> rusqlite::Result<usize> {
+    let sql = "INSERT INTO dead_letter (account, message_id, priority, attempt, deferrals, first_seen, ambiguous,
+             last_code, replays, body, id, reason, code, outcome)
+         SELECT account, message_id, priority, attempt, deferrals, :first_seen, :ambiguous, last_code, replays, body,
+             :id, :reason, :code, :outcome
          FROM message WHERE seq = :seq AND lease = :lease";
     db.prepare_cached(sql)?.execute(named_params! {
-        ":first_seen": to_millis(outcome.first_seen), ":ambiguous": ambiguous, ":id": outcome.id,
-        ":reason": outcome.reason.as_str(), ":code": outcome.gateway_code, ":outcome": body, ":died_at": died_at,
+        ":first_seen": kept.first_seen.map(to_millis), ":ambiguous": kept.effect == Effect::Possible,
+        ":id": outcome.id, ":reason": outcome.reason.as_str(), ":code": outcome.gateway_code, ":outcome": body,
         ":seq": held.seq, ":lease": held.lease,
     })
 }

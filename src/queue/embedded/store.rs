@@ -23,6 +23,13 @@ const SCHEMA_VERSION: i64 = 1;
 /// First bytes of every SQLite file (sqlite.org/fileformat.html, section 1.3.1).
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
+/// What to do about a file that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Create,
+    Refuse,
+}
+
 /// An open queue file. Dropped, it lets the last transaction finish and releases the lock.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -31,12 +38,12 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens or creates the file; everything in hand waits again.
+    /// Opens the file; everything in hand waits again.
     ///
     /// # Errors
     /// [`QueueError::File`] with the remedy; [`QueueError::Database`] for what has none.
-    pub(super) fn open(path: &Path, now: Millis) -> Result<Self, QueueError> {
-        let path = create(path)?;
+    pub(super) fn open(path: &Path, missing: Missing, now: Millis) -> Result<Self, QueueError> {
+        let path = find(path, missing)?;
         let lock = Lock::take(&path)?;
         refuse_foreign_bytes(&path)?;
         let db = connect(&path).map_err(|source| faulty(&path, source))?;
@@ -85,12 +92,12 @@ impl Drop for Store {
     }
 }
 
-/// Makes sure the file exists, readable by its owner alone (messages hold keys), and follows links to it.
+/// Makes sure the file exists, a new one readable by its owner alone (messages hold keys), and follows links to it.
 ///
 /// A file that exists is not opened here: closing it would drop the locks of a connection this process may have.
-fn create(path: &Path) -> Result<PathBuf, QueueError> {
+fn find(path: &Path, missing: Missing) -> Result<PathBuf, QueueError> {
     let found = path.canonicalize().or_else(|error| {
-        if error.kind() != io::ErrorKind::NotFound {
+        if error.kind() != io::ErrorKind::NotFound || missing == Missing::Refuse {
             return Err(error);
         }
         let mut options = OpenOptions::new();
@@ -100,7 +107,13 @@ fn create(path: &Path) -> Result<PathBuf, QueueError> {
         options.open(path)?;
         path.canonicalize()
     });
-    found.map_err(|error| refused(path, unusable(&error)))
+    found.map_err(|error| match (missing, error.kind()) {
+        (Missing::Refuse, io::ErrorKind::NotFound) => refused(
+            path,
+            "does not exist; check the name (`takedown run FILE` keeps its queue in FILE.queue)".to_owned(),
+        ),
+        _ => refused(path, unusable(&error)),
+    })
 }
 
 fn refuse_foreign_bytes(path: &Path) -> Result<(), QueueError> {

@@ -1,6 +1,6 @@
 //! What integration tests share.
 
-pub(crate) mod replica;
-pub(crate) mod peer;
 pub(crate) mod broker;
+pub(crate) mod peer;
 pub(crate) mod queue;
+pub(crate) mod replica;

@@ -1,0 +1,233 @@
+//! CSV: a header in any order, then one item a row.
+//!
+//! Read as bytes and decoded cell by cell, so that a bad byte costs one row. That is sound for GBK too: no byte of a
+//! two-byte or four-byte character is a comma, a quote or a line break.
+
+use std::borrow::Cow;
+
+use ::csv::{ByteRecord, Position, ReaderBuilder};
+use serde_json::{Map, Value};
+
+use crate::domain::takedown::{Gateway, MessageError, Takedown};
+use crate::ops::items::{Candidate, IdOrigin, PLACEHOLDER_ID, Record, Sieve, unknown_account};
+
+/// What a column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A member of the message.
+    Message,
+    /// The item's gateway.
+    Gateway,
+    /// A member of the item, at this gateway.
+    Item(Gateway),
+    /// Written by us beside a rejected row.
+    Note,
+}
+
+/// Every column there may be.
+const COLUMNS: &[(&str, Place)] = &[
+    ("account", Place::Message),
+    ("gateway", Place::Gateway),
+    ("id", Place::Message),
+    ("sns_user_id", Place::Item(Gateway::Mapi)),
+    ("key", Place::Item(Gateway::Mapi)),
+    ("close_reason", Place::Item(Gateway::Mapi)),
+    ("goods_id", Place::Item(Gateway::Mapi)),
+    ("commodity_id", Place::Item(Gateway::OpenPlatform)),
+    ("shop_id", Place::Item(Gateway::OpenPlatform)),
+    ("merchant", Place::Item(Gateway::OpenPlatform)),
+    ("app_auth_token", Place::Item(Gateway::OpenPlatform)),
+    ("batch", Place::Message),
+    ("deadline", Place::Message),
+    ("priority", Place::Message),
+    ("line", Place::Note),
+    ("reason", Place::Note),
+];
+
+/// Columns without which no row of a gateway can be an item.
+const REQUIRED: [(Gateway, [&str; 2]); 2] =
+    [(Gateway::OpenPlatform, ["commodity_id", "shop_id"]), (Gateway::Mapi, ["sns_user_id", "key"])];
+
+/// Columns of digits that a spreadsheet likes to take for numbers.
+const DIGITS: [&str; 3] = ["goods_id", "commodity_id", "shop_id"];
+
+/// A column of the file at hand.
+type Column = (&'static str, Place);
+
+/// Reads every row into the sieve.
+///
+/// # Errors
+/// What is wrong with the header.
+pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) -> Result<(), String> {
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+    let mut record = ByteRecord::new();
+    let mut header: Option<Vec<Column>> = None;
+    // Reading bytes from memory has no way to fail: rows may be ragged and need not be UTF-8.
+    while reader.read_byte_record(&mut record).map_err(|error| error.to_string())? {
+        let line = record.position().map_or(0, |position| first_line(text, position));
+        let Some(columns) = &header else {
+            let columns = read_header(&record, sieve)?;
+            sieve.items.layout.columns = Some(columns.iter().map(|(name, _)| (*name).to_owned()).collect());
+            header = Some(columns);
+            continue;
+        };
+        if record.iter().all(<[u8]>::is_empty) {
+            // What a spreadsheet leaves below the last row.
+            continue;
+        }
+        let decoded = decode(columns, &record, sieve);
+        sieve.row(line, decoded, || Record::Cells(record.iter().map(<[u8]>::to_vec).collect()));
+    }
+    Ok(())
+}
+
+/// Line a record begins on: its position is where the one before ended, ahead of the rest of a CRLF and of blank lines.
+fn first_line(text: &[u8], position: &Position) -> u64 {
+    let from = usize::try_from(position.byte()).unwrap_or(text.len()).min(text.len());
+    let breaks = text[from..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
+    position.line() + breaks.count() as u64
+}
+
+fn read_header(record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Vec<Column>, String> {
+    let mut columns: Vec<Column> = Vec::with_capacity(record.len());
+    for (position, cell) in record.iter().enumerate() {
+        let name = String::from_utf8_lossy(cell);
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(format!("column {} of the header has no name", position + 1));
+        }
+        let Some(column) = COLUMNS.iter().find(|(known, _)| *known == name) else {
+            return Err(unknown_column(name, record.len()));
+        };
+        if columns.contains(column) {
+            return Err(format!("column `{name}` is in the header twice"));
+        }
+        columns.push(*column);
+    }
+    let has = |name: &str| columns.iter().any(|(column, _)| *column == name);
+    if sieve.options.account.is_none() && !has("account") {
+        return Err("column `account` is missing; add it, or name one account for all rows".to_owned());
+    }
+    let missing = |names: &[&str]| names.iter().filter(|name| !has(name)).map(|n| format!("`{n}`")).collect::<Vec<_>>();
+    let lacks = REQUIRED.map(|(gateway, names)| (gateway, missing(&names), names.len()));
+    if lacks.iter().any(|(_, missing, _)| missing.is_empty()) {
+        return Ok(columns);
+    }
+    // Whichever gateway the header has begun to describe is the one that was meant.
+    let begun: Vec<String> = lacks
+        .iter()
+        .filter(|(_, missing, all)| missing.len() < *all || lacks.iter().all(|(_, m, n)| m.len() == *n))
+        .map(|(gateway, missing, _)| format!("{} (needed for {gateway})", missing.join(" and ")))
+        .collect();
+    Err(format!("missing column {}", begun.join(", or ")))
+}
+
+fn unknown_column(name: &str, columns: usize) -> String {
+    let known: Vec<&str> = COLUMNS.iter().filter(|(_, place)| *place != Place::Note).map(|(name, _)| *name).collect();
+    let separator = name.chars().find(|c| matches!(c, ';' | '\t' | '|'));
+    let hint = match separator {
+        Some(separator) if columns == 1 => {
+            format!("; cells seem to be separated by {separator:?}, separate them by commas")
+        }
+        Some(_) | None => String::new(),
+    };
+    format!("column `{name}` is not known; known are: {}{hint}", known.join(", "))
+}
+
+fn decode(columns: &[Column], record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Candidate, String> {
+    if record.len() != columns.len() {
+        let hint = if record.iter().any(|cell| cell.contains(&b'\n')) {
+            "; perhaps a quote opened here is never closed"
+        } else {
+            ""
+        };
+        return Err(format!("has {} cells, the header has {}{hint}", record.len(), columns.len()));
+    }
+    let mut cells: Vec<(&'static str, Place, Cow<'_, str>)> = Vec::with_capacity(columns.len());
+    for ((name, place), cell) in
+        columns.iter().zip(record).filter(|((_, place), cell)| *place != Place::Note && !cell.is_empty())
+    {
+        cells.push((name, *place, text(name, cell, sieve)?));
+    }
+    let value = |name: &str| cells.iter().find(|(column, _, _)| *column == name).map(|(_, _, text)| text.as_ref());
+
+    let account = value("account").or(sieve.options.account.map(|account| account.as_str()));
+    let account = account.ok_or("column `account` is empty")?;
+    let gateway = match value("gateway") {
+        Some(gateway) => gateway,
+        None => gateway_of(account, sieve)?.as_str(),
+    };
+    let mut message = Map::new();
+    let mut item = Map::new();
+    message.insert("version".into(), 1.into());
+    message.insert("id".into(), PLACEHOLDER_ID.into());
+    message.insert("account".into(), account.into());
+    if let Some(batch) = sieve.options.batch {
+        message.insert("batch".into(), batch.as_str().into());
+    }
+    item.insert("gateway".into(), gateway.into());
+    for (name, place, text) in &cells {
+        match place {
+            Place::Message => message.insert((*name).to_owned(), text.as_ref().into()),
+            Place::Item(of) if of.as_str() == gateway || !is_gateway(gateway) => {
+                item.insert((*name).to_owned(), text.as_ref().into())
+            }
+            Place::Item(of) => return Err(format!("column `{name}` is for {of}, this row is for {gateway}")),
+            Place::Gateway | Place::Note => continue,
+        };
+    }
+    message.insert("takedown".into(), Value::Object(item));
+    let takedown = Takedown::decode(Value::Object(message).to_string().as_bytes()).map_err(|e| fault(&e))?;
+    let id = if value("id").is_some() { IdOrigin::Given } else { IdOrigin::Derived };
+    Ok(Candidate { takedown, id })
+}
+
+fn text<'a>(name: &str, cell: &'a [u8], sieve: &Sieve<'_>) -> Result<Cow<'a, str>, String> {
+    let charset = sieve.options.charset;
+    let text = if cell.is_ascii() {
+        String::from_utf8_lossy(cell)
+    } else {
+        let text = charset.decode(cell).ok_or_else(|| {
+            format!("column `{name}` is not {}; name the file's charset, or mend the text", charset.as_str())
+        })?;
+        Cow::Owned(text)
+    };
+    if DIGITS.contains(&name) && is_mangled(&text) {
+        return Err(format!(
+            "column `{name}` is {text:?}: a spreadsheet has cut it down to a number; format the column as text"
+        ));
+    }
+    Ok(text)
+}
+
+/// Tells 2.01600102E+22 from an id.
+fn is_mangled(text: &str) -> bool {
+    let Some((number, exponent)) = text.split_once(['E', 'e']) else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    exponent.strip_prefix('+').is_some_and(digits) && number.split(['.', ',']).all(digits)
+}
+
+fn gateway_of(account: &str, sieve: &Sieve<'_>) -> Result<Gateway, String> {
+    let account = account.parse().map_err(|error| format!("column `account` {error}"))?;
+    let accounts = sieve.options.accounts;
+    accounts.get(&account).copied().ok_or_else(|| unknown_account(&account, accounts.keys()))
+}
+
+fn is_gateway(text: &str) -> bool {
+    [Gateway::Mapi, Gateway::OpenPlatform].iter().any(|gateway| gateway.as_str() == text)
+}
+
+/// Says a message's fault in the words of a table.
+fn fault(error: &MessageError) -> String {
+    match error {
+        MessageError::Field { field, problem } => {
+            let column = field.strip_prefix("takedown.").unwrap_or(field);
+            let problem =
+                if problem == "is missing" { "is empty".to_owned() } else { problem.replace("`takedown.", "`") };
+            format!("column `{column}` {problem}")
+        }
+        MessageError::TooLarge { .. } | MessageError::NotUtf8 { .. } | MessageError::NotJson { .. } => {
+            error.to_string()
+        }
+    }
+}

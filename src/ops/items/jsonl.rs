@@ -1,0 +1,110 @@
+//! JSONL: one message a line, with the defaults filled in where a line names no account, batch or id. Always UTF-8.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::domain::takedown::{MessageError, Takedown};
+use crate::ops::items::{Candidate, IdOrigin, PLACEHOLDER_ID, Record, Sieve};
+
+/// Members written by us in front of a rejected line.
+const NOTES: [&str; 2] = ["line", "reason"];
+
+/// Reads every line into the sieve; blank ones, and the notes about a line that is no object, are skipped.
+pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) {
+    for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        let line = line.trim_ascii();
+        if !line.is_empty() && !is_note(line) {
+            let decoded = decode(line, sieve);
+            sieve.row(number, decoded, || Record::Line(line.to_vec()));
+        }
+    }
+}
+
+fn is_note(line: &[u8]) -> bool {
+    line != b"{}" && Members::read(line).is_some_and(|members| members.0.is_empty())
+}
+
+fn decode(line: &[u8], sieve: &Sieve<'_>) -> Result<Candidate, String> {
+    let options = sieve.options;
+    let Some(mut members) = Members::read(line) else {
+        // Not an object; the decoder says why.
+        return match Takedown::decode(line) {
+            Ok(takedown) => Ok(Candidate { takedown, id: IdOrigin::Given }),
+            Err(error) => Err(fault(&error)),
+        };
+    };
+    let mut front = Vec::new();
+    if let Some(account) = options.account.filter(|_| members.lacks("account")) {
+        front.push(("account", Value::from(account.as_str())));
+    }
+    if let Some(batch) = options.batch.filter(|_| members.lacks("batch")) {
+        front.push(("batch", Value::from(batch.as_str())));
+    }
+    let id = if members.lacks("id") { IdOrigin::Derived } else { IdOrigin::Given };
+    if id == IdOrigin::Derived {
+        front.push(("id", Value::from(PLACEHOLDER_ID)));
+    }
+    let takedown = Takedown::decode(members.write(&front).as_bytes()).map_err(|error| fault(&error))?;
+    Ok(Candidate { takedown, id })
+}
+
+fn fault(error: &MessageError) -> String {
+    match error {
+        // The line is one of its message, not of the file.
+        MessageError::NotJson { problem, line: _, column } => format!("is not JSON: {problem} at column {column}"),
+        MessageError::TooLarge { .. } | MessageError::NotUtf8 { .. } | MessageError::Field { .. } => error.to_string(),
+    }
+}
+
+/// An object's members as they stand: in order, repeats and all, so that the decoder still sees every fault.
+pub(super) struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Reads the members of an object, but for the notes of an earlier rejection; `None` if it is none.
+    pub(super) fn read(line: &'a [u8]) -> Option<Self> {
+        let Self(mut members) = serde_json::from_slice(line).ok()?;
+        members.retain(|(name, _)| !NOTES.contains(&name.as_str()));
+        Some(Self(members))
+    }
+
+    /// Writes an object of the members in front and these.
+    pub(super) fn write(&self, front: &[(&str, Value)]) -> String {
+        let front = front.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name)));
+        let own = self.0.iter().map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), value.get()));
+        format!("{{{}}}", front.chain(own).collect::<Vec<_>>().join(","))
+    }
+
+    /// Drops a member that is null, and says whether it is absent now.
+    fn lacks(&mut self, name: &str) -> bool {
+        self.0.retain(|(member, value)| member != name || value.get() != "null");
+        self.0.iter().all(|(member, _)| member != name)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
