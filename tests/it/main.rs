@@ -3,13 +3,12 @@
 
 mod amqp;
 mod architecture;
+mod config;
 mod crash;
-mod embedded;
 mod embedded;
 mod gateway;
 mod queue_contract;
 mod sandbox;
-mod schemas;
 mod schemas;
 mod support;
 mod vectors;
