@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod items;
+pub mod mask;
 pub mod metrics;
 pub mod observe;
 pub mod status;
