@@ -1,7 +1,12 @@
 //! What people touch: configuration, command line, metrics, status.
+//!
+//! The top layer: it alone knows configuration files, the environment, clap, axum and Prometheus. Promise: everything a
+//! person or a monitoring system is shown is free of secrets, and every fault comes with its remedy.
 
 pub mod cli;
 pub mod config;
 pub mod items;
+pub mod mask;
 pub mod metrics;
+pub mod observe;
 pub mod status;

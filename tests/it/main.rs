@@ -3,6 +3,8 @@
 
 mod amqp;
 mod architecture;
+mod cli;
+mod config;
 mod crash;
 mod embedded;
 mod gateway;

@@ -1,1 +1,177 @@
-//! Filled by the ops work.
+//! The command line: `takedown demo|run|worker|enqueue|dead-letters|sandbox|topology|check|config`.
+//!
+//! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
+//! with what to do about it, and ends with the exit code of the one table in [`exit`].
+
+pub mod exit;
+
+mod assemble;
+mod check;
+mod config;
+mod dead_letters;
+mod demo;
+mod enqueue;
+mod failure;
+mod intake;
+mod progress;
+mod rehearsal;
+mod run;
+mod sandbox;
+mod signals;
+mod tables;
+mod terminal;
+mod to_the_end;
+mod topology;
+mod watch;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::Failure;
+use crate::ops::cli::terminal::{LogFormat, Terminal};
+use crate::ops::config::{Config, Outline, find_file};
+
+const LONG_ABOUT: &str = "\
+Takes goods and shop plug-ins off sale in bulk, overnight, without losing one.
+
+Moderation systems enqueue one message an item; workers keep within the gateway's rate, sign each call, verify each \
+answer, and publish one final outcome an item. What cannot be resolved waits as a dead letter until an operator looks \
+at it and replays it.
+
+New here? `takedown demo` shows all of it in ten seconds and needs nothing.";
+
+const EXAMPLES: &str = "\
+Examples:
+  takedown demo                            both gateways on loopback, 500 items, every kind of trouble
+  takedown sandbox --dir rehearsal         the two gateways to try things on; writes keys, a configuration and items
+  takedown run items.csv                   a desk without a broker: a file of items, to the end
+  takedown worker                          a replica: RabbitMQ to the gateways to the result exchange
+  takedown dead-letters list               what could not be resolved, and why
+
+Exit codes:
+";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "takedown", version, about = "Bulk takedowns: RabbitMQ to two signed gateways, one outcome an item")]
+#[command(long_about = LONG_ABOUT, after_help = format!("{EXAMPLES}{}", Exit::help()), max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options every command takes.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Configuration file; without one, ./takedown.toml if it exists, and the environment (TAKEDOWN_…).
+    #[arg(long, global = true, env = "TAKEDOWN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Log filter, such as info, debug or takedown=debug; a worker logs info, other commands warn.
+    #[arg(long, global = true, env = "TAKEDOWN_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// How log lines are written (to stderr).
+    #[arg(long, global = true, env = "TAKEDOWN_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Run(run::Run),
+    Worker(worker::Worker),
+    Enqueue(enqueue::Enqueue),
+    DeadLetters(dead_letters::DeadLettersCommand),
+    Sandbox(sandbox::SandboxCommand),
+    Topology(topology::TopologyCommand),
+    Check(check::Check),
+    Config(config::ConfigCommand),
+}
+
+/// What every command is given.
+struct Surroundings {
+    terminal: Terminal,
+    config: Option<PathBuf>,
+    environment: BTreeMap<String, String>,
+}
+
+impl Surroundings {
+    /// Loads the broker's address and the accounts' names; no key need be on this machine.
+    fn load_outline(&self) -> Result<Outline, Failure> {
+        let path = find_file(self.config.clone());
+        Ok(Outline::load(path.as_deref(), &self.environment)?)
+    }
+
+    /// Loads the configuration, every fault at once.
+    fn load_config(&self) -> Result<Config, Failure> {
+        let path = find_file(self.config.clone());
+        Ok(Config::load(path.as_deref(), &self.environment)?)
+    }
+}
+
+/// Reads the command line, runs the command, prints what failed.
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let terminal = Terminal::default();
+    match run(cli, terminal.clone()).await {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            terminal.say(&failure.to_string());
+            failure.exit.into()
+        }
+    }
+}
+
+async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
+    let default_log = match cli.command {
+        // lapin logs as an error whatever its caller is about to handle.
+        Command::Worker(_) => "info,lapin=off",
+        // The demo plays faults on purpose and tells of them in its table.
+        Command::Demo(_) => "off",
+        Command::Run(_)
+        | Command::Enqueue(_)
+        | Command::DeadLetters(_)
+        | Command::Sandbox(_)
+        | Command::Topology(_)
+        | Command::Check(_)
+        | Command::Config(_) => "warn,lapin=off",
+    };
+    terminal.start_logging(cli.global.log.as_deref().unwrap_or(default_log), cli.global.log_format)?;
+    // Variables that are not UTF-8 cannot be ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let surroundings = Surroundings { terminal, config: cli.global.config, environment };
+    match cli.command {
+        Command::Demo(command) => command.execute(&surroundings).await,
+        Command::Run(command) => command.execute(&surroundings).await,
+        Command::Worker(command) => command.execute(&surroundings).await,
+        Command::Enqueue(command) => command.execute(&surroundings).await,
+        Command::DeadLetters(command) => command.execute(&surroundings).await,
+        Command::Sandbox(command) => command.execute(&surroundings).await,
+        Command::Topology(command) => command.execute(&surroundings).await,
+        Command::Check(command) => command.execute(&surroundings).await,
+        Command::Config(command) => command.execute(&surroundings),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,18 +1,43 @@
 //! Configuration: a TOML file and the environment, checked whole before anything starts.
 //!
-//! Promise: every fault is reported at once, each with its key and a remedy, and no secret is ever printed.
+//! The annotated default (`default.toml`, printed by `takedown config`) is the lowest of three layers and the reference;
+//! the file lies over it, the environment over both. Promise: every fault is reported at once, each with its key, its
+//! place and a remedy, and no secret is ever printed.
+
+mod account;
+pub(super) mod amqp;
+mod environment;
+mod fault;
+mod keys;
+mod mapi;
+mod open_platform;
+mod raw;
+mod section;
+mod suggest;
+pub(super) mod units;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use account::AccountConfig;
+pub use fault::{ConfigError, Fault, Origin};
 
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
-use crate::gateway::GatewayAccount;
+use crate::domain::takedown::Gateway;
 use crate::gateway::http::HttpSettings;
-use crate::limits::LimitSettings;
+use crate::ops::config::fault::{Faults, Problem};
+use crate::ops::config::keys::Secrets;
+use crate::ops::config::raw::Table;
+use crate::ops::config::section::Section;
 use crate::queue::amqp::AmqpSettings;
+
+/// The annotated default file: the reference of every setting.
+pub const DEFAULT: &str = include_str!("default.toml");
 
 /// A whole, valid configuration; keys are loaded.
 pub struct Config {
@@ -28,47 +53,229 @@ pub struct Config {
     pub http: HttpSettings,
     /// When to try again.
     pub retry: RetryPolicy,
-    /// Every account.
+    /// Every account; at least one.
     pub accounts: BTreeMap<AccountId, AccountConfig>,
 }
 
-/// One account.
-pub struct AccountConfig {
-    /// Credentials.
-    pub gateway: GatewayAccount,
-    /// Limits.
-    pub limits: LimitSettings,
-    /// Messages handed out ahead.
-    pub prefetch: u16,
+impl fmt::Debug for Config {
+    /// Names the accounts; the broker's address may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let accounts: Vec<_> = self.accounts.keys().collect();
+        f.debug_struct("Config").field("worker", &self.worker).field("accounts", &accounts).finish_non_exhaustive()
+    }
 }
 
-/// One fault of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The key, such as `accounts.shops.rate`.
-    pub key: String,
-    /// Line in the file, where it has one.
-    pub line: Option<usize>,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-/// Every fault found.
-#[derive(Debug, thiserror::Error)]
-#[error("the configuration has {} fault(s)", .faults.len())]
-pub struct ConfigError {
-    /// The faults, in the order of the file.
-    pub faults: Vec<Fault>,
+/// What a producer or an operator needs to know: the broker and the accounts' names. No key is read.
+pub struct Outline {
+    /// The broker.
+    pub amqp: AmqpSettings,
+    /// The gateway of every account; at least one.
+    pub accounts: BTreeMap<AccountId, Gateway>,
 }
 
 impl Config {
-    /// Reads a file (or none) and the environment through `lookup`, and checks everything.
+    /// Reads a file (or none) and the `TAKEDOWN_…` variables of `environment`, and checks everything.
     ///
     /// # Errors
     /// [`ConfigError`] with every fault.
     pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        todo!("{path:?} {environment:?}")
+        let (text, base) = open(path)?;
+        Self::parse(&text, base, environment).map_err(|faults| error(path, faults))
     }
+
+    /// Reads a text instead of a file; paths in it are relative to `base`.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn parse(text: &str, base: &Path, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Fault>> {
+        parse(text, Secrets::From(base), environment, |document| {
+            let (worker, listen, drain_timeout) = document.worker?;
+            let account = |(id, read): (AccountId, account::Read)| Some((id, read.config?));
+            Some(Self {
+                worker,
+                listen,
+                drain_timeout,
+                amqp: document.amqp?,
+                http: document.http?,
+                retry: document.retry?,
+                accounts: document.accounts?.into_iter().map(account).collect::<Option<_>>()?,
+            })
+        })
+    }
+}
+
+impl Outline {
+    /// Reads the same as [`Config::load`] and checks the same, but for keys and other secrets.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault.
+    pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let (text, _) = open(path)?;
+        let outline = parse(&text, Secrets::Unneeded, environment, |document| {
+            let account = |(id, read): (AccountId, account::Read)| (id, read.gateway);
+            Some(Self { amqp: document.amqp?, accounts: document.accounts?.into_iter().map(account).collect() })
+        });
+        outline.map_err(|faults| error(path, faults))
+    }
+}
+
+fn open(path: Option<&Path>) -> Result<(String, &Path), ConfigError> {
+    let Some(path) = path else { return Ok((String::new(), Path::new(""))) };
+    let text = read_file(path).map_err(|fault| error(Some(path), vec![fault]))?;
+    Ok((text, path.parent().unwrap_or_else(|| Path::new(""))))
+}
+
+/// Reads the three layers; `build` takes what it needs of the document, which has it all if there is no fault.
+fn parse<T>(
+    text: &str,
+    secrets: Secrets<'_>,
+    environment: &BTreeMap<String, String>,
+    build: impl FnOnce(Document) -> Option<T>,
+) -> Result<T, Vec<Fault>> {
+    let faults = Faults::default();
+    let mut tree = Table::parse(DEFAULT, &faults).without_origins();
+    tree.overlay(Table::parse(text, &faults));
+    let syntax = faults.into_sorted();
+    if !syntax.is_empty() {
+        return Err(syntax);
+    }
+    let faults = Faults::default();
+    environment::overlay(&mut tree, environment, &faults);
+    let built = build(read(&tree, secrets, &faults));
+    let faults = faults.into_sorted();
+    built.filter(|_| faults.is_empty()).ok_or(faults)
+}
+
+fn error(path: Option<&Path>, faults: Vec<Fault>) -> ConfigError {
+    ConfigError { path: path.map(Path::to_owned), faults }
+}
+
+fn read_file(path: &Path) -> Result<String, Fault> {
+    fs::read_to_string(path).map_err(|error| Fault {
+        key: String::new(),
+        origin: Origin::Nowhere,
+        problem: format!("{} cannot be read: {}", path.display(), keys::reason(&error)),
+        remedy: "name another with --config, or write one: takedown config > takedown.toml".to_owned(),
+    })
+}
+
+/// Finds the file to read: the one named, else `takedown.toml` here if there is one.
+#[must_use]
+pub fn find_file(named: Option<PathBuf>) -> Option<PathBuf> {
+    let here = PathBuf::from("takedown.toml");
+    named.or_else(|| here.is_file().then_some(here))
+}
+
+/// Everything as it was read; what is absent has a fault noted.
+struct Document {
+    worker: Option<(WorkerId, SocketAddr, Duration)>,
+    amqp: Option<AmqpSettings>,
+    http: Option<HttpSettings>,
+    retry: Option<RetryPolicy>,
+    accounts: Option<Vec<(AccountId, account::Read)>>,
+}
+
+fn read(tree: &Table, secrets: Secrets<'_>, faults: &Faults) -> Document {
+    let mut root = Section::root(tree, faults);
+    let worker = worker(root.section("worker"));
+    let (retry, rungs) = retry(root.section("retry"));
+    let amqp = amqp::read(root.section("amqp"));
+    let http = http(root.section("http"));
+    let accounts = accounts(&root.section("accounts"), secrets);
+    root.finish();
+    let amqp = match (amqp, rungs, &worker) {
+        (Some((url, prefix, confirm_timeout)), Some(rungs), Some((id, ..))) => {
+            Some(AmqpSettings { url, prefix, rungs, connection_name: id.to_string(), confirm_timeout })
+        }
+        _ => None,
+    };
+    Document { worker, amqp, http, retry, accounts }
+}
+
+fn worker(mut section: Section<'_>) -> Option<(WorkerId, SocketAddr, Duration)> {
+    let id = section.text("id", |text| {
+        let wrong = |error| Problem::new(format!("{error}"), "write 1 to 64 letters, digits, . _ or -");
+        WorkerId::new(text).map_err(wrong)
+    });
+    let listen = section.text("listen", |text| {
+        let wrong = |_| Problem::new(format!("is {text:?}, which is no address"), "write 127.0.0.1:9100 or [::1]:9100");
+        text.parse::<SocketAddr>().map_err(wrong)
+    });
+    let bounds = units::duration_within(Duration::ZERO, Duration::from_hours(1));
+    let drain_timeout = section.text("drain_timeout", bounds);
+    section.finish();
+    Some((id.unwrap_or_else(machine), listen?, drain_timeout?))
+}
+
+/// The machine's name and the process's number: replicas on one machine are told apart.
+fn machine() -> WorkerId {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String =
+        name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(48).collect();
+    let name = if name.is_empty() { "worker" } else { &name };
+    WorkerId::new(format!("{name}-{}", std::process::id())).expect("invariant: the characters and length were chosen")
+}
+
+fn http(mut section: Section<'_>) -> Option<HttpSettings> {
+    let bounds = || units::duration_within(Duration::from_millis(10), Duration::from_mins(5));
+    let connect_timeout = section.text("connect_timeout", bounds());
+    let total_timeout = section.text("total_timeout", bounds());
+    let max_body_bytes = section.number("max_body_bytes", 1024..=64 * 1024 * 1024);
+    if total_timeout < connect_timeout && total_timeout.is_some() {
+        let problem = "is shorter than `connect_timeout`, which is a part of it";
+        section.fault("total_timeout", Problem::new(problem, "make it longer"));
+    }
+    section.finish();
+    Some(HttpSettings {
+        connect_timeout: connect_timeout?,
+        total_timeout: total_timeout?,
+        max_body_bytes: max_body_bytes?,
+    })
+}
+
+fn retry(mut section: Section<'_>) -> (Option<RetryPolicy>, Option<Vec<Duration>>) {
+    let bounds = || units::duration_within(Duration::from_millis(10), Duration::from_hours(24 * 7));
+    let delays = section.list("delays", bounds());
+    let rungs = section.list("rungs", bounds());
+    for (key, list) in [("delays", &delays), ("rungs", &rungs)] {
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            section.fault(key, Problem::new("is empty", "write at least one duration: [\"5s\"]"));
+        }
+    }
+    if rungs.as_ref().is_some_and(|rungs| !rungs.is_sorted_by(|a, b| a < b)) {
+        section.fault("rungs", Problem::new("is not ascending", "write the shortest first, and none twice"));
+    }
+    let max_attempts = section.number("max_attempts", 1..=1000);
+    let max_unknown_code_attempts = section.number("max_unknown_code_attempts", 1..=1000);
+    let max_age =
+        section.text("max_age", units::duration_within(Duration::from_secs(1), Duration::from_hours(24 * 365)));
+    section.finish();
+    let policy = || {
+        Some(RetryPolicy {
+            delays: delays?,
+            max_attempts: max_attempts?,
+            max_unknown_code_attempts: max_unknown_code_attempts?,
+            max_age: max_age?,
+        })
+    };
+    (policy(), rungs)
+}
+
+fn accounts(section: &Section<'_>, secrets: Secrets<'_>) -> Option<Vec<(AccountId, account::Read)>> {
+    let names = section.names();
+    if names.is_empty() {
+        let remedy = "add [accounts.NAME]; `takedown config` shows both kinds, `takedown sandbox --dir DIR` writes a \
+                      rehearsal's configuration with keys of its own";
+        section.fault_here(Problem::new("holds no account", remedy));
+        return None;
+    }
+    let read = |name: &str| {
+        let id = AccountId::new(name).map_err(|error| {
+            section.fault(name, Problem::new(format!("as an account's name {error}"), "rename the account"));
+        });
+        let account = account::read(section.entry(name), secrets);
+        Some((id.ok()?, account?))
+    };
+    let read: Vec<_> = names.into_iter().map(read).collect();
+    read.into_iter().collect()
 }

@@ -1,0 +1,51 @@
+//! From a configuration to what a worker needs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::ids::AccountId;
+use crate::gateway::http::HttpClient;
+use crate::limits::Limits;
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::{Failure, chain};
+use crate::ops::config::{AccountConfig, Config};
+use crate::ops::metrics::Metrics;
+use crate::queue::amqp::ConsumerSettings;
+use crate::worker::context::{Account, Context, system_clock};
+use crate::worker::event::Observer;
+
+/// Returns one consumer an account.
+pub(super) fn consumers(accounts: &BTreeMap<AccountId, AccountConfig>) -> Vec<ConsumerSettings> {
+    let consumer = |(account, config): (&AccountId, &AccountConfig)| ConsumerSettings {
+        account: account.clone(),
+        prefetch: config.prefetch,
+    };
+    accounts.iter().map(consumer).collect()
+}
+
+/// Builds what every pipeline shares.
+///
+/// # Errors
+/// [`Exit::Unexpected`] when TLS cannot be set up on this machine.
+pub(super) fn context(config: Config, observer: Observer) -> Result<Arc<Context>, Failure> {
+    let http = HttpClient::new(&config.http).map_err(|error| Failure::new(Exit::Unexpected, chain(&error)))?;
+    let account = |(id, config): (AccountId, AccountConfig)| {
+        (id, Arc::new(Account { gateway: config.gateway, limits: Limits::new(config.limits) }))
+    };
+    Ok(Arc::new(Context {
+        worker: config.worker,
+        accounts: config.accounts.into_iter().map(account).collect(),
+        http,
+        policy: config.retry,
+        drain_timeout: config.drain_timeout,
+        clock: system_clock(),
+        observer,
+    }))
+}
+
+/// Brings the gauge of calls in flight up to date.
+pub(super) fn refresh(context: &Context, metrics: &Metrics) {
+    for (id, account) in &context.accounts {
+        metrics.set_in_flight(id.as_str(), account.limits.in_flight());
+    }
+}

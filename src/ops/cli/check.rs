@@ -1,0 +1,149 @@
+//! `takedown check`: configuration, keys, broker, topology and gateways; every fault with its remedy.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::domain::ids::AccountId;
+use crate::gateway::GatewayAccount;
+use crate::ops::cli::Surroundings;
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::{Failure, chain};
+use crate::ops::cli::tables::Output;
+use crate::ops::config::Config;
+use crate::queue::amqp::topology::Topology;
+
+/// Examine configuration, keys, broker, topology and gateways, and name every fault with its remedy.
+///
+/// Keys are tried by signing a probe; gateways are connected to (TLS included) and not called. Exit code 9 if anything
+/// is wrong, 3 if the configuration itself is.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  takedown check\n  takedown check --no-broker    for `takedown run`, which needs none"
+)]
+pub(super) struct Check {
+    /// Leave the broker out.
+    #[arg(long)]
+    no_broker: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What was found out about one subject.
+struct Finding {
+    subject: String,
+    fault: Option<(String, String)>,
+    note: String,
+}
+
+impl Finding {
+    fn good(subject: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { subject: subject.into(), fault: None, note: note.into() }
+    }
+
+    fn bad(subject: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { subject: subject.into(), fault: Some((problem.into(), remedy.into())), note: String::new() }
+    }
+}
+
+impl Check {
+    pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
+        let config = surroundings.load_config()?;
+        let mut findings = vec![Finding::good("configuration", accounts_line(&config))];
+        for (id, account) in &config.accounts {
+            findings.extend(keys(id, &account.gateway));
+            findings.push(gateway(id, &account.gateway, config.http.connect_timeout).await);
+        }
+        if !self.no_broker {
+            findings.extend(broker(&config).await);
+        }
+        surroundings.terminal.result(&if self.output.json { as_json(&findings) } else { as_text(&findings) })?;
+        let has_fault = findings.iter().any(|finding| finding.fault.is_some());
+        Ok(if has_fault { Exit::Findings } else { Exit::Done })
+    }
+}
+
+fn accounts_line(config: &Config) -> String {
+    let names = config.accounts.iter().map(|(id, account)| format!("{id} ({})", account.gateway.gateway()));
+    format!("{} accounts: {}", config.accounts.len(), names.collect::<Vec<_>>().join(", "))
+}
+
+fn keys(id: &AccountId, account: &GatewayAccount) -> Vec<Finding> {
+    let subject = format!("keys of {id}");
+    let findings = account.key_findings();
+    if findings.is_empty() {
+        return vec![Finding::good(subject, "signed a probe; the gateway's key is not your own")];
+    }
+    findings.into_iter().map(|finding| Finding::bad(&*subject, finding.problem, finding.remedy)).collect()
+}
+
+/// Connects as a call would, and asks for nothing that acts: `HEAD /`.
+async fn gateway(id: &AccountId, account: &GatewayAccount, timeout: Duration) -> Finding {
+    let subject = format!("gateway of {id}");
+    let mut url = match account {
+        GatewayAccount::Mapi(account) => account.endpoint.url().clone(),
+        GatewayAccount::OpenPlatform(account) => account.endpoint.url().clone(),
+    };
+    url.set_path("/");
+    let shown = url.to_string();
+    let client = reqwest::Client::builder()
+        .connect_timeout(timeout)
+        .timeout(timeout.saturating_mul(2))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build();
+    let answered = match client {
+        Ok(client) => client.head(url).send().await,
+        Err(error) => Err(error),
+    };
+    match answered {
+        Ok(_) => Finding::good(subject, format!("{shown} answers")),
+        Err(error) => {
+            let remedy = "check the endpoint, name resolution, the firewall, and the machine's root certificates";
+            Finding::bad(subject, format!("{shown}: {}", chain(&error.without_url())), remedy)
+        }
+    }
+}
+
+async fn broker(config: &Config) -> Vec<Finding> {
+    let accounts: Vec<AccountId> = config.accounts.keys().cloned().collect();
+    match Topology::new(&config.amqp, &accounts).check(&config.amqp).await {
+        Ok(findings) if findings.is_empty() => {
+            vec![Finding::good("broker", "connected"), Finding::good("topology", "every object is as the table has it")]
+        }
+        Ok(findings) => {
+            let bad = |found: crate::queue::amqp::topology::Finding| {
+                Finding::bad(format!("topology: {}", found.object), found.problem, found.remedy)
+            };
+            std::iter::once(Finding::good("broker", "connected")).chain(findings.into_iter().map(bad)).collect()
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            vec![Finding::bad("broker", failure.problem, failure.remedy.unwrap_or_default())]
+        }
+    }
+}
+
+fn as_text(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        match &finding.fault {
+            None => text.push_str(&format!("ok     {}: {}\n", finding.subject, finding.note)),
+            Some((problem, remedy)) => {
+                text.push_str(&format!("FAULT  {}: {problem}\n       what to do: {remedy}\n", finding.subject));
+            }
+        }
+    }
+    text
+}
+
+fn as_json(findings: &[Finding]) -> String {
+    let row = |finding: &Finding| match &finding.fault {
+        None => json!({ "subject": finding.subject, "ok": true, "note": finding.note }),
+        Some((problem, remedy)) => {
+            json!({ "subject": finding.subject, "ok": false, "problem": problem, "remedy": remedy })
+        }
+    };
+    findings.iter().map(row).collect::<Value>().to_string()
+}

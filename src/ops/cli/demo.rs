@@ -1,0 +1,116 @@
+//! `takedown demo`: everything at once, with nothing to set up.
+
+mod broker;
+mod compare;
+mod report;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::domain::outcome::FinalOutcome;
+use crate::ops::cli::Surroundings;
+use crate::ops::cli::demo::stage::Stage;
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::Failure;
+use crate::ops::cli::progress::Progress;
+use crate::ops::cli::signals;
+use crate::ops::cli::terminal::Terminal;
+use crate::ops::cli::to_the_end::{self, End};
+use crate::ops::cli::watch::Watch;
+use crate::queue::embedded::EmbeddedQueue;
+use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters, Intake};
+use crate::worker::shutdown::Shutdown;
+
+/// Show the whole thing in about ten seconds: both gateways, 500 items, every kind of trouble.
+///
+/// Starts both gateways on loopback with new keys, makes up items (some missing, some already off sale, some forbidden),
+/// plays faults (time-outs, resets, forged and unsigned answers, throttling, a wrong-key answer, GBK …), works them all
+/// off, and then compares every outcome with what the gateways know. Nothing is left behind.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  takedown demo\n  \
+    takedown demo --amqp amqp://guest:guest@127.0.0.1:5672/%2f    through RabbitMQ, with two workers\n  \
+    takedown demo --items 2000 --seed 7")]
+pub(super) struct Demo {
+    /// Go through this RabbitMQ, under a prefix of its own that is deleted afterwards, with two workers.
+    #[arg(long, value_name = "URL", value_parser = amqp)]
+    amqp: Option<String>,
+    /// How many items.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    items: u32,
+    /// Seed of items and faults; the same seed makes the same ones.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn amqp(text: &str) -> Result<String, String> {
+    crate::ops::config::amqp::url(text).map_err(|problem| format!("it {problem}"))
+}
+
+/// What a demo came to.
+struct Played {
+    outcomes: Vec<FinalOutcome>,
+    letters: Vec<DeadLetter>,
+    end: End,
+}
+
+impl Demo {
+    pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
+        let terminal = &surroundings.terminal;
+        let stage = Stage::set(self.items, self.seed, if self.amqp.is_some() { broker::REPLICAS } else { 1 }).await?;
+        terminal.result(&stage.introduction(self.amqp.is_some()))?;
+        let shutdown = Shutdown::new();
+        let signals = signals::watch(shutdown.clone(), Some(terminal.clone()))?;
+        let watch = Arc::new(Watch::default());
+        let progress = Progress::new(terminal, "ended", stage.total());
+        let played = match &self.amqp {
+            None => embedded(&stage, &shutdown, &watch, &progress).await,
+            Some(url) => broker::play(url, &stage, &shutdown, &watch, &progress).await,
+        };
+        progress.finish();
+        signals.abort();
+        let played = played?;
+        let exit = tell(terminal, &stage, &watch, &played, &progress)?;
+        stage.strike().await;
+        Ok(exit)
+    }
+}
+
+fn tell(
+    terminal: &Terminal,
+    stage: &Stage,
+    watch: &Watch,
+    played: &Played,
+    progress: &Progress,
+) -> Result<Exit, Failure> {
+    if let End::Stopped { left } = played.end {
+        terminal.say(&format!("stopped with {left} items left; the demo leaves nothing behind"));
+        return Ok(Exit::Interrupted);
+    }
+    let comparison = stage.compare(&played.outcomes);
+    terminal.result(&report::write(watch, played, &comparison, progress.elapsed()))?;
+    Ok(if comparison.is_sound() { Exit::Done } else { Exit::Findings })
+}
+
+/// One worker over a queue file that goes with the demo.
+async fn embedded(
+    stage: &Stage,
+    shutdown: &Shutdown,
+    watch: &Arc<Watch>,
+    progress: &Progress,
+) -> Result<Played, Failure> {
+    let file = stage.directory().join("demo.queue");
+    let queue = EmbeddedQueue::open(&file)?;
+    queue.enqueue(stage.mix.takedowns.clone()).await?;
+    for (account, body) in stage.unreadable() {
+        queue.put_raw(&account, None, body).await?;
+    }
+    let context = stage.context("demo", stage.config(1, &BTreeMap::new())?, watch)?;
+    let end = to_the_end::work(queue, context, shutdown.clone(), watch, progress).await?;
+    let queue = EmbeddedQueue::open(&file)?;
+    let outcomes = queue.outcomes(0, usize::MAX).await?.into_iter().map(|(_, outcome)| outcome).collect();
+    let letters = queue.list(&DeadLetterFilter::default()).await?;
+    Ok(Played { outcomes, letters, end })
+}

@@ -1,0 +1,78 @@
+//! What the demo shows in the end.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::domain::outcome::Reason;
+use crate::ops::cli::demo::Played;
+use crate::ops::cli::demo::compare::Comparison;
+use crate::ops::cli::tables::{Tally, table};
+use crate::ops::cli::watch::Watch;
+use crate::queue::DeadLetter;
+
+const NEXT: &str = "\
+Next:
+  takedown sandbox --dir rehearsal     the same two gateways, to try the commands on; it prints what to type
+  takedown run items.csv               a file of items to the end, without a broker
+  takedown demo --amqp URL             the same through RabbitMQ, with two workers
+  takedown config                      every setting, explained
+  takedown --help                      every command";
+
+/// Writes it.
+pub(super) fn write(watch: &Watch, played: &Played, comparison: &Comparison, elapsed: Duration) -> String {
+    let mut tally = Tally::default();
+    played.outcomes.iter().for_each(|outcome| tally.add(outcome.reason));
+    let mut text = format!(
+        "\n{} outcomes in {:.1} s\n{}\n\nOn the way: {}.\n",
+        tally.total(),
+        elapsed.as_secs_f64(),
+        tally.table(),
+        watch.line()
+    );
+    if !played.letters.is_empty() {
+        let row = |((reason, code), count): ((Reason, String), u64)| {
+            [count.to_string(), reason.to_string(), code, reason.explain().to_owned()]
+        };
+        let rows = grouped(&played.letters).into_iter().map(row);
+        let header = ["items", "reason", "last code", "what to do"];
+        add(
+            &mut text,
+            &format!(
+                "\nDead letters; outside a demo they wait for an operator (`takedown dead-letters list`):\n{}",
+                table(header, rows)
+            ),
+        );
+    }
+    add(&mut text, &verdict(comparison));
+    add(&mut text, NEXT);
+    text
+}
+
+fn add(text: &mut String, more: &str) {
+    text.push_str(more);
+    text.push('\n');
+}
+
+fn grouped(letters: &[DeadLetter]) -> BTreeMap<(Reason, String), u64> {
+    let mut groups = BTreeMap::new();
+    for letter in letters {
+        let code = letter.outcome.gateway_code.clone().unwrap_or_default();
+        *groups.entry((letter.reason, code)).or_default() += 1;
+    }
+    groups
+}
+
+fn verdict(comparison: &Comparison) -> String {
+    let Comparison { right, given_up, wrong, still_on_sale, missing, repeated } = comparison;
+    let mut text = format!(
+        "\nCompared with what the gateways know: {right} right, {given_up} given up for an operator, {wrong} wrong; \
+         {still_on_sale} told as off sale but still on sale; {missing} without an outcome"
+    );
+    if *repeated > 0 {
+        text.write_fmt(format_args!("; {repeated} outcomes repeated under the same id, which consumers drop"))
+            .expect("invariant: writing to a String never fails");
+    }
+    text.push_str(if comparison.is_sound() { ".\n" } else { ".\nThat must not be: please report it with the seed.\n" });
+    text
+}

@@ -1,0 +1,112 @@
+//! `takedown enqueue`: a file of items to RabbitMQ, every row checked before the first is published.
+
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+
+use crate::domain::ids::BatchId;
+use crate::domain::takedown::{Takedown, rfc3339};
+use crate::ops::cli::Surroundings;
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::Failure;
+use crate::ops::cli::intake::{COLUMNS, ItemsFile};
+use crate::ops::cli::progress::Progress;
+use crate::ops::cli::signals;
+use crate::ops::cli::terminal::Terminal;
+use crate::queue::Intake;
+use crate::queue::amqp::publisher::AmqpIntake;
+use crate::worker::shutdown::Shutdown;
+
+/// Published and confirmed together; a lost connection leaves at most so many in doubt.
+const CHUNK: usize = 500;
+
+/// Publish a file of items to RabbitMQ, each confirmed by the broker.
+///
+/// Every row is checked before the first is published. A bad row stops the command and is written, with its line and
+/// reason, to a file beside the input. Running it again is safe: ids are stable, and consumers drop repeats by them.
+/// Needs no keys.
+#[derive(Debug, Args)]
+#[command(after_help = format!("Examples:\n  takedown enqueue items.csv\n  \
+    takedown enqueue goods.csv --account desk --charset gbk --batch night-4711\n  \
+    takedown enqueue items.jsonl --dry-run\n\n{COLUMNS}"))]
+pub(super) struct Enqueue {
+    #[command(flatten)]
+    items: ItemsFile,
+    /// Check every row and publish nothing; needs no broker.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Enqueue {
+    pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
+        let terminal = &surroundings.terminal;
+        let config = surroundings.load_outline()?;
+        let batch = self.items.batch.clone().unwrap_or_else(new_batch);
+        let takedowns = self.items.read(&config.accounts, Some(&batch), terminal)?;
+        let count = takedowns.len();
+        if self.dry_run {
+            terminal.result(&format!("{count} items are ready to be enqueued; nothing was published"))?;
+            return Ok(Exit::Done);
+        }
+        let intake = AmqpIntake::connect(&config.amqp).await?;
+        let progress = Progress::new(terminal, "confirmed", count as u64);
+        let published = publish(&intake, takedowns, &progress, terminal).await;
+        progress.finish();
+        intake.close().await;
+        let confirmed = published?;
+        let rate = per_second(confirmed, progress.elapsed());
+        terminal
+            .result(&format!("{confirmed} of {count} items enqueued and confirmed, {rate} a second; batch {batch}"))?;
+        if confirmed < count {
+            terminal.say("stopped; run the same command again: ids are stable, consumers drop repeats by them");
+            return Ok(Exit::Interrupted);
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Publishes in chunks until the end or a signal; returns how many are confirmed.
+async fn publish(
+    intake: &AmqpIntake,
+    takedowns: Vec<Takedown>,
+    progress: &Progress,
+    terminal: &Terminal,
+) -> Result<usize, Failure> {
+    let shutdown = Shutdown::new();
+    let signals = signals::watch(shutdown.clone(), Some(terminal.clone()))?;
+    let count = takedowns.len();
+    let mut confirmed = 0;
+    let mut rest = takedowns.into_iter();
+    while !shutdown.is_draining() {
+        let chunk: Vec<Takedown> = rest.by_ref().take(CHUNK).collect();
+        let size = chunk.len();
+        if size == 0 {
+            break;
+        }
+        let enqueued = tokio::select! {
+            enqueued = intake.enqueue(chunk) => enqueued,
+            () = shutdown.leaving() => break,
+        };
+        enqueued.map_err(|error| {
+            let failure = Failure::from(error);
+            let problem = format!("{}; {confirmed} of {count} items were confirmed before", failure.problem);
+            Failure::new(failure.exit, problem)
+                .remedy("run the same command again: ids are stable, so that what is enqueued twice is told by its id")
+        })?;
+        confirmed += size;
+        progress.set(confirmed as u64, "");
+    }
+    signals.abort();
+    Ok(confirmed)
+}
+
+/// `b-20261125-9f3a61c2`, by the day in UTC.
+fn new_batch() -> BatchId {
+    let day: String = rfc3339(SystemTime::now()).chars().take(10).filter(char::is_ascii_digit).collect();
+    BatchId::new(format!("b-{day}-{:08x}", rand::random::<u32>())).expect("invariant: letters, digits and dashes")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn per_second(count: usize, elapsed: Duration) -> String {
+    format!("{:.0}", count as f64 / elapsed.as_secs_f64().max(0.001))
+}

@@ -1,0 +1,116 @@
+//! A file of items as `enqueue` and `run` take it: every row checked first, the bad ones written beside it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::domain::ids::{AccountId, BatchId};
+use crate::domain::takedown::{Gateway, Takedown};
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::{Failure, chain};
+use crate::ops::cli::terminal::Terminal;
+use crate::ops::items::{self, Format, Items, ItemsError, Options};
+use crate::signing::charset::Charset;
+
+/// Rejected rows told on the terminal; the file of rejected rows has them all.
+const TOLD: usize = 5;
+
+/// What the columns are; shown by the help of both commands.
+pub(super) const COLUMNS: &str = "\
+Columns (CSV with a header; JSONL has one message a line, as schemas/takedown.v1.json):
+  account                    which credentials; --account gives the default
+  gateway                    mapi or open_platform; may be absent, the account tells
+  id                         may be absent: then a digest of account and item, so the same row is the same takedown
+  sns_user_id, key           mapi, required
+  close_reason, goods_id     mapi
+  commodity_id, shop_id      Open Platform, required
+  merchant, app_auth_token   Open Platform; a merchant names a token of the configuration
+  batch, deadline, priority  as in the message; a deadline is RFC 3339 with a zone";
+
+/// The file and how to read it.
+#[derive(Debug, Args)]
+pub(super) struct ItemsFile {
+    /// CSV or JSONL file of items.
+    pub(super) file: PathBuf,
+    /// Account of rows that name none.
+    #[arg(long, value_name = "NAME", value_parser = account)]
+    account: Option<AccountId>,
+    /// Batch of rows that name none.
+    #[arg(long, value_name = "ID", value_parser = batch)]
+    pub(super) batch: Option<BatchId>,
+    /// The file's charset: utf-8, gbk or gb2312.
+    #[arg(long, default_value = "utf-8", value_parser = charset)]
+    charset: Charset,
+    /// The file's format, where its name does not tell.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Go on without the rejected rows.
+    #[arg(long)]
+    skip_rejected: bool,
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    AccountId::new(text).map_err(|error| format!("an account's name {error}"))
+}
+
+fn batch(text: &str) -> Result<BatchId, String> {
+    BatchId::new(text).map_err(|error| format!("a batch's id {error}"))
+}
+
+fn charset(text: &str) -> Result<Charset, String> {
+    Charset::from_label(text).ok_or_else(|| "it must be utf-8, gbk or gb2312".to_owned())
+}
+
+impl ItemsFile {
+    /// Reads and checks the whole file; rejected rows are told, written to a file, and end it unless they may be skipped.
+    pub(super) fn read(
+        &self,
+        accounts: &BTreeMap<AccountId, Gateway>,
+        batch: Option<&BatchId>,
+        terminal: &Terminal,
+    ) -> Result<Vec<Takedown>, Failure> {
+        let options =
+            Options { accounts, charset: self.charset, format: self.format, account: self.account.as_ref(), batch };
+        let items = items::read(&self.file, &options)?;
+        if !items.rejected.is_empty() {
+            self.tell_rejected(&items, terminal)?;
+        }
+        Ok(items.accepted.into_iter().map(|row| row.takedown).collect())
+    }
+
+    fn tell_rejected(&self, items: &Items, terminal: &Terminal) -> Result<(), Failure> {
+        let file = items.write_rejected(&self.file)?;
+        let (bad, all) = (items.rejected.len(), items.rejected.len() + items.accepted.len());
+        let mut text = format!("{bad} of {all} rows of {} are rejected:", self.file.display());
+        for row in items.rejected.iter().take(TOLD) {
+            text.push_str(&format!("\n  line {}: {}", row.line, row.reason));
+        }
+        if bad > TOLD {
+            text.push_str(&format!("\n  … and {} more", bad - TOLD));
+        }
+        if let Some(file) = file {
+            text.push_str(&format!("\nall of them, each with its reason: {}", file.display()));
+        }
+        if self.skip_rejected {
+            terminal.say(&text);
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Rows, text)
+            .remedy("mend the rows; or go on without them: --skip-rejected. Nothing was enqueued"))
+    }
+}
+
+/// `items.csv` and `queue` give `items.csv.queue`.
+pub(super) fn beside(file: &Path, extension: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    PathBuf::from(name)
+}
+
+impl From<ItemsError> for Failure {
+    fn from(error: ItemsError) -> Self {
+        Self::new(Exit::Rows, chain(&error))
+    }
+}

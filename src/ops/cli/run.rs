@@ -1,0 +1,136 @@
+//! `takedown run`: a file of items to the end, through a queue file beside it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+
+use crate::domain::outcome::{FinalOutcome, Reason};
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::Failure;
+use crate::ops::cli::intake::{COLUMNS, ItemsFile, beside};
+use crate::ops::cli::progress::Progress;
+use crate::ops::cli::tables::{Output, Tally};
+use crate::ops::cli::to_the_end::{self, End};
+use crate::ops::cli::watch::Watch;
+use crate::ops::cli::{Surroundings, assemble, signals};
+use crate::ops::metrics::Metrics;
+use crate::ops::observe::observer;
+use crate::queue::Intake;
+use crate::queue::embedded::EmbeddedQueue;
+use crate::worker::shutdown::Shutdown;
+
+/// Outcomes read from the queue file at once.
+const PAGE: usize = 1000;
+
+/// Work a file of items to the end, without a broker.
+///
+/// The items wait in FILE.queue, a SQLite file beside the input; kill the command at any moment and run it again: it goes
+/// on where it was, and no row is taken twice. Outcomes are written to FILE.outcomes.jsonl, one a line, as
+/// schemas/outcome.v1.json describes them. Dead letters stay in the queue file:
+/// `takedown dead-letters list --queue FILE.queue`; after a replay, run the command again.
+#[derive(Debug, Args)]
+#[command(after_help = format!("Examples:\n  takedown run items.csv\n  \
+    takedown run goods.csv --account desk --charset gbk\n\n{COLUMNS}"))]
+pub(super) struct Run {
+    #[command(flatten)]
+    items: ItemsFile,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Run {
+    pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
+        let terminal = &surroundings.terminal;
+        let config = surroundings.load_config()?;
+        let accounts = config.accounts.iter().map(|(id, account)| (id.clone(), account.gateway.gateway())).collect();
+        let takedowns = self.items.read(&accounts, self.items.batch.as_ref(), terminal)?;
+        let file = beside(&self.items.file, "queue");
+        let queue = EmbeddedQueue::open(&file)?;
+        let enqueued = queue.enqueue(takedowns).await?;
+        let counts = queue.counts().await?;
+        let left = counts.waiting + counts.in_hand;
+        if enqueued.repeated > 0 {
+            let text = format!("{} rows are known from an earlier run; {left} items are left to do", enqueued.repeated);
+            terminal.say(&text);
+        }
+        let shutdown = Shutdown::new();
+        let signals = signals::watch(shutdown.clone(), Some(terminal.clone()))?;
+        let watch = Arc::new(Watch::default());
+        let context = assemble::context(config, watch.observer(observer(Arc::new(Metrics::new()))))?;
+        let progress = Progress::new(terminal, "ended", left);
+        let end = to_the_end::work(queue, context, shutdown, &watch, &progress).await;
+        progress.finish();
+        signals.abort();
+        let end = end?;
+
+        let queue = EmbeddedQueue::open(&file)?;
+        let outcomes = beside(&self.items.file, "outcomes.jsonl");
+        let tally = write_outcomes(&queue, &outcomes).await?;
+        let dead = queue.counts().await?.dead;
+        terminal.result(&if self.output.json {
+            json!({ "outcomes": tally.json(), "dead_letters": dead, "left": left_of(end), "file": outcomes })
+                .to_string()
+        } else {
+            self.summary(&tally, dead, &watch, &outcomes)
+        })?;
+        if let End::Stopped { left } = end {
+            terminal.say(&format!("stopped with {left} items left; the same command goes on"));
+            return Ok(Exit::Interrupted);
+        }
+        Ok(if dead == 0 { Exit::Done } else { Exit::Findings })
+    }
+
+    fn summary(&self, tally: &Tally, dead: u64, watch: &Watch, outcomes: &Path) -> String {
+        let mut text = format!("{}\n{}.\noutcomes: {}\n", tally.table(), watch.line(), outcomes.display());
+        if dead > 0 {
+            let queue = beside(&self.items.file, "queue");
+            text.push_str(&format!(
+                "{dead} dead letters wait: takedown dead-letters list --queue {}\n",
+                queue.display()
+            ));
+        }
+        text
+    }
+}
+
+fn left_of(end: End) -> u64 {
+    match end {
+        End::Empty => 0,
+        End::Stopped { left } => left,
+    }
+}
+
+/// Writes every outcome there is, and counts each item by its latest; a half-written file is never left in its place.
+async fn write_outcomes(queue: &EmbeddedQueue, path: &Path) -> Result<Tally, Failure> {
+    let part: PathBuf = beside(path, "part");
+    let writing = || format!("{} cannot be written", part.display());
+    let mut writer = std::io::BufWriter::new(fs::File::create(&part).with_context(writing)?);
+    let mut latest: BTreeMap<String, Reason> = BTreeMap::new();
+    let mut after = 0;
+    loop {
+        let page = queue.outcomes(after, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        for (_, outcome) in page {
+            write_line(&mut writer, &outcome).with_context(writing)?;
+            latest.insert(outcome.id, outcome.reason);
+        }
+    }
+    let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(writing)?;
+    file.sync_all().with_context(writing)?;
+    fs::rename(&part, path).with_context(|| format!("{} cannot be put in place", path.display()))?;
+    let mut tally = Tally::default();
+    latest.into_values().for_each(|reason| tally.add(reason));
+    Ok(tally)
+}
+
+fn write_line(writer: &mut impl Write, outcome: &FinalOutcome) -> std::io::Result<()> {
+    writer.write_all(&outcome.encode())?;
+    writer.write_all(b"\n")
+}

@@ -1,0 +1,110 @@
+//! What a command has of its terminal: results to stdout, progress and logs to stderr, and the two not garbling each
+//! other.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::Failure;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Stdout, stderr and the bars between them. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Terminal {
+    bars: MultiProgress,
+}
+
+impl Terminal {
+    /// Starts logging to stderr, beside the bars.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] when the filter cannot be read.
+    pub(super) fn start_logging(&self, filter: &str, format: LogFormat) -> Result<(), Failure> {
+        let filter = EnvFilter::try_new(filter).map_err(|error| {
+            Failure::new(Exit::Usage, format!("the log filter {filter:?} cannot be read: {error}"))
+                .remedy("write --log info, --log debug, or --log takedown=debug,lapin=warn")
+        })?;
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(BesideBars(self.bars.clone()))
+            .with_ansi(io::stderr().is_terminal());
+        let started = match format {
+            LogFormat::Text => builder.try_init(),
+            LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        };
+        started.map_err(|error| Failure::new(Exit::Unexpected, format!("logging cannot start: {error}")))
+    }
+
+    /// Returns the bars.
+    #[must_use]
+    pub(super) fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// Says whether a person may be looking at the bars.
+    #[must_use]
+    pub(super) fn has_bars(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
+    /// Writes a result to stdout. A reader that has gone (`| head`) is no fault.
+    ///
+    /// # Errors
+    /// [`Exit::Unexpected`] when stdout cannot be written.
+    pub(super) fn result(&self, text: &str) -> Result<(), Failure> {
+        let write = || {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            if !text.ends_with('\n') {
+                out.write_all(b"\n")?;
+            }
+            out.flush()
+        };
+        match self.bars.suspend(write) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(Exit::Unexpected, format!("stdout cannot be written: {error}")))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Says something to the person, on stderr; a result would go to stdout.
+    pub(super) fn say(&self, text: &str) {
+        self.bars.suspend(|| eprintln!("{text}"));
+    }
+}
+
+/// Writes log lines to stderr while the bars step aside.
+struct BesideBars(MultiProgress);
+
+impl<'a> MakeWriter<'a> for BesideBars {
+    type Writer = BesideBarsWriter<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        BesideBarsWriter(&self.0)
+    }
+}
+
+struct BesideBarsWriter<'a>(&'a MultiProgress);
+
+impl Write for BesideBarsWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write_all(bytes)).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

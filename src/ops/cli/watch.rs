@@ -1,0 +1,70 @@
+//! What happened so far, for commands that show it while they work.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::ops::cli::tables::Tally;
+use crate::worker::event::{Observer, WorkerEvent};
+
+/// Counts of one command's work; several workers may share it.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    tally: Mutex<Tally>,
+    calls: AtomicU64,
+    retries: AtomicU64,
+    deferrals: AtomicU64,
+    holds: AtomicU64,
+    suspicious: AtomicU64,
+}
+
+impl Watch {
+    /// Counts each event, then passes it on.
+    pub(super) fn observer(self: &Arc<Self>, next: Observer) -> Observer {
+        let watch = self.clone();
+        Arc::new(move |event| {
+            watch.count(event);
+            next(event);
+        })
+    }
+
+    fn count(&self, event: &WorkerEvent) {
+        let counter = match event {
+            WorkerEvent::Finished { outcome } => {
+                self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(outcome.reason);
+                return;
+            }
+            WorkerEvent::Called { .. } => &self.calls,
+            WorkerEvent::Retried { .. } => &self.retries,
+            WorkerEvent::Deferred { .. } => &self.deferrals,
+            WorkerEvent::Held { .. } => &self.holds,
+            WorkerEvent::Suspicious { .. } => &self.suspicious,
+            WorkerEvent::Started { .. }
+            | WorkerEvent::GivenBack { .. }
+            | WorkerEvent::UnlistedCode { .. }
+            | WorkerEvent::Resumed { .. }
+            | WorkerEvent::SettleFailed { .. }
+            | WorkerEvent::Panicked { .. }
+            | WorkerEvent::Draining { .. }
+            | WorkerEvent::Stopped { .. } => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the items ended so far, by reason.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes what happened on the way.
+    pub(super) fn line(&self) -> String {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        format!(
+            "{} gateway calls, {} retries, {} put off without using an attempt, accounts held {} times, {} answers not believed",
+            read(&self.calls),
+            read(&self.retries),
+            read(&self.deferrals),
+            read(&self.holds),
+            read(&self.suspicious),
+        )
+    }
+}

@@ -1,0 +1,98 @@
+//! `takedown worker`: one replica, from RabbitMQ to the gateways to the result exchange.
+
+use std::sync::{Arc, OnceLock};
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::ops::cli::Surroundings;
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::Failure;
+use crate::ops::cli::{assemble, signals};
+use crate::ops::metrics::Metrics;
+use crate::ops::observe::observer;
+use crate::ops::status::{Readiness, Status, StatusServer};
+use crate::queue::Queue;
+use crate::queue::amqp::AmqpQueue;
+use crate::worker::context::Context;
+use crate::worker::shutdown::Shutdown;
+
+/// Run one replica: RabbitMQ to the gateways to the result exchange.
+///
+/// Applies the topology, consumes every account of the configuration, and serves /healthz, /readyz and /metrics on
+/// `worker.listen`. SIGTERM or Ctrl-C drains: untouched messages go back, calls in flight finish, then it leaves with
+/// exit code 0. A second signal leaves at once; nothing is lost, calls in flight may be repeated.
+///
+/// The rate of an account is per replica: divide the contract's rate by the number of replicas.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  takedown worker --config /etc/takedown.toml --log-format json\n  \
+    TAKEDOWN_AMQP__URL=amqps://user:password@broker:5671/%2f takedown worker\n  \
+    TAKEDOWN_WORKER__LISTEN=127.0.0.1:9101 takedown worker    a second replica on this machine")]
+pub(super) struct Worker {}
+
+impl Worker {
+    pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
+        let config = surroundings.load_config()?;
+        let (amqp, consumers, listen) = (config.amqp.clone(), assemble::consumers(&config.accounts), config.listen);
+        let metrics = Arc::new(Metrics::new());
+        let context = assemble::context(config, observer(metrics.clone()))?;
+        warn_of_keys(&context);
+        let status_server = StatusServer::bind(listen).await?;
+        let listen = status_server.address().unwrap_or(listen);
+        let shutdown = Shutdown::new();
+        let signals = signals::watch(shutdown.clone(), None)?;
+        let queue = Arc::new(OnceLock::new());
+        let stop_status = CancellationToken::new();
+        let status = status(metrics, &context, &queue, &shutdown);
+        let status = tokio::spawn(status_server.serve(status, stop_status.clone()));
+        tracing::info!(listen = %listen, worker.id = %context.worker, "status server listens");
+
+        let started = tokio::select! {
+            started = AmqpQueue::start(amqp, consumers) => started?,
+            () = shutdown.draining() => return Ok(Exit::Done),
+        };
+        let started = Arc::new(started);
+        queue.get_or_init(|| started.clone());
+        let summary = crate::worker::run(started, context, shutdown).await;
+        stop_status.cancel();
+        signals.abort();
+        match status.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %error, "the status server ended early"),
+            Err(error) => tracing::warn!(error = %error, "the status server panicked"),
+        }
+        let summary = summary?;
+        tracing::info!(settled = summary.settled, abandoned = summary.abandoned, "drained");
+        Ok(if summary.abandoned == 0 { Exit::Done } else { Exit::Interrupted })
+    }
+}
+
+/// A key that is no pair with its counterpart is worth a word before the first call fails.
+fn warn_of_keys(context: &Context) {
+    for (id, account) in &context.accounts {
+        for finding in account.gateway.key_findings() {
+            tracing::warn!(account.id = %id, problem = finding.problem, "{}", finding.remedy);
+        }
+    }
+}
+
+fn status(
+    metrics: Arc<Metrics>,
+    context: &Arc<Context>,
+    queue: &Arc<OnceLock<Arc<AmqpQueue>>>,
+    shutdown: &Shutdown,
+) -> Status {
+    let (queue, shutdown) = (queue.clone(), shutdown.clone());
+    let readiness: Readiness = Arc::new(move || {
+        if shutdown.is_draining() {
+            return Err("draining: it takes no new messages".to_owned());
+        }
+        match queue.get() {
+            None => Err("starting: not connected to the broker yet".to_owned()),
+            Some(queue) if !queue.is_ready() => Err("cut off from the broker: reconnecting".to_owned()),
+            Some(_) => Ok(()),
+        }
+    });
+    let context = context.clone();
+    Status { metrics, readiness, refresh: Arc::new(move |metrics| assemble::refresh(&context, metrics)) }
+}

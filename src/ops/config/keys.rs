@@ -1,0 +1,102 @@
+//! Keys and other secrets: in a file beside the configuration, or in the environment; never shown.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::domain::secret::Secret;
+use crate::ops::config::fault::{Origin, Problem};
+use crate::ops::config::section::Section;
+
+/// A key file is a few kilobytes; anything beyond this is some other file.
+const MAX_KEY_BYTES: u64 = 64 * 1024;
+
+/// Where secrets come from, or that this command has no use for them: a producer's or operator's machine need not hold
+/// the keys that sign.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Secrets<'a> {
+    /// Key files are relative to this directory.
+    From(&'a Path),
+    /// Nothing secret is read or missed.
+    Unneeded,
+}
+
+/// A secret and the key under which it was given, for the faults still to come.
+pub(super) struct Given {
+    pub(super) text: Secret,
+    pub(super) key: &'static str,
+}
+
+/// Reads `<name>` or `<name>_file`; the environment wins over the file. Both at one place are a fault.
+pub(super) fn read(
+    section: &mut Section<'_>,
+    secrets: Secrets<'_>,
+    name: &'static str,
+    name_file: &'static str,
+) -> Option<Given> {
+    let given = (section.has(name), section.has(name_file));
+    let is_variable = |key| matches!(section.origin_of(key), Origin::Variable(_));
+    let (in_environment, file_in_environment) = (is_variable(name), is_variable(name_file));
+    let inline = section.secret(name);
+    let path = section.text(name_file, |text| Ok(PathBuf::from(text)));
+    if given == (true, true) && in_environment == file_in_environment {
+        section.fault(name, Problem::new(format!("and `{name_file}` are both given"), "keep one of the two"));
+        return None;
+    }
+    let Secrets::From(base) = secrets else { return None };
+    match (inline, path) {
+        (Some((text, _)), _) if in_environment || !given.1 => Some(Given { text, key: name }),
+        (_, Some(path)) => match read_file(&base.join(path)) {
+            Ok(text) => Some(Given { text, key: name_file }),
+            Err(problem) => {
+                section.fault(name_file, problem);
+                None
+            }
+        },
+        (Some(_) | None, None) => None,
+    }
+}
+
+/// Reads it, or notes that it is missing.
+pub(super) fn required(
+    section: &mut Section<'_>,
+    secrets: Secrets<'_>,
+    name: &'static str,
+    name_file: &'static str,
+    what: &str,
+) -> Option<Given> {
+    if matches!(secrets, Secrets::From(_)) && !section.has(name) && !section.has(name_file) {
+        let remedy = format!("give {what}: `{name_file} = \"FILE\"`, or {name} by the environment");
+        section.fault(name_file, Problem::new("is missing", remedy));
+    }
+    read(section, secrets, name, name_file)
+}
+
+/// Reads one secret file, without the line end an editor adds.
+pub(super) fn read_file(path: &Path) -> Result<Secret, Problem> {
+    let shown = path.display();
+    let unreadable = |error: &std::io::Error| {
+        let remedy = "check the path (it is relative to the configuration file) and the file's permissions";
+        Problem::new(format!("names {shown}, which cannot be read: {}", reason(error)), remedy)
+    };
+    let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    file.take(MAX_KEY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_KEY_BYTES) {
+        return Err(Problem::new(format!("names {shown}, which is too large for a key"), "name the key file"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        let remedy = "convert the key to PEM: openssl pkey -inform DER -in KEY -out KEY.pem";
+        Problem::new(format!("names {shown}, which is no text file"), remedy)
+    })?;
+    if text.trim().is_empty() {
+        return Err(Problem::new(format!("names {shown}, which is empty"), "put the key into it"));
+    }
+    Ok(Secret::new(text.trim_start_matches('\u{feff}').trim()))
+}
+
+/// What the system says, without its error number.
+pub(super) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}

@@ -1,0 +1,109 @@
+//! The observer of a worker: each event becomes one log line and its metrics, here and nowhere else.
+//!
+//! Levels: `error` when someone must act, `warn` when degraded but carrying on, `info` for the life cycle, `debug` for
+//! single deliveries. No event holds a secret, so no line does.
+
+use std::sync::Arc;
+
+use crate::domain::outcome::{FinalOutcome, Status};
+use crate::ops::metrics::Metrics;
+use crate::worker::event::{Observer, WorkerEvent};
+
+/// Composes logging and counting.
+#[must_use]
+pub fn observer(metrics: Arc<Metrics>) -> Observer {
+    Arc::new(move |event| {
+        metrics.count(event);
+        log(event);
+    })
+}
+
+fn log(event: &WorkerEvent) {
+    match event {
+        WorkerEvent::Started { accounts } => tracing::info!(accounts, "worker started"),
+        WorkerEvent::Called { account, outcome, verdict, took } => tracing::debug!(
+            account.id = %account,
+            outcome,
+            verdict,
+            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "gateway called"
+        ),
+        WorkerEvent::Finished { outcome } => finished(outcome),
+        WorkerEvent::Retried { id, account, attempt, code, delay } => tracing::debug!(
+            request.id = id,
+            account.id = %account,
+            attempt,
+            code = code.as_deref().unwrap_or("none"),
+            delay = ?delay,
+            "item will be tried again"
+        ),
+        WorkerEvent::Deferred { id, account, reason, delay } => tracing::debug!(
+            request.id = id,
+            account.id = %account,
+            reason = reason.as_str(),
+            delay = ?delay,
+            "item put off"
+        ),
+        WorkerEvent::GivenBack { id, account } => tracing::debug!(
+            request.id = id,
+            account.id = %account,
+            "item given back untouched"
+        ),
+        WorkerEvent::Suspicious { id, account, verdict } => tracing::warn!(
+            request.id = id,
+            account.id = %account,
+            verdict,
+            "an answer was not believed; compare the gateway's key and look at what stands between"
+        ),
+        WorkerEvent::UnlistedCode { account, code } => tracing::warn!(
+            account.id = %account,
+            code,
+            "the gateway answered a code no table lists; have it classified"
+        ),
+        WorkerEvent::Held { account, party, cause, probe_in } => tracing::error!(
+            account.id = %account,
+            party = party.as_deref().unwrap_or("whole account"),
+            cause,
+            probe_in = ?probe_in,
+            "held: mend its credentials or rights; nothing is lost meanwhile"
+        ),
+        WorkerEvent::Resumed { account, party } => tracing::info!(
+            account.id = %account,
+            party = party.as_deref().unwrap_or("whole account"),
+            "a probe passed, the hold is lifted"
+        ),
+        WorkerEvent::SettleFailed { id, error } => {
+            tracing::warn!(request.id = id, error, "the settlement was not confirmed; the message comes back")
+        }
+        WorkerEvent::Panicked { id } => tracing::error!(
+            request.id = id,
+            "the pipeline panicked on this message; it was settled as a retry, report it"
+        ),
+        WorkerEvent::Draining { in_flight } => tracing::info!(in_flight, "draining"),
+        WorkerEvent::Stopped { abandoned: 0 } => tracing::info!("worker stopped, nothing left in hand"),
+        WorkerEvent::Stopped { abandoned } => {
+            tracing::warn!(abandoned, "worker stopped; deliveries left in hand come back to the queue");
+        }
+    }
+}
+
+fn finished(outcome: &FinalOutcome) {
+    macro_rules! line {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                request.id = outcome.id,
+                account.id = outcome.account,
+                gateway = outcome.gateway.map_or("unknown", |gateway| gateway.as_str()),
+                outcome = outcome.status().as_str(),
+                reason = outcome.reason.as_str(),
+                code = outcome.gateway_code.as_deref().unwrap_or("none"),
+                attempt = outcome.attempts,
+                $text
+            )
+        };
+    }
+    match outcome.status() {
+        Status::Dead => line!(warn, "item is a dead letter"),
+        Status::Success | Status::Terminal | Status::Expired | Status::Cancelled => line!(debug, "item ended"),
+    }
+}

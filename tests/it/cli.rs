@@ -1,0 +1,195 @@
+//! The command line, run as the real binary: help, exit codes, and every command on real parts.
+
+mod broker;
+mod rehearsal;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::support::command::{Ended, end, run, takedown};
+
+/// One account that needs no key file.
+const DESK: &str = r#"
+[accounts.desk]
+gateway = "mapi"
+partner = "2088000000000001"
+sign_type = "MD5"
+secret = "made-up-for-tests"
+"#;
+
+fn directory(config: &str) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("takedown.toml"), config).unwrap();
+    directory
+}
+
+fn is_plain(ended: &Ended) -> bool {
+    !ended.stderr.contains("{ ") && !ended.stderr.contains("panicked") && !ended.stderr.contains("Error(")
+}
+
+#[test]
+fn the_help_of_every_command_teaches_by_examples() {
+    let nowhere = TempDir::new().unwrap();
+    let help = run(nowhere.path(), &["--help"]);
+    assert_eq!(help.code, Some(0));
+    for code in 0..=10 {
+        assert!(help.stdout.contains(&format!("\n  {code:>2}  ")), "exit code {code} in {}", help.stdout);
+    }
+    let commands = ["demo", "run", "worker", "enqueue", "dead-letters", "sandbox", "topology", "check", "config"];
+    for command in commands {
+        assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} in {}", help.stdout);
+        let own = run(nowhere.path(), &[command, "--help"]);
+        assert_eq!(own.code, Some(0));
+        assert!(own.stdout.contains("Examples:"), "{command}: {}", own.stdout);
+    }
+}
+
+#[test]
+fn config_prints_the_annotated_default() {
+    let nowhere = TempDir::new().unwrap();
+    let printed = run(nowhere.path(), &["config"]);
+    assert_eq!(printed.code, Some(0));
+    assert_eq!(printed.stdout, takedown::ops::config::DEFAULT);
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    let nowhere = TempDir::new().unwrap();
+    for arguments in [
+        &["frobnicate"][..],
+        &["demo", "--amqp", "http://x"],
+        &["dead-letters", "list", "--reason", "taken_down"],
+        &["sandbox", "--fault", "earthquake=0.1"],
+        &["sandbox", "--listen", "192.0.2.1:80"],
+        &["config", "--log", "a=b=c"],
+    ] {
+        let ended = run(nowhere.path(), arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_bad_configuration_ends_with_3_and_lists_every_fault() {
+    let directory = directory(&DESK.replace("MD5", "MD6").replace("[accounts.desk]", "[accounts.desk]\nrate = 5"));
+    let ended = run(directory.path(), &["check"]);
+    assert_eq!(ended.code, Some(3));
+    for part in ["2 faults", "line 3: `accounts.desk.rate`", "line 6: `accounts.desk.sign_type`", "MD5, RSA or DSA"] {
+        assert!(ended.stderr.contains(part), "{part} in {}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("made-up-for-tests") && is_plain(&ended), "{}", ended.stderr);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_ends_with_3_and_the_remedy() {
+    let nowhere = TempDir::new().unwrap();
+    let ended = run(nowhere.path(), &["worker", "--config", "absent.toml"]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("absent.toml") && ended.stderr.contains("takedown config >"), "{}", ended.stderr);
+    let ended = run(nowhere.path(), &["worker"]);
+    assert!(ended.stderr.contains("holds no account"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_broker_that_is_down_ends_with_4_and_the_password_stays_hidden() {
+    let directory = directory(DESK);
+    for arguments in [
+        &["topology", "check"][..],
+        &["topology", "apply"],
+        &["dead-letters", "list"],
+        &["enqueue", "items.csv"],
+        &["worker"],
+    ] {
+        fs::write(directory.path().join("items.csv"), "account,sns_user_id,key,goods_id\ndesk,u,k3y,1\n").unwrap();
+        let mut command = takedown(directory.path(), arguments);
+        // Nobody listens on port 1.
+        command.env("TAKEDOWN_AMQP__URL", "amqp://user:hunter2@127.0.0.1:1/%2f");
+        command.env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
+        let ended = end(command);
+        assert_eq!(ended.code, Some(4), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains("127.0.0.1:1") && ended.stderr.contains("what to do:"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2") && is_plain(&ended), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_port_in_use_ends_with_8() {
+    let directory = directory(DESK);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = takedown(directory.path(), &["worker"]);
+    command.env("TAKEDOWN_WORKER__LISTEN", &address);
+    let ended = end(command);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    assert!(ended.stderr.contains(&address) && ended.stderr.contains("worker.listen"), "{}", ended.stderr);
+    let ended = run(directory.path(), &["sandbox", "--listen", &address]);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+}
+
+fn rows(directory: &Path) {
+    let rows = "account,sns_user_id,key,goods_id\ndesk,admin,k3y-one,1\ndesk,,k3y-two,2\nshops,admin,k3y-three,3\n";
+    fs::write(directory.join("items.csv"), rows).unwrap();
+}
+
+#[test]
+fn bad_rows_end_with_6_before_anything_is_enqueued_and_are_written_beside_the_file() {
+    let directory = directory(DESK);
+    rows(directory.path());
+    for command in ["enqueue", "run"] {
+        let ended = run(directory.path(), &[command, "items.csv"]);
+        assert_eq!(ended.code, Some(6), "{ended:?}");
+        for part in ["2 of 3 rows", "line 3: ", "sns_user_id", "line 4: ", "shops", "--skip-rejected"] {
+            assert!(ended.stderr.contains(part), "{part} in {}", ended.stderr);
+        }
+        assert!(!ended.stderr.contains("k3y"), "{}", ended.stderr);
+        let rejected = fs::read_to_string(directory.path().join("items.csv.rejected.csv")).unwrap();
+        assert_eq!(rejected.lines().count(), 3, "{rejected}");
+        assert!(rejected.starts_with("line,reason,account,"), "{rejected}");
+        assert!(!directory.path().join("items.csv.queue").exists());
+    }
+}
+
+#[test]
+fn a_dry_run_needs_no_broker_and_may_skip_rejected_rows() {
+    let directory = directory(DESK);
+    rows(directory.path());
+    let ended = run(directory.path(), &["enqueue", "items.csv", "--skip-rejected", "--dry-run"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("1 items"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_file_that_is_empty_or_not_there_ends_with_6() {
+    let directory = directory(DESK);
+    fs::write(directory.path().join("empty.csv"), "").unwrap();
+    for file in ["empty.csv", "absent.csv"] {
+        let ended = run(directory.path(), &["run", file]);
+        assert_eq!(ended.code, Some(6), "{ended:?}");
+        assert!(ended.stderr.contains(file) && is_plain(&ended), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_queue_file_that_is_none_ends_with_7() {
+    let directory = directory(DESK);
+    let ended = run(directory.path(), &["dead-letters", "list", "--queue", "absent.queue"]);
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    fs::write(directory.path().join("text.queue"), "not a database, certainly not one of ours\n".repeat(100)).unwrap();
+    let ended = run(directory.path(), &["dead-letters", "list", "--queue", "text.queue"]);
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    assert!(ended.stderr.contains("text.queue") && is_plain(&ended), "{}", ended.stderr);
+}
+
+#[test]
+fn the_topology_is_printed_without_a_broker() {
+    let directory = directory(DESK);
+    let printed = run(directory.path(), &["topology", "print", "--json"]);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    let rows: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
+    let names: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["object"].as_str().unwrap()).collect();
+    for name in ["takedown.work.desk", "takedown.dead.desk", "takedown.results.all", "takedown.unrouted"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+}

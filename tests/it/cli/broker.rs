@@ -1,0 +1,110 @@
+//! Commands against a RabbitMQ node and a sandbox process.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::rehearsal::Rehearsal;
+use crate::support::broker::{shared_url, unique_prefix};
+use crate::support::command::{Running, end, http, takedown};
+
+/// A rehearsal with a broker and a prefix of its own.
+struct Production {
+    rehearsal: Rehearsal,
+    prefix: String,
+}
+
+impl Production {
+    fn start(items: usize, options: &[&str]) -> Self {
+        Self { rehearsal: Rehearsal::start(items, options), prefix: unique_prefix() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.rehearsal.command(arguments);
+        command.env("TAKEDOWN_AMQP__URL", shared_url()).env("TAKEDOWN_AMQP__PREFIX", &self.prefix);
+        command.env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
+        command
+    }
+
+    fn worker(&self) -> (Running, SocketAddr) {
+        let worker = Running::start(self.command(&["worker", "--log-format", "json", "--log", "takedown=debug"]));
+        let line: Value = serde_json::from_str(&worker.line("status server listens")).unwrap();
+        let address = line["listen"].as_str().unwrap().parse().unwrap();
+        worker.line("worker started");
+        (worker, address)
+    }
+}
+
+/// Adds up a counter of the metrics.
+fn sum(metrics: &str, name: &str) -> f64 {
+    let lines = metrics.lines().filter(|line| line.starts_with(name));
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+#[test]
+#[ignore = "needs RabbitMQ"]
+fn items_are_enqueued_worked_off_and_shown_by_the_metrics_and_the_worker_drains() {
+    let production = Production::start(40, &[]);
+    let refused = end(production.command(&["enqueue", "items.csv"]));
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.stderr.contains("takedown topology apply"), "{refused:?}");
+    assert_eq!(end(production.command(&["topology", "check"])).code, Some(5));
+    assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));
+    assert_eq!(end(production.command(&["topology", "check"])).code, Some(0));
+    let checked = end(production.command(&["check"]));
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+
+    let enqueued = end(production.command(&["enqueue", "items.csv"]));
+    assert_eq!(enqueued.code, Some(0), "{enqueued:?}");
+    assert!(enqueued.stdout.starts_with("40 of 40 items enqueued and confirmed"), "{enqueued:?}");
+    let (worker, status) = production.worker();
+    assert_eq!(http(status, "GET", "/healthz", "").0, 200);
+    for _ in 0..40 {
+        worker.line("item ended");
+    }
+    let metrics = http(status, "GET", "/metrics", "").1;
+    assert!((sum(&metrics, "takedown_outcomes_total{") - 40.0).abs() < 0.5, "{metrics}");
+    assert_eq!(http(status, "GET", "/readyz", ""), (200, "ready\n".to_owned()));
+    assert!(sum(&metrics, "takedown_calls_total{") >= 40.0, "{metrics}");
+    worker.signal("TERM");
+    let (ended, lines) = worker.wait();
+    assert_eq!(ended.code(), Some(0), "{lines:#?}");
+    for line in &lines {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+#[ignore = "needs RabbitMQ"]
+fn dead_letters_on_the_broker_are_listed_and_replayed() {
+    let production = Production::start(6, &["--fault", "unlisted_code=1"]);
+    assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));
+    assert_eq!(end(production.command(&["enqueue", "items.csv"])).code, Some(0));
+    let mut worker = production.command(&["worker", "--log-format", "json"]);
+    worker.env("TAKEDOWN_RETRY__MAX_UNKNOWN_CODE_ATTEMPTS", "1");
+    let worker = Running::start(worker);
+    worker.line("item is a dead letter");
+    let list = || end(production.command(&["dead-letters", "list", "--json", "--reason", "unknown_code"]));
+    let letters: Value = serde_json::from_str(&list().stdout).unwrap();
+    let id = letters[0]["id"].as_str().unwrap();
+    assert_eq!(http(production.rehearsal.address, "PUT", "/sandbox/faults", "").0, 204);
+    let replayed = end(production.command(&["dead-letters", "replay", "--id", id]));
+    assert_eq!((replayed.code, replayed.stdout.as_str()), (Some(0), "1 put back to work\n"), "{replayed:?}");
+    assert!(!list().stdout.contains(id));
+    worker.signal("TERM");
+    let (ended, lines) = worker.wait();
+    assert_eq!(ended.code(), Some(0), "{lines:#?}");
+}
+
+#[test]
+#[ignore = "needs RabbitMQ"]
+fn the_demo_through_the_broker_ends_well_and_leaves_nothing_behind() {
+    let home = TempDir::new().unwrap();
+    let demo = end(takedown(home.path(), &["demo", "--items", "60", "--amqp", &shared_url()]));
+    assert_eq!(demo.code, Some(0), "{demo:?}");
+    for part in ["60 outcomes", "RabbitMQ and two workers", "0 wrong", "0 without an outcome"] {
+        assert!(demo.stdout.contains(part), "{part} in {}", demo.stdout);
+    }
+}

@@ -1,0 +1,187 @@
+//! Commands against a sandbox that runs as a process of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::command::{Ended, Running, end, http, run, takedown};
+
+/// A sandbox process and its directory.
+pub(super) struct Rehearsal {
+    pub(super) home: TempDir,
+    pub(super) sandbox: Running,
+    pub(super) address: SocketAddr,
+}
+
+impl Rehearsal {
+    /// Starts one with `items` items and more options.
+    pub(super) fn start(items: usize, options: &[&str]) -> Self {
+        let home = TempDir::new().unwrap();
+        let (sandbox, address) = serve(home.path(), items, "127.0.0.1:0", options);
+        Self { home, sandbox, address }
+    }
+
+    /// Runs a command with the rehearsal's configuration and quick retries.
+    pub(super) fn run(&self, arguments: &[&str]) -> Ended {
+        end(self.command(arguments))
+    }
+
+    pub(super) fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = takedown(self.home.path(), arguments);
+        command.env("TAKEDOWN_RETRY__DELAYS", "10ms");
+        command
+    }
+
+    /// Requests the sandbox has seen, that is gateway calls.
+    fn seen(&self) -> usize {
+        http(self.address, "GET", "/sandbox/seen", "").1.lines().filter(|line| line.contains("at_ms")).count()
+    }
+}
+
+fn serve(home: &Path, items: usize, listen: &str, options: &[&str]) -> (Running, SocketAddr) {
+    let items = items.to_string();
+    let mut arguments = vec!["sandbox", "--dir", ".", "--listen", listen, "--items", &items];
+    arguments.extend(options);
+    let sandbox = Running::start(takedown(home, &arguments));
+    let line = sandbox.line("open_platform");
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
+    sandbox.line("Ctrl-C");
+    (sandbox, address)
+}
+
+fn items_by_status(json: &str, status: &str) -> u64 {
+    let value: Value = serde_json::from_str(json).unwrap();
+    let rows = value["outcomes"].as_array().unwrap();
+    rows.iter().filter(|row| status == "any" || row["status"] == status).map(|row| row["items"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn a_file_is_run_to_the_end_and_not_twice() {
+    let rehearsal = Rehearsal::start(40, &[]);
+    let ended = rehearsal.run(&["run", "items.csv", "--json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(items_by_status(&ended.stdout, "any"), 40);
+    let outcomes = fs::read_to_string(rehearsal.home.path().join("items.csv.outcomes.jsonl")).unwrap();
+    assert_eq!(outcomes.lines().count(), 40);
+    let calls = rehearsal.seen();
+    assert!(calls >= 40, "{calls}");
+
+    let again = rehearsal.run(&["run", "items.csv", "--json"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert_eq!(again.stdout, ended.stdout);
+    assert!(again.stderr.contains("40 rows are known from an earlier run; 0 items are left"), "{}", again.stderr);
+    assert_eq!(rehearsal.seen(), calls);
+}
+
+#[test]
+fn a_run_that_is_interrupted_drains_and_goes_on_later() {
+    let rehearsal = Rehearsal::start(40, &[]);
+    let mut slow = rehearsal.command(&["run", "items.csv"]);
+    slow.env("TAKEDOWN_ACCOUNTS__DESK__RATE", "4/s").env("TAKEDOWN_ACCOUNTS__SHOPS__RATE", "4/s");
+    let slow = Running::start(slow);
+    slow.line("of 40 ended");
+    slow.signal("INT");
+    let (status, lines) = slow.wait();
+    assert_eq!(status.code(), Some(10), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("the same command goes on")), "{lines:#?}");
+
+    let rest = rehearsal.run(&["run", "items.csv", "--json"]);
+    assert_eq!(rest.code, Some(0), "{rest:?}");
+    assert_eq!(items_by_status(&rest.stdout, "any"), 40);
+    assert_eq!(rehearsal.seen(), 40);
+}
+
+#[test]
+fn dead_letters_of_a_run_are_listed_masked_replayed_and_purged() {
+    let rehearsal = Rehearsal::start(6, &["--fault", "unlisted_code=1"]);
+    let ended = rehearsal.run(&["run", "items.csv", "--json"]);
+    assert_eq!(ended.code, Some(9), "{ended:?}");
+    let dead = items_by_status(&ended.stdout, "dead");
+    assert!(dead >= 4, "{ended:?}");
+
+    let queue = ["--queue", "items.csv.queue"];
+    let list = rehearsal.run(&["dead-letters", "list", "--json", queue[0], queue[1]]);
+    let letters: Value = serde_json::from_str(&list.stdout).unwrap();
+    let letters = letters.as_array().unwrap();
+    assert_eq!(letters.len() as u64, dead);
+    let mapi = letters.iter().find(|letter| letter["account"] == "desk").unwrap();
+    assert_eq!(mapi["reason"], "unknown_code");
+    assert_eq!(mapi["message"]["takedown"]["key"], "***");
+    let table = rehearsal.run(&["dead-letters", "list", queue[0], queue[1], "--account", "desk", "--limit", "1"]);
+    assert!(table.stdout.contains("unknown_code: the gateway answers a code no table lists"), "{}", table.stdout);
+
+    let id = mapi["id"].as_str().unwrap();
+    let shown = rehearsal.run(&["dead-letters", "show", id, queue[0], queue[1]]);
+    assert!(shown.stdout.contains(id) && shown.stdout.contains(r#""key": "***""#), "{}", shown.stdout);
+    assert!(!shown.stdout.contains("20110417"), "{}", shown.stdout);
+    assert_eq!(rehearsal.run(&["dead-letters", "show", "nobody", queue[0], queue[1]]).code, Some(9));
+
+    let unconfirmed = rehearsal.run(&["dead-letters", "purge", queue[0], queue[1], "--id", id]);
+    assert_eq!(unconfirmed.code, Some(2), "{unconfirmed:?}");
+    let purged = rehearsal.run(&["dead-letters", "purge", queue[0], queue[1], "--id", id, "--yes"]);
+    assert_eq!((purged.code, purged.stdout.as_str()), (Some(0), "1 deleted\n"));
+    let replayed = rehearsal.run(&["dead-letters", "replay", queue[0], queue[1]]);
+    assert_eq!(replayed.stdout, format!("{} put back to work\n", dead - 1));
+
+    assert_eq!(http(rehearsal.address, "PUT", "/sandbox/faults", "").0, 204);
+    let again = rehearsal.run(&["run", "items.csv", "--json"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert_eq!(items_by_status(&again.stdout, "dead"), 1, "{again:?}");
+}
+
+#[test]
+fn a_rehearsals_directory_is_written_once_and_its_keys_are_used_again() {
+    let rehearsal = Rehearsal::start(10, &[]);
+    let home = rehearsal.home.path();
+    for name in ["sandbox.json", "desk.private.pem", "shops.private.pem", "m1.token"] {
+        assert_eq!(fs::metadata(home.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    let checked = rehearsal.run(&["check", "--no-broker"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let before = fs::read(home.join("sandbox.json")).unwrap();
+    rehearsal.sandbox.signal("TERM");
+    let (status, lines) = rehearsal.sandbox.wait();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+
+    let (again, _) = serve(home, 10, &rehearsal.address.to_string(), &[]);
+    assert_eq!(fs::read(home.join("sandbox.json")).unwrap(), before);
+    let ended = run(home, &["run", "items.csv"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    drop(again);
+}
+
+#[test]
+fn check_names_a_gateway_that_is_down_and_a_key_that_is_ones_own() {
+    let rehearsal = Rehearsal::start(10, &[]);
+    let home = rehearsal.home.path();
+    let own = "-----BEGIN PUBLIC KEY-----";
+    let setup: Value = serde_json::from_slice(&fs::read(home.join("sandbox.json")).unwrap()).unwrap();
+    let public = setup["open_platform"]["keys"]["caller_public"].as_str().unwrap();
+    assert!(public.starts_with(own));
+    fs::write(home.join("shops.gateway.pem"), public).unwrap();
+    let mut command = rehearsal.command(&["check", "--no-broker", "--json"]);
+    command.env("TAKEDOWN_ACCOUNTS__DESK__ENDPOINT", "http://127.0.0.1:1/gateway.do");
+    let checked = end(command);
+    assert_eq!(checked.code, Some(9), "{checked:?}");
+    let findings: Value = serde_json::from_str(&checked.stdout).unwrap();
+    let bad: Vec<_> = findings.as_array().unwrap().iter().filter(|finding| finding["ok"] == false).collect();
+    let subjects: Vec<_> = bad.iter().map(|finding| finding["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["gateway of desk", "keys of shops"], "{bad:#?}");
+    assert!(bad.iter().all(|finding| !finding["remedy"].as_str().unwrap().is_empty()));
+}
+
+#[test]
+fn the_demo_ends_well_and_tells_no_lies() {
+    let home = TempDir::new().unwrap();
+    let demo = run(home.path(), &["demo", "--items", "60"]);
+    assert_eq!(demo.code, Some(0), "{demo:?}");
+    for part in ["62 outcomes", "taken_down", "outcome_unknown", "unknown_code", "invalid_message", "0 wrong", "Next:"]
+    {
+        assert!(demo.stdout.contains(part), "{part} in {}", demo.stdout);
+    }
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+}
