@@ -19,9 +19,7 @@ use crate::queue::amqp::topology::Topology;
 /// Keys are tried by signing a probe; gateways are connected to (TLS included) and not called. Exit code 9 if anything
 /// is wrong, 3 if the configuration itself is.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  takedown check\n  takedown check --no-broker    for `takedown run`, which needs none"
-)]
+#[command(after_help = "Examples:\n  takedown check\n  takedown check --no-broker     # for `takedown run`")]
 pub(super) struct Check {
     /// Leave the broker out.
     #[arg(long)]

@@ -9,7 +9,7 @@ use crate::ops::config::DEFAULT;
 ///
 /// It is valid as it stands, except that it holds no account: switch on one of its two examples.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  takedown config > takedown.toml    begin here, then: takedown check")]
+#[command(after_help = "Examples:\n  takedown config > takedown.toml     # begin here, then: takedown check")]
 pub(super) struct ConfigCommand {}
 
 impl ConfigCommand {

@@ -27,7 +27,7 @@ use crate::queue::{DeadLetterFilter, DeadLetters};
 #[command(after_help = "Examples:\n  takedown dead-letters list --reason outcome_unknown\n  \
     takedown dead-letters show case-4711-1\n  \
     takedown dead-letters replay --account shops --code isp.unknow-error\n  \
-    takedown dead-letters list --queue items.csv.queue      of `takedown run items.csv`")]
+    takedown dead-letters list --queue items.csv.queue     # of `takedown run`")]
 pub(super) struct DeadLettersCommand {
     #[command(subcommand)]
     action: Action,

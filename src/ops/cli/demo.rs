@@ -31,8 +31,8 @@ use crate::worker::shutdown::Shutdown;
 /// off, and then compares every outcome with what the gateways know. Nothing is left behind.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  takedown demo\n  \
-    takedown demo --amqp amqp://guest:guest@127.0.0.1:5672/%2f    through RabbitMQ, with two workers\n  \
-    takedown demo --items 2000 --seed 7")]
+    takedown demo --items 2000 --seed 7\n  \
+    takedown demo --amqp amqp://guest:guest@127.0.0.1:5672/%2f")]
 pub(super) struct Demo {
     /// Go through this RabbitMQ, under a prefix of its own that is deleted afterwards, with two workers.
     #[arg(long, value_name = "URL", value_parser = amqp)]

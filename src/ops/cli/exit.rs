@@ -76,7 +76,7 @@ impl Exit {
             Self::Rows => "the items file cannot be read, or has rejected rows",
             Self::QueueFile => "the queue file cannot be used, or another process has it",
             Self::Port => "a port cannot be listened on",
-            Self::Findings => "finished, but someone must look: dead items, or a check found faults",
+            Self::Findings => "finished, but someone must look: dead items, faults found by check",
             Self::Interrupted => "stopped before the end; nothing is lost, the same command goes on",
         }
     }

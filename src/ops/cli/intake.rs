@@ -18,15 +18,16 @@ const TOLD: usize = 5;
 
 /// What the columns are; shown by the help of both commands.
 pub(super) const COLUMNS: &str = "\
-Columns (CSV with a header; JSONL has one message a line, as schemas/takedown.v1.json):
+Columns of a CSV, with a header (a JSONL has one message a line):
   account                    which credentials; --account gives the default
-  gateway                    mapi or open_platform; may be absent, the account tells
-  id                         may be absent: then a digest of account and item, so the same row is the same takedown
+  gateway                    mapi or open_platform; if absent, the account tells
+  id                         if absent, a digest of account and item: the same
+                             row is the same takedown
   sns_user_id, key           mapi, required
   close_reason, goods_id     mapi
   commodity_id, shop_id      Open Platform, required
-  merchant, app_auth_token   Open Platform; a merchant names a token of the configuration
-  batch, deadline, priority  as in the message; a deadline is RFC 3339 with a zone";
+  merchant, app_auth_token   Open Platform
+  batch, deadline, priority  as in the message";
 
 /// The file and how to read it.
 #[derive(Debug, Args)]

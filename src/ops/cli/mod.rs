@@ -47,11 +47,11 @@ New here? `takedown demo` shows all of it in ten seconds and needs nothing.";
 
 const EXAMPLES: &str = "\
 Examples:
-  takedown demo                            both gateways on loopback, 500 items, every kind of trouble
-  takedown sandbox --dir rehearsal         the two gateways to try things on; writes keys, a configuration and items
-  takedown run items.csv                   a desk without a broker: a file of items, to the end
-  takedown worker                          a replica: RabbitMQ to the gateways to the result exchange
-  takedown dead-letters list               what could not be resolved, and why
+  takedown demo                     both gateways, every kind of trouble
+  takedown sandbox --dir rehearsal  the two gateways to try things on
+  takedown run items.csv            a file of items to the end, without a broker
+  takedown worker                   a replica: RabbitMQ to the gateways
+  takedown dead-letters list        what could not be resolved, and why
 
 Exit codes:
 ";

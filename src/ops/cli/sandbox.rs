@@ -26,7 +26,7 @@ use crate::worker::shutdown::Shutdown;
 /// of items are written once and used again later.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  takedown sandbox --dir rehearsal\n  \
-    takedown sandbox --dir rehearsal --fault timeout:taken=0.02 --fault system_error=0.05 --latency 80ms\n\n\
+    takedown sandbox --dir rehearsal --fault timeout:taken=0.02 --latency 80ms\n\n\
     Faults: {}\n\
     A file of faults has one JSON object a line: {{\"item\":\"…\",\"fault\":\"reset:taken\"}}", faults::WORDS))]
 pub(super) struct SandboxCommand {

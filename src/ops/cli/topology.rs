@@ -15,9 +15,9 @@ use crate::queue::amqp::topology::{Finding, Topology};
 /// One table lists every object: the work queue and dead-letter queue of each account, the retry rungs, the result
 /// exchange. A worker applies it at start and refuses to work on a broker that has an object otherwise. Needs no keys.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  takedown topology print           the table, no broker needed\n  \
-    takedown topology check           what is missing or differs; changes nothing\n  \
-    takedown topology apply           declares what is missing; never deletes")]
+#[command(after_help = "Examples:\n  takedown topology print     # the table, no broker needed\n  \
+    takedown topology check     # what is missing or differs; changes nothing\n  \
+    takedown topology apply     # declares what is missing; never deletes")]
 pub(super) struct TopologyCommand {
     #[command(subcommand)]
     action: Action,

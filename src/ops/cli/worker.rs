@@ -27,7 +27,7 @@ use crate::worker::shutdown::Shutdown;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  takedown worker --config /etc/takedown.toml --log-format json\n  \
     TAKEDOWN_AMQP__URL=amqps://user:password@broker:5671/%2f takedown worker\n  \
-    TAKEDOWN_WORKER__LISTEN=127.0.0.1:9101 takedown worker    a second replica on this machine")]
+    TAKEDOWN_WORKER__LISTEN=127.0.0.1:9101 takedown worker    # a second one")]
 pub(super) struct Worker {}
 
 impl Worker {

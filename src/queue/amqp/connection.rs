@@ -25,8 +25,11 @@ use crate::queue::amqp::AmqpSettings;
 /// Time allowed for name resolution, TCP, TLS and the AMQP handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time allowed for a channel to open, and for a connection to close.
+/// Time allowed for a channel to open.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time allowed for a connection to close; a worker closes two, one after the other.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Heartbeat asked for unless the URL names one (`?heartbeat=`), in seconds; a dead peer is found after two of them.
 /// 5 to 20 s is what rabbitmq.com/docs/heartbeats recommends.
@@ -276,8 +279,16 @@ async fn watch_until_lost(connection: &Connection, sender: &watch::Sender<State>
     }
 }
 
+/// Everything is settled by now, so that an end which is not confirmed is worth no long wait.
 async fn close(connection: &Connection) {
-    match timeout(REPLY_TIMEOUT, connection.close(200, "closed by the worker".into())).await {
+    let ended = async {
+        // A channel closes behind our back once its last handle is dropped, and a connection closed amid that makes
+        // lapin fail or hang; a round trip of our own lets those closes go first.
+        let last = connection.create_channel().await?;
+        last.close(200, "done".into()).await?;
+        connection.close(200, "closed by the worker".into()).await
+    };
+    match timeout(CLOSE_TIMEOUT, ended).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "the connection was gone before it was closed"),
         Err(_) => tracing::warn!("the broker did not confirm the end of the connection"),
