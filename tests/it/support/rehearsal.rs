@@ -1,15 +1,14 @@
 //! A rehearsal's directory: keys and `takedown.toml` for a sandbox that runs inside the test.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use takedown::domain::secret::Secret;
 use takedown::sandbox::Sandbox;
 use takedown::sandbox::setup::{Keys, MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, Setup};
 
 /// Writes keys and configuration; `general` is TOML put before the accounts, `limits` into each account.
-pub(crate) fn write(dir: &Path, setup: &Setup, sandbox: &Sandbox, general: &str, limits: &str) -> PathBuf {
+pub(crate) fn write(dir: &Path, setup: &Setup, sandbox: &Sandbox, general: &str, limits: &str) {
     let mut text = general.to_owned();
     for (account, gateway, url, caller, keys) in [
         (MAPI_ACCOUNT, "mapi", sandbox.mapi_url(), format!("partner = {:?}", setup.partner), &setup.mapi_keys),
@@ -34,23 +33,11 @@ pub(crate) fn write(dir: &Path, setup: &Setup, sandbox: &Sandbox, general: &str,
     for (merchant, token) in &setup.merchants {
         writeln!(text, "{merchant} = {:?}", token.expose()).unwrap();
     }
-    let path = dir.join("takedown.toml");
-    std::fs::write(&path, text).unwrap();
-    path
+    std::fs::write(dir.join("takedown.toml"), text).unwrap();
 }
 
 fn write_key(dir: &Path, account: &str, keys: &Keys) {
     let file = |name: &str, key: &Secret| std::fs::write(dir.join(format!("{account}.{name}")), key.expose()).unwrap();
     file("private", &keys.caller_private);
     file("gateway", &keys.gateway_public);
-}
-
-/// Returns the program, configured by `config` and nothing else.
-pub(crate) fn takedown(config: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_takedown"));
-    for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("TAKEDOWN_")) {
-        command.env_remove(key);
-    }
-    command.env("TAKEDOWN_CONFIG", config).stdin(Stdio::null());
-    command
 }
