@@ -26,11 +26,15 @@ pub(super) fn unreadable(gateway: Gateway, body: &[u8], problem: &str) -> Claim 
     }
 }
 
+/// Words of a page looked up at most: a page that says something says it near its top, and a look-up walks the table.
+const MAX_WORDS: usize = 1000;
+
 /// Finds the first word that is a code of the gateway's table.
 fn named(gateway: Gateway, text: &str) -> Option<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)));
-    let is_code = |word: &&str| word.contains(['_', '.']) && codes::find(gateway, Some(word), Some(word)).is_some();
-    words.filter(|word| word.len() > 4).find(is_code).map(str::to_owned)
+    let could_be = |word: &&str| (5..=64).contains(&word.len()) && word.contains(['_', '.']);
+    let is_code = |word: &&str| codes::find(gateway, Some(word), Some(word)).is_some();
+    words.filter(could_be).take(MAX_WORDS).find(is_code).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -55,5 +59,12 @@ mod tests {
         assert_eq!(named_code(b"<html>502 BAD_GATEWAY</html>"), None);
         assert_eq!(named_code(b"\r\n"), None);
         assert_eq!(named_code(b"ILLEGAL_SIGN"), None);
+    }
+
+    #[test]
+    fn a_code_is_looked_for_near_the_top_of_a_page_only() {
+        let page = |words: usize| format!("<html>{}ILLEGAL_SIGN</html>", "not_it ".repeat(words));
+        assert_eq!(named_code(page(MAX_WORDS - 1).as_bytes()), Some("ILLEGAL_SIGN".to_owned()));
+        assert_eq!(named_code(page(MAX_WORDS).as_bytes()), None);
     }
 }

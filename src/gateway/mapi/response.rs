@@ -3,6 +3,8 @@
 //! Only the leaves inside `<response>` are signed; `is_success`, `error` and `request` are not, which is why a signed
 //! answer about another item, or a refusal with a signed success inside, is possible and must be told apart.
 
+use std::collections::HashSet;
+
 use crate::domain::reply::{Answer, Claim, ItemMatch, Signature};
 use crate::domain::takedown::{Gateway, MapiItem};
 use crate::gateway::http::HttpAnswer;
@@ -81,11 +83,12 @@ fn signed(response: &Element) -> Result<Params, &'static str> {
         return Err("<response> holds a value without a name");
     }
     let mut params = Params::new();
+    let mut names = HashSet::new();
     for leaf in &group.children {
         if !leaf.children.is_empty() {
             return Err("a signed element is nested too deep");
         }
-        if params.iter().any(|(name, _)| *name == leaf.name) {
+        if !names.insert(&leaf.name) {
             return Err("a signed element is repeated");
         }
         params.push((leaf.name.clone(), leaf.text.clone()));

@@ -3,6 +3,8 @@
 //! The signature covers the response node's value byte for byte as received. The span that was verified is the span that
 //! is parsed, and an envelope that two parsers could read differently is refused although its bytes may verify.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -51,7 +53,8 @@ fn read(account: &OpenPlatformAccount, body: &[u8], members: &[Member]) -> (Sign
     let span = &body[node.span.clone()];
     let claim = claim(account, span).unwrap_or_else(unreadable);
     let is_success = matches!(claim, Claim::Success { .. });
-    let is_repeated = members.iter().enumerate().any(|(i, m)| members[..i].iter().any(|other| other.name == m.name));
+    let mut names = HashSet::new();
+    let is_repeated = !members.iter().all(|member| names.insert(member.name.as_str()));
     let is_misplaced = envelope == Envelope::Other || (envelope == Envelope::Error && is_success);
     let signature =
         if is_repeated || is_misplaced { Signature::Structure } else { verdict(account, body, span, members) };

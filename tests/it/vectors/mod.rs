@@ -6,6 +6,7 @@
 mod accounts;
 mod charset;
 mod damage;
+mod hostile;
 mod keys;
 mod mapi_requests;
 mod mapi_responses;
