@@ -102,8 +102,13 @@ fn verdict(account: &MapiAccount, parts: &Parts<'_>, charset: Charset) -> Signat
     if parts.sign_type.is_some_and(|named| !named.eq_ignore_ascii_case(account.verifier.sign_type().as_str())) {
         return Signature::Invalid;
     }
+    // With MD5 both sides hold one secret, so a request of ours that is sent back verifies as well. Every request carries
+    // the name of its service, no answer does (protocol notes 1.6 step 2). And a signature over nothing proves nothing.
+    if parts.signed.iter().any(|(name, _)| name == "service") {
+        return Signature::Invalid;
+    }
     match canonical(&parts.signed, SignTypeField::Excluded, charset) {
-        Ok(bytes) if account.verifier.is_valid(&bytes, sign) => Signature::Valid,
+        Ok(bytes) if !bytes.is_empty() && account.verifier.is_valid(&bytes, sign) => Signature::Valid,
         Ok(_) | Err(_) => Signature::Invalid,
     }
 }

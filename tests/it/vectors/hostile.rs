@@ -1,14 +1,18 @@
-//! Hostile answers of one mebibyte, the largest that is read: each is judged in a time that grows with its length alone.
+//! Hostile answers: forged, bloated or odd in ways no damage by chance would be.
 //!
-//! The bound is twenty times what is needed and a quarter of what comparing all members with all others takes.
+//! The largest that is read has one mebibyte; it is judged in a time that grows with its length alone. The bound is twenty times what is needed and a quarter of what comparing all members with all others takes.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use takedown::domain::reply::{Answer, Signature};
-use takedown::signing::DsaFormat;
+use takedown::gateway::mapi::Method;
+use takedown::gateway::mapi::request::build;
+use takedown::signing::charset::Charset;
+use takedown::signing::{DsaFormat, SignType};
 
-use super::{cases, mapi_responses, openapi_responses};
+use super::accounts::{self, signer, verifier};
+use super::{cases, mapi_responses, openapi_responses, text};
 
 const LARGEST: usize = 1024 * 1024;
 const BOUND: Duration = Duration::from_secs(20);
@@ -53,4 +57,36 @@ fn a_mapi_answer_of_a_hundred_thousand_elements_is_judged_in_time() {
     assert_eq!(judge(&parse, body), Signature::Unsigned);
     let twice = fill(head, |n| format!("<a{n:x}/>"), "<a0/></goods></response></alipay>");
     assert_eq!(judge(&parse, twice), Signature::Malformed);
+}
+
+/// With MD5 both sides hold one secret: what signs a request would sign an answer.
+#[test]
+fn a_request_sent_back_as_an_answer_is_not_the_gateways() {
+    let case = cases("mapi_responses.json").into_iter().find(|case| case["id"] == "success-md5").unwrap();
+    let account = accounts::mapi(
+        Charset::Utf8,
+        Method::Get,
+        signer(SignType::Md5, text(&case["verify_key"]), DsaFormat::Der),
+        verifier(SignType::Md5, text(&case["verify_key"]), DsaFormat::Der),
+    );
+    let item = accounts::mapi_item(case["requested_goods_id"].as_str());
+    let request = build(&account, &item).unwrap();
+    let sent: Vec<_> = request.url.query_pairs().into_owned().collect();
+    let sign = &sent.iter().find(|(name, _)| name == "sign").unwrap().1;
+    let leaves: String = sent.iter().map(|(name, value)| format!("<{name}>{value}</{name}>")).collect();
+    let body = format!(
+        "<alipay><is_success>T</is_success><response><goods>{leaves}</goods></response><sign>{sign}</sign></alipay>"
+    );
+    let answer = mapi_responses::reader(&case, DsaFormat::Der)(body.into_bytes());
+    assert_eq!(answer.signature, Signature::Invalid, "{answer:?}");
+}
+
+#[test]
+fn a_signature_over_nothing_proves_nothing() {
+    let mut case = cases("mapi_responses.json").into_iter().find(|case| case["id"] == "success-md5").unwrap();
+    case["requested_goods_id"] = serde_json::Value::Null;
+    let sign = signer(SignType::Md5, text(&case["verify_key"]), DsaFormat::Der).sign(b"").unwrap();
+    let body = format!("<alipay><is_success>T</is_success><response/><sign>{sign}</sign></alipay>");
+    let answer = mapi_responses::reader(&case, DsaFormat::Der)(body.into_bytes());
+    assert_eq!(answer.signature, Signature::Invalid, "{answer:?}");
 }
