@@ -52,13 +52,13 @@ pub enum Claim {
         /// Whether that is the item asked for.
         item: ItemMatch,
     },
-    /// The gateway refused, with a code.
+    /// The gateway refused, with a code; see [`Claim::failure`].
     Failure {
-        /// `code` (Open Platform) or `error` (mapi).
+        /// `code` (Open Platform) or `error` (mapi), at most 128 characters.
         code: Option<String>,
-        /// `sub_code` (Open Platform only).
+        /// `sub_code` (Open Platform only), at most 128 characters.
         sub_code: Option<String>,
-        /// The gateway's wording, cut to 256 characters.
+        /// The gateway's wording, at most 256 characters.
         message: Option<String>,
     },
     /// The body could not be read as an answer of this protocol.
@@ -68,6 +68,26 @@ pub enum Claim {
         /// A code seen in the text (HTML error pages name one); shown to people, never decided upon.
         named_code: Option<String>,
     },
+}
+
+/// Longest code passed on, in characters; the longest of the tables has 43.
+const MAX_CODE: usize = 128;
+
+/// Longest wording of the gateway passed on, in characters.
+const MAX_MESSAGE: usize = 256;
+
+impl Claim {
+    /// Builds a refusal. What the gateway wrote may fill a whole answer, and goes into logs, message headers and outcomes:
+    /// it is cut to what those can bear.
+    #[must_use]
+    pub fn failure(code: Option<&str>, sub_code: Option<&str>, message: Option<&str>) -> Self {
+        let cut = |text: Option<&str>, longest| text.map(|text| text.chars().take(longest).collect());
+        Self::Failure {
+            code: cut(code, MAX_CODE),
+            sub_code: cut(sub_code, MAX_CODE),
+            message: cut(message, MAX_MESSAGE),
+        }
+    }
 }
 
 /// Whether a signed answer speaks of the item asked for.

@@ -15,9 +15,6 @@ use crate::gateway::open_platform::span::{self, Member};
 use crate::gateway::open_platform::{GatewayKeys, METHOD, OpenPlatformAccount};
 use crate::gateway::page;
 
-/// Longest wording of the gateway passed on, in characters.
-const MAX_MESSAGE: usize = 256;
-
 /// Reads one answer.
 #[must_use]
 pub fn parse(account: &OpenPlatformAccount, answer: &HttpAnswer) -> Answer {
@@ -102,15 +99,19 @@ struct Node {
 fn claim(account: &OpenPlatformAccount, span: &[u8]) -> Result<Claim, &'static str> {
     let text = account.charset.decode(span).ok_or("the bytes are not of the charset asked for")?;
     let text = if span.starts_with(b"\"") { decrypt(account, &text)? } else { text };
-    let node: Node =
-        serde_json::from_str(&text).map_err(|_| "the response node is not an object with single fields")?;
+    const NO_OBJECT: &str = "the response node is not an object with single fields";
+    // A derived reader takes a list for an object.
+    if !text.trim_start().starts_with('{') {
+        return Err(NO_OBJECT);
+    }
+    let node: Node = serde_json::from_str(&text).map_err(|_| NO_OBJECT)?;
     let code = word(node.code).ok_or("the response node has no code")?;
     let sub_code = word(node.sub_code);
     if code == "10000" && sub_code.is_none() {
         return Ok(Claim::Success { goods_id: None, item: ItemMatch::Same });
     }
-    let message = word(node.sub_msg).or(word(node.msg)).map(|text| text.chars().take(MAX_MESSAGE).collect());
-    Ok(Claim::Failure { code: Some(code), sub_code, message })
+    let message = word(node.sub_msg).or(word(node.msg));
+    Ok(Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref()))
 }
 
 /// Opens an encrypted node: its value is a string (protocol notes 2.8).

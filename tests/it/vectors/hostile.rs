@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use takedown::domain::reply::{Answer, Signature};
+use takedown::domain::reply::{Answer, Claim, Signature};
 use takedown::gateway::mapi::Method;
 use takedown::gateway::mapi::request::build;
 use takedown::signing::charset::Charset;
@@ -57,6 +57,36 @@ fn a_mapi_answer_of_a_hundred_thousand_elements_is_judged_in_time() {
     assert_eq!(judge(&parse, body), Signature::Unsigned);
     let twice = fill(head, |n| format!("<a{n:x}/>"), "<a0/></goods></response></alipay>");
     assert_eq!(judge(&parse, twice), Signature::Malformed);
+}
+
+/// Signs a node as the gateway of a case does, and reads it as that case's answer.
+fn signed_node(node: &str) -> Answer {
+    let case = &cases("openapi_responses.json")[0];
+    let sign = signer(SignType::Rsa2, "gateway_rsa2048", DsaFormat::Der).sign(node.as_bytes()).unwrap();
+    let name = "alipay_open_servicemarket_commodity_shop_offline_response";
+    openapi_responses::reader(case)(format!("{{\"{name}\":{node},\"sign\":\"{sign}\"}}").into_bytes())
+}
+
+#[test]
+fn a_node_that_is_a_list_is_no_answer_however_well_it_fits() {
+    let answer = signed_node("[\"10000\",\"Success\",null,null]");
+    assert!(matches!(answer.claim, Claim::Unreadable { .. }), "{answer:?}");
+    assert!(matches!(signed_node("{\"code\":\"10000\"}").claim, Claim::Success { .. }));
+}
+
+#[test]
+fn codes_and_wording_are_cut_to_what_a_log_line_and_a_header_can_bear() {
+    let long = "真".repeat(5000);
+    let open = signed_node(&format!("{{\"code\":\"4{long}\",\"sub_code\":\"{long}\",\"sub_msg\":\"{long}\"}}"));
+    let case = &cases("mapi_responses.json")[0];
+    let body = format!("<alipay><is_success>F</is_success><error>{long}</error></alipay>");
+    let mapi = mapi_responses::reader(case, DsaFormat::Der)(body.into_bytes());
+    for answer in [open, mapi] {
+        let Claim::Failure { code, sub_code, message } = answer.claim else { panic!("{answer:?}") };
+        for (text, longest) in [(code, 128), (sub_code, 128), (message, 256)] {
+            assert!(text.is_none_or(|text| text.chars().count() == longest));
+        }
+    }
 }
 
 /// With MD5 both sides hold one secret: what signs a request would sign an answer.
