@@ -108,7 +108,7 @@ impl fmt::Debug for Form {
 }
 
 /// One answer, read to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpAnswer {
     /// HTTP status code.
     pub status: u16,
@@ -116,6 +116,13 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
     /// `Retry-After`, at most an hour.
     pub retry_after: Option<Duration>,
+}
+
+/// Answers of mapi repeat the request, keys included.
+impl fmt::Debug for HttpAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpAnswer({}, {} bytes)", self.status, self.body.len())
+    }
 }
 
 /// The client; cheap to clone, one connection pool.

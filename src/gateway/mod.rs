@@ -60,7 +60,7 @@ impl GatewayAccount {
             }
             (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
                 let answer = http.send(open_platform::request::build(account, item, now)?).await?;
-                Ok(open_platform::response::parse(account, &answer))
+                Ok(open_platform::response::parse(account, item, &answer))
             }
             (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
                 tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");

@@ -64,7 +64,10 @@ pub fn params(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: Syste
 }
 
 /// The merchant's token: the message's own, or the one the configuration holds under the merchant's name.
-fn token<'a>(account: &'a OpenPlatformAccount, item: &'a OpenPlatformItem) -> Result<Option<&'a Secret>, Reply> {
+pub(super) fn token<'a>(
+    account: &'a OpenPlatformAccount,
+    item: &'a OpenPlatformItem,
+) -> Result<Option<&'a Secret>, Reply> {
     match (&item.app_auth_token, &item.merchant) {
         (Some(token), _) => Ok(Some(token)),
         (None, None) => Ok(None),

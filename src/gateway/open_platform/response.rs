@@ -9,18 +9,18 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::reply::{Answer, Claim, ItemMatch, Signature};
-use crate::domain::takedown::Gateway;
+use crate::domain::takedown::{Gateway, OpenPlatformItem};
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::open_platform::span::{self, Member};
-use crate::gateway::open_platform::{GatewayKeys, METHOD, OpenPlatformAccount};
+use crate::gateway::open_platform::{GatewayKeys, METHOD, OpenPlatformAccount, request};
 use crate::gateway::page;
 
-/// Reads one answer.
+/// Reads one answer to a call about `item`.
 #[must_use]
-pub fn parse(account: &OpenPlatformAccount, answer: &HttpAnswer) -> Answer {
+pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &HttpAnswer) -> Answer {
     let body = answer.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&answer.body);
     let (signature, claim) = match span::members(body, account.charset) {
-        Ok(members) => read(account, body, &members),
+        Ok(members) => read(account, item, body, &members),
         Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem)),
     };
     Answer { http_status: answer.status, signature, claim, retry_after: answer.retry_after }
@@ -37,7 +37,7 @@ enum Envelope {
     Other,
 }
 
-fn read(account: &OpenPlatformAccount, body: &[u8], members: &[Member]) -> (Signature, Claim) {
+fn read(account: &OpenPlatformAccount, item: &OpenPlatformItem, body: &[u8], members: &[Member]) -> (Signature, Claim) {
     let mut nodes = members.iter().filter(|member| member.name.ends_with("_response"));
     let (Some(node), None) = (nodes.next(), nodes.next()) else {
         return (Signature::Structure, unreadable("the answer has no response node, or several"));
@@ -48,7 +48,7 @@ fn read(account: &OpenPlatformAccount, body: &[u8], members: &[Member]) -> (Sign
         _ => Envelope::Other,
     };
     let span = &body[node.span.clone()];
-    let claim = claim(account, span).unwrap_or_else(unreadable);
+    let claim = claim(account, item, span).unwrap_or_else(unreadable);
     let is_success = matches!(claim, Claim::Success { .. });
     let mut names = HashSet::new();
     let is_repeated = !members.iter().all(|member| names.insert(member.name.as_str()));
@@ -96,7 +96,7 @@ struct Node {
     sub_msg: Option<Value>,
 }
 
-fn claim(account: &OpenPlatformAccount, span: &[u8]) -> Result<Claim, &'static str> {
+fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) -> Result<Claim, &'static str> {
     let text = account.charset.decode(span).ok_or("the bytes are not of the charset asked for")?;
     let text = if span.starts_with(b"\"") { decrypt(account, &text)? } else { text };
     const NO_OBJECT: &str = "the response node is not an object with single fields";
@@ -110,7 +110,12 @@ fn claim(account: &OpenPlatformAccount, span: &[u8]) -> Result<Claim, &'static s
     if code == "10000" && sub_code.is_none() {
         return Ok(Claim::Success { goods_id: None, item: ItemMatch::Same });
     }
-    let message = word(node.sub_msg).or(word(node.msg));
+    // `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
+    let token = request::token(account, item).ok().flatten();
+    let message = word(node.sub_msg).or(word(node.msg)).map(|text| match token {
+        Some(token) => text.replace(token.expose(), "***"),
+        None => text,
+    });
     Ok(Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref()))
 }
 

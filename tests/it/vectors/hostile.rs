@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use takedown::domain::reply::{Answer, Claim, Signature};
+use takedown::domain::secret::Secret;
+use takedown::gateway::http::HttpAnswer;
 use takedown::gateway::mapi::Method;
 use takedown::gateway::mapi::request::build;
 use takedown::signing::charset::Charset;
@@ -87,6 +89,27 @@ fn codes_and_wording_are_cut_to_what_a_log_line_and_a_header_can_bear() {
             assert!(text.is_none_or(|text| text.chars().count() == longest));
         }
     }
+}
+
+#[test]
+fn a_token_that_the_gateway_quotes_is_masked() {
+    let token = "201509BBeff9351ad1874306903e96b91d248A36";
+    let mut item = accounts::open_platform_item();
+    item.app_auth_token = Some(Secret::new(token));
+    let quoted = format!("网关生成的验签字符串为：app_auth_token={token}&app_id=2014072300007148");
+    let body = format!(
+        "{{\"error_response\":{{\"code\":\"40002\",\"sub_code\":\"isv.invalid-signature\",\"sub_msg\":\"{quoted}\"}}}}"
+    );
+    let case = &cases("openapi_responses.json")[0];
+    let answer = openapi_responses::item_reader(case, item)(body.into_bytes());
+    let Claim::Failure { message, .. } = answer.claim else { panic!("no refusal") };
+    assert_eq!(message.as_deref(), Some("网关生成的验签字符串为：app_auth_token=***&app_id=2014072300007148"));
+}
+
+#[test]
+fn debug_shows_nothing_of_an_answers_body() {
+    let answer = HttpAnswer { status: 200, body: b"<param name=\"key\">k3y</param>".to_vec(), retry_after: None };
+    assert_eq!(format!("{answer:?}"), "HttpAnswer(200, 29 bytes)");
 }
 
 /// With MD5 both sides hold one secret: what signs a request would sign an answer.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use takedown::domain::classify::{History, Outcome, Redelivery, classify};
 use takedown::domain::outcome::Reason;
 use takedown::domain::reply::{Answer, Claim, Reply};
-use takedown::domain::takedown::Gateway;
+use takedown::domain::takedown::{Gateway, OpenPlatformItem};
 use takedown::gateway::http::HttpAnswer;
 use takedown::gateway::open_platform::GatewayKeys;
 use takedown::gateway::open_platform::content::ContentKey;
@@ -14,7 +14,7 @@ use takedown::gateway::open_platform::response::parse;
 use takedown::signing::charset::Charset;
 use takedown::signing::{DsaFormat, SignType};
 
-use super::accounts::{open_platform, signer, verifier};
+use super::accounts::{open_platform, open_platform_item, signer, verifier};
 use super::{body, cases, class_of, key, text};
 
 /// Serial number of the certificate that holds the stand-in gateway's key.
@@ -22,6 +22,11 @@ const CERTIFICATE: &str = "b312d858289ee12e5b9d1792a40a2f5a";
 
 /// Returns what reads a body as the answer of one case.
 pub(super) fn reader(case: &Value) -> impl Fn(Vec<u8>) -> Answer {
+    item_reader(case, open_platform_item())
+}
+
+/// The same for an item of the test's own.
+pub(super) fn item_reader(case: &Value, item: OpenPlatformItem) -> impl Fn(Vec<u8>) -> Answer {
     let sign_type: SignType = serde_json::from_value(case["sign_type"].clone()).unwrap();
     let gateway = verifier(sign_type, text(&case["verify_key"]), DsaFormat::Der);
     let keys = if case["expect"]["alipay_cert_sn"].is_string() {
@@ -33,7 +38,7 @@ pub(super) fn reader(case: &Value) -> impl Fn(Vec<u8>) -> Answer {
     let mut account = open_platform(charset, signer(SignType::Rsa2, "app_rsa2048", DsaFormat::Der), keys);
     account.content_key = Some(ContentKey::load(&key("openapi_aes_key", "base64")).unwrap());
     let status = case["http_status"].as_u64().unwrap() as u16;
-    move |body| parse(&account, &HttpAnswer { status, body, retry_after: None })
+    move |body| parse(&account, &item, &HttpAnswer { status, body, retry_after: None })
 }
 
 #[test]
