@@ -2,7 +2,8 @@
 //!
 //! Matching: letter case does not matter and `-` equals `_`; first the exact text, then with leading `isv.`, `aop.`,
 //! `isp.`, `ACQ.` parts removed (answers have been seen with and without them). The sub-code decides before the code.
-//! Promise: a code without a row is [`Class::Unlisted`], never guessed at.
+//! Promise: a code without a row is never guessed at: `find` gives none, or for a business failure (40004) of the Open
+//! Platform its row of class [`Class::Unlisted`], and both are tried a few times and then kept as `unknown_code`.
 
 mod mapi;
 mod open_platform;
@@ -42,7 +43,7 @@ pub enum Class {
     GoalState,
     /// The account's credentials or rights are at fault, not the item.
     AccountFault(Scope, Certainty),
-    /// No row says anything.
+    /// Refused, and no list says what it means: never guessed.
     Unlisted,
 }
 

@@ -16,6 +16,9 @@ pub(super) const ROWS: &[Row] = &[
     Row { code: "40001", sub_code: None, class: Class::AccountFault(Scope::App, Certainty::Certain), meaning: "required parameter missing", source: "docs common/02km9f (105806)" },
     Row { code: "40002", sub_code: None, class: Class::AccountFault(Scope::App, Certainty::Certain), meaning: "illegal parameter (see sub_code; isv.invalid-parameter is per item)", source: "docs common/02km9f (105806)" },
     Row { code: "40003", sub_code: None, class: Class::AccountFault(Scope::App, Certainty::Certain), meaning: "conditions not met", source: "docs common/02km9f (105806)" },
+    // Stands for a business failure without a sub-code, or with one that no list has. The list this table was made from
+    // calls that terminal, "hold for review rather than retry"; but what a code means is not guessed here: a few attempts,
+    // then the dead letter `unknown_code`, where an operator reviews it.
     Row { code: "40004", sub_code: None, class: Class::Unlisted, meaning: "business failure (see sub_code)", source: "docs common/02km9f (105806)" },
     Row { code: "40005", sub_code: None, class: Class::Throttled, meaning: "call frequency exceeded", source: "docs common/02km9f (105806)" },
     Row { code: "40006", sub_code: None, class: Class::AccountFault(Scope::App, Certainty::Certain), meaning: "permission missing", source: "docs common/02km9f (105806)" },
