@@ -2,7 +2,8 @@
 //!
 //! Rules of the protocol notes, section 4: a success counts only with a valid signature in the right envelope and about
 //! the right item; a terminal refusal by the Open Platform counts only signed (its business answers always are); mapi
-//! signs no refusal. Promise: no reply that could be forged ends an item as `success`.
+//! signs no refusal. Promise: no unsigned reply ends an item as `taken_down`. The one that can end it as another
+//! `success`, by the item's history, is mapi's refusal of goods in a wrong status; its outcome says `verified: false`.
 
 use std::time::Duration;
 
@@ -85,11 +86,10 @@ pub fn classify(gateway: Gateway, reply: &Reply, history: History) -> Outcome {
 }
 
 fn answered(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
-    if answer.http_status == 429 {
-        return Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None);
-    }
+    // A signed answer is the gateway's own and says more than the status of the HTTP answer it came in.
     if answer.signature != Signature::Valid {
         match answer.http_status {
+            429 => return Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None),
             500..=599 => return Outcome::Retryable(Cause::ServerError, Effect::Possible),
             // Documented for neither gateway and seen as a proxy's page: doubtful until two items agree.
             300..=499 => return Outcome::AccountFault(Scope::App, Certainty::Doubtful),
@@ -129,6 +129,7 @@ fn refused(gateway: Gateway, answer: &Answer, class: Class, history: History) ->
         Class::Ambiguous => Outcome::Retryable(Cause::Code, Effect::Possible),
         Class::Throttled => Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None),
         Class::AccountFault(scope, certainty) => Outcome::AccountFault(scope, certainty),
+        // Never guessed: bounded attempts, then the dead letter `unknown_code`. It may have run: nobody says it did not.
         Class::Unlisted => Outcome::Retryable(Cause::UnlistedCode, Effect::Possible),
         Class::Terminal(_) | Class::GoalState if !is_believed => UNTRUSTED,
         Class::Terminal(reason) => Outcome::Terminal(reason),

@@ -148,7 +148,7 @@ impl Reason {
             Self::SuspectedAttack => "the gateway takes the text for an attack; reword it",
             Self::NotOnSale => "the item was not on sale to begin with",
             Self::NotEncodable => "the text does not fit the account's charset; use utf-8",
-            Self::DeadlinePassed => "its deadline passed before it could be taken down",
+            Self::DeadlinePassed => "its deadline passed before it was known to be off sale",
             Self::BatchCancelled => "its batch was cancelled",
             Self::AttemptsExhausted => "every attempt failed; replay when the gateway is well",
             Self::OutcomeUnknown => "an attempt may have taken effect; look at the item, or replay",

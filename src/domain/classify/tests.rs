@@ -1,5 +1,10 @@
+use std::time::SystemTime;
+
 use super::*;
+use crate::domain::outcome::Status;
 use crate::domain::reply::BrokenCall;
+use crate::domain::retry::RetryPolicy;
+use crate::domain::settlement::{Decision, Hold, Progress, decide};
 
 const CLEAN: History = History { effect: Effect::None, redelivery: Redelivery::First, replays: 0 };
 
@@ -92,6 +97,40 @@ fn http_statuses_without_a_readable_answer_have_their_classes() {
     assert_eq!(classify(Gateway::Mapi, &status(403), CLEAN), Outcome::AccountFault(Scope::App, Certainty::Doubtful));
     assert_eq!(classify(Gateway::Mapi, &status(302), CLEAN), Outcome::AccountFault(Scope::App, Certainty::Doubtful));
     assert_eq!(classify(Gateway::Mapi, &status(200), CLEAN), Outcome::Retryable(Cause::Unreadable, Effect::Possible));
+}
+
+#[test]
+fn a_signed_answer_says_what_it_says_under_any_http_status() {
+    for http_status in [200, 302, 404, 429, 503] {
+        let Reply::Answered(answer) = success(Signature::Valid, ItemMatch::Same) else { unreachable!() };
+        let reply = Reply::Answered(Answer { http_status, ..answer });
+        let outcome = classify(Gateway::OpenPlatform, &reply, CLEAN);
+        assert_eq!(outcome, Outcome::Success(Reason::TakenDown), "{http_status}");
+    }
+}
+
+#[test]
+fn a_business_failure_without_a_listed_sub_code_ends_as_unknown_code_after_bounded_retries() {
+    let policy = RetryPolicy::default();
+    for sub_code in [None, Some("SOMETHING_NEW")] {
+        let outcome = classify(Gateway::OpenPlatform, &failure(Signature::Valid, "40004", sub_code), CLEAN);
+        let decided = |attempt| {
+            let progress = Progress {
+                attempt,
+                effect: Effect::None,
+                first_seen: SystemTime::UNIX_EPOCH,
+                deadline: None,
+                now: SystemTime::UNIX_EPOCH,
+                jitter: 0.5,
+                hold: Hold::NotHeld,
+                cool_down: Duration::ZERO,
+            };
+            decide(&outcome, &progress, &policy)
+        };
+        assert!(matches!(decided(policy.max_unknown_code_attempts - 1), Decision::Retry(_)), "{sub_code:?}");
+        assert_eq!(decided(policy.max_unknown_code_attempts), Decision::End(Reason::UnknownCode), "{sub_code:?}");
+        assert_eq!(Reason::UnknownCode.status(), Status::Dead);
+    }
 }
 
 #[test]
