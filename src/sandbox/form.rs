@@ -31,7 +31,8 @@ struct Field {
 /// Says why parameters cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FormError {
-    /// A `%` without two hex digits, a byte that had to be escaped, or bytes that are not of the charset.
+    /// A `%` without two hex digits, a byte that had to be escaped, or bytes that are not of the charset or about which
+    /// its tables disagree.
     Undecodable,
     /// A parameter appears twice.
     Repeated,
@@ -116,7 +117,9 @@ fn decode(text: &[u8], charset: Charset) -> Result<Field, FormError> {
                 if run.is_empty() {
                     return Err(FormError::Undecodable);
                 }
-                field.value.push_str(&charset.decode(&run).ok_or(FormError::Undecodable)?);
+                // Written back it must be the same bytes: more can be read than may be written.
+                let text = charset.decode(&run).filter(|text| charset.encode(text).as_ref() == Ok(&run));
+                field.value.push_str(&text.ok_or(FormError::Undecodable)?);
                 field.bytes.extend_from_slice(&run);
                 continue;
             }
@@ -184,5 +187,19 @@ mod tests {
         let read = |query: &str| RawForm { query: query.into(), body: Vec::new() }.read(Charset::Gbk, "charset");
         assert_eq!(read("a=%E9%46").unwrap().get("a"), Some("镕"));
         assert_eq!(read("a=%E9F"), Err(FormError::Undecodable));
+    }
+
+    #[test]
+    fn bytes_that_no_caller_may_write_are_undecodable() {
+        let read = |charset, query: &str| RawForm { query: query.into(), body: Vec::new() }.read(charset, "charset");
+        // The euro sign, four bytes of GB 18030, and a character of GBK that GB 2312 does not have.
+        for (charset, query) in [
+            (Charset::Gbk, "a=%80"),
+            (Charset::Gbk, "a=%A2%E3"),
+            (Charset::Gbk, "a=%95%32%82%36"),
+            (Charset::Gb2312, "a=%E9%46"),
+        ] {
+            assert_eq!(read(charset, query), Err(FormError::Undecodable), "{query}");
+        }
     }
 }
