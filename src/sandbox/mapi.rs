@@ -101,7 +101,7 @@ fn check<'a>(state: &'a State, form: &Form) -> Result<&'a MapiPartner, &'static 
     match partner.administrators.iter().find(|(name, _)| name == administrator) {
         None if partner.administrators.is_empty() => Ok(partner),
         None => Err("NO_AUTHORIZE_ACCOUNT"),
-        Some((_, key)) if form.get("key") == Some(key) => Ok(partner),
+        Some((_, key)) if form.get("key") == Some(key.expose()) => Ok(partner),
         Some(_) => Err("ILLEGAL_USER_KEY"),
     }
 }

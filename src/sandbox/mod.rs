@@ -36,6 +36,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::secret::Secret;
 use crate::sandbox::faults::Faults;
 use crate::sandbox::state::State;
 use crate::signing::charset::Charset;
@@ -54,7 +55,7 @@ pub struct MapiPartner {
     /// Signs the answers, same algorithm.
     pub answer_signer: Signer,
     /// Administrators and their binding keys; empty means every one is taken.
-    pub administrators: Vec<(String, String)>,
+    pub administrators: Vec<(String, Secret)>,
 }
 
 /// What the sandbox knows of an app.
@@ -67,7 +68,7 @@ pub struct App {
     /// Signs the answers, same algorithm.
     pub answer_signer: Signer,
     /// Tokens taken as valid; empty means every one is. A call without a token is the app's own and passes.
-    pub tokens: Vec<String>,
+    pub tokens: Vec<Secret>,
 }
 
 /// The time the gateways go by when they check a timestamp.

@@ -189,7 +189,7 @@ impl Setup {
         let partner = self.partner.clone();
         let partner = MapiPartner { partner, request_verifier, answer_signer, administrators: Vec::new() };
         let (request_verifier, answer_signer) = self.open_platform_keys.load(OPEN_PLATFORM_ACCOUNT)?;
-        let tokens = self.merchants.iter().map(|(_, token)| token.expose().to_owned()).collect();
+        let tokens = self.merchants.iter().map(|(_, token)| token.clone()).collect();
         let app = App { app_id: self.app_id.clone(), request_verifier, answer_signer, tokens };
         Ok(SandboxSettings { partners: vec![partner], apps: vec![app], ..SandboxSettings::default() })
     }

@@ -72,7 +72,7 @@ async fn a_body_that_is_no_form_is_not_read() {
 async fn an_open_platform_request_is_refused_for_what_is_wrong_with_it() {
     let caller = Caller::start(settings("")).await;
     let long = format!("{{\"commodity_id\":\"{}\",\"shop_id\":\"s\"}}", "1".repeat(33));
-    let table: [(&str, Option<&str>, &str); 25] = [
+    let table: [(&str, Option<&str>, &str); 26] = [
         ("charset", None, "isv.invalid-charset"),
         ("charset", Some("big5"), "isv.invalid-charset"),
         ("app_id", None, "isv.missing-app-id"),
@@ -95,6 +95,7 @@ async fn an_open_platform_request_is_refused_for_what_is_wrong_with_it() {
         ("biz_content", Some("{\"commodity_id\":\"c\"}"), "PARAMS_ERROR"),
         ("biz_content", Some("{\"commodity_id\":1,\"shop_id\":\"s\"}"), "PARAMS_ERROR"),
         ("biz_content", Some("{\"commodity_id\":\"c\",\"commodity_id\":\"d\",\"shop_id\":\"s\"}"), "PARAMS_ERROR"),
+        ("biz_content", Some("[\"c\",\"s\"]"), "PARAMS_ERROR"),
         ("biz_content", Some(&long), "PARAMS_ERROR"),
         ("app_auth_token", Some("t0ken"), "10000"),
         ("biz_content", Some("{ \"shop_id\":\"s\",\"memo\":\"假\",\"commodity_id\":\"c\"}"), "10000"),

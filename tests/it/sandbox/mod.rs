@@ -12,6 +12,7 @@ mod vectors;
 use std::time::SystemTime;
 
 use serde_json::Value;
+use takedown::domain::secret::Secret;
 use takedown::sandbox::faults::Faults;
 use takedown::sandbox::{App, MapiPartner, Sandbox, SandboxSettings};
 use takedown::signing::canonical::{SignTypeField, canonical};
@@ -48,13 +49,13 @@ fn settings(faults: &str) -> SandboxSettings {
         partner: "2088002464631181".into(),
         request_verifier: verifier("app_rsa1024", SignType::Rsa, DsaFormat::Der),
         answer_signer: signer("gateway_rsa1024", SignType::Rsa, DsaFormat::Der),
-        administrators: vec![("douban_admin".into(), "k3y".into())],
+        administrators: vec![("douban_admin".into(), Secret::new("k3y"))],
     };
     let app = App {
         app_id: "2014072300007148".into(),
         request_verifier: verifier("app_rsa2048", SignType::Rsa2, DsaFormat::Der),
         answer_signer: signer("gateway_rsa2048", SignType::Rsa2, DsaFormat::Der),
-        tokens: vec!["t0ken".into()],
+        tokens: vec![Secret::new("t0ken")],
     };
     let faults = Faults::parse([], faults).unwrap();
     SandboxSettings { partners: vec![partner], apps: vec![app], faults, ..SandboxSettings::default() }
