@@ -70,6 +70,20 @@ fn a_wrongly_typed_secret_is_not_quoted() {
 }
 
 #[test]
+fn a_fault_quotes_no_more_than_a_line_can_bear() {
+    let long = "长".repeat(9000);
+    for body in [
+        MAPI.replace("2026-11-24T22:00:00+08:00", &long),
+        SHOP.replace("open_platform", &long),
+        SHOP.replace("shop_id", &long),
+        SHOP.replace("\"version\"", &format!("\"{long}\"")),
+    ] {
+        let text = fault(&body);
+        assert!(text.contains("长…") && text.chars().count() < 200, "{text}");
+    }
+}
+
+#[test]
 fn what_is_not_json_is_told_with_its_place() {
     assert_eq!(fault("{\"version\":1,\n oops"), "message is not JSON: key must be a string at line 2 column 2");
     assert!(fault("[]").contains("must be"), "{}", fault("[]"));

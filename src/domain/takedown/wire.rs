@@ -130,7 +130,7 @@ fn deadline(text: &str) -> Result<SystemTime, MessageError> {
     moment.and_then(|moment| SystemTime::try_from(moment).ok()).ok_or_else(|| {
         MessageError::field(
             "deadline",
-            format!("is {text:?}, expected RFC 3339 with a zone such as 2026-11-24T22:00:00+08:00"),
+            format!("is {:?}, expected RFC 3339 with a zone such as 2026-11-24T22:00:00+08:00", short(text)),
         )
     })
 }
@@ -196,20 +196,28 @@ fn bare(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
+/// Cuts what a producer wrote, which may be most of a message, to what a log line or a header can bear.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(64) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 fn field_fault(prefix: &str, path: &str, error: &serde_json::Error) -> MessageError {
     let text = bare(error);
-    let quoted = text.split('`').nth(1).unwrap_or_default();
+    let quoted = short(text.split('`').nth(1).unwrap_or_default());
     let join = |name: &str| match (prefix, name) {
         ("", name) => name.to_owned(),
         (prefix, "" | ".") => prefix.to_owned(),
         (prefix, name) => format!("{prefix}.{name}"),
     };
     if text.starts_with("missing field") {
-        MessageError::field(join(quoted), "is missing")
+        MessageError::field(join(&quoted), "is missing")
     } else if text.starts_with("unknown field") {
-        MessageError::field(join(quoted), "is not known; remove it (names are case-sensitive)")
+        MessageError::field(join(&quoted), "is not known; remove it (names are case-sensitive)")
     } else if text.starts_with("duplicate field") {
-        MessageError::field(join(quoted), "appears twice")
+        MessageError::field(join(&quoted), "appears twice")
     } else {
         let expected = text.split_once(", expected ").map_or("another type", |(_, e)| e);
         let name = if path == "." && prefix.is_empty() { "message" } else { path };
@@ -223,7 +231,8 @@ fn decode_item(text: &str) -> Result<Item, MessageError> {
         Some("mapi") => decode_mapi(parse(text, "takedown")?).map(Item::Mapi),
         Some("open_platform") => decode_open_platform(parse(text, "takedown")?).map(Item::OpenPlatform),
         Some(other) => {
-            Err(MessageError::field("takedown.gateway", format!("is {other:?}, expected mapi or open_platform")))
+            let problem = format!("is {:?}, expected mapi or open_platform", short(other));
+            Err(MessageError::field("takedown.gateway", problem))
         }
         None => Err(MessageError::field("takedown.gateway", "is missing")),
     }
