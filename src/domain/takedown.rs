@@ -104,7 +104,8 @@ pub struct OpenPlatformItem {
     pub shop_id: String,
     /// A merchant whose token the worker's configuration holds.
     pub merchant: Option<MerchantId>,
-    /// The merchant's token itself; prefer `merchant`, which keeps tokens out of queues.
+    /// The merchant's token itself; prefer `merchant`, which keeps tokens out of queues. At most 128 characters: a bound
+    /// of our own, the documents give none and show 40.
     pub app_auth_token: Option<Secret>,
 }
 

@@ -93,7 +93,8 @@ impl Material<'_> {
 /// Returns the DER bytes of a key text. Of several PEM blocks the first that may hold the wanted half is taken.
 pub(super) fn read(text: &str, half: Half) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     // Environment files often carry the line breaks of a PEM as the two characters backslash and n.
-    let text = Zeroizing::new(text.trim_start_matches('\u{feff}').replace("\\r", "").replace("\\n", "\n"));
+    let text = Zeroizing::new(text.trim_start_matches('\u{feff}').replace("\\r", ""));
+    let text = Zeroizing::new(text.replace("\\n", "\n"));
     if text.trim().is_empty() {
         return Err(KeyError::Empty);
     }
