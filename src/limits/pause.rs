@@ -3,7 +3,7 @@
 //! A state machine without a clock or a die of its own: both arrive as arguments. A *party* is whom a call is made for,
 //! below the account: a merchant of the Open Platform, an administrator of mapi. Promise: while something is held,
 //! exactly one call at a time goes out to test it, and a call that says nothing about the credentials neither begins
-//! nor ends a hold.
+//! nor ends a hold. A run of answers that cannot be believed counts as a fault of the account too.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -63,6 +63,13 @@ pub struct Recorded {
 /// Wait after a probe that said nothing, where the first probe's wait is not shorter still.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
 
+/// Items whose answers cannot be believed, none believed between, before the account is held: one forged answer is an
+/// item's trouble, a run of them is a wrong gateway key, and would spend the attempts of a whole backlog.
+const DISBELIEVED_RUN: usize = 5;
+
+/// The cause such a hold is told with.
+const DISBELIEVED: &str = "answers_not_believed";
+
 /// Parties remembered before the forgotten ones among them are looked for.
 const MANY_PARTIES: usize = 1024;
 
@@ -94,6 +101,8 @@ pub(crate) struct Holds {
 struct Standing {
     /// The last doubtful fault, as long as no call has passed since.
     suspect: Option<(Scope, RequestId)>,
+    /// Items whose answers could not be believed since a call last passed, each once.
+    disbelieved: Vec<RequestId>,
     held: Option<Held>,
 }
 
@@ -112,7 +121,9 @@ enum Word {
     Fault(Scope, Certainty),
     /// They are good.
     Passed,
-    /// Nothing: the call broke, was throttled, was never sent, or the answer cannot be believed.
+    /// The answer's signature does not hold: someone forged it, or the gateway's key is not the one configured.
+    Disbelieved,
+    /// Nothing: the call broke, was throttled, or was never sent.
     Nothing,
 }
 
@@ -162,10 +173,10 @@ impl Holds {
         // A fault of the one says nothing about the other: which of the two a gateway checks first is not known.
         let (to_account, to_party) = match (word, &claim.party) {
             (Word::Fault(Scope::Token | Scope::SnsUser, _), Some(_)) => (Word::Nothing, word),
-            (Word::Fault(..), _) => (word, Word::Nothing),
+            (Word::Fault(..) | Word::Disbelieved, _) => (word, Word::Nothing),
             (Word::Passed | Word::Nothing, _) => (word, word),
         };
-        let cause = code.unwrap_or("unknown");
+        let cause = if word == Word::Disbelieved { DISBELIEVED } else { code.unwrap_or("unknown") };
         let settings = &self.settings;
         let mut changes = Vec::new();
         changes
@@ -258,7 +269,7 @@ impl Standing {
         now: Instant,
     ) -> Option<Change> {
         match (word, &mut self.held) {
-            (Word::Fault(..), Some(held)) if role == Role::Probe => {
+            (Word::Fault(..) | Word::Disbelieved, Some(held)) if role == Role::Probe => {
                 *held = Held::until_probe(held.wait.saturating_mul(2).min(settings.max_probe), now);
                 Some(Change::Held(held.wait))
             }
@@ -272,10 +283,11 @@ impl Standing {
                 Some(Change::Resumed)
             }
             // Calls that were in flight when the hold began: they knew no better, and prove nothing either way.
-            (Word::Fault(..) | Word::Nothing | Word::Passed, Some(_)) => None,
+            (Word::Fault(..) | Word::Disbelieved | Word::Nothing | Word::Passed, Some(_)) => None,
             (Word::Fault(scope, certainty), None) => self.accuse(scope, certainty, id, settings, now),
+            (Word::Disbelieved, None) => self.disbelieve(id, settings, now),
             (Word::Passed, None) => {
-                self.suspect = None;
+                *self = Self::default();
                 None
             }
             (Word::Nothing, None) => None,
@@ -299,13 +311,24 @@ impl Standing {
             self.suspect = Some((scope, id.clone()));
             return None;
         }
+        Some(self.hold(settings, now))
+    }
+
+    fn disbelieve(&mut self, id: &RequestId, settings: &HoldSettings, now: Instant) -> Option<Change> {
+        if !self.disbelieved.contains(id) {
+            self.disbelieved.push(id.clone());
+        }
+        (self.disbelieved.len() >= DISBELIEVED_RUN).then(|| self.hold(settings, now))
+    }
+
+    fn hold(&mut self, settings: &HoldSettings, now: Instant) -> Change {
         let wait = settings.first_probe.min(settings.max_probe);
-        *self = Self { suspect: None, held: Some(Held::until_probe(wait, now)) };
-        Some(Change::Held(wait))
+        *self = Self { held: Some(Held::until_probe(wait, now)), ..Self::default() };
+        Change::Held(wait)
     }
 
     fn is_clear(&self) -> bool {
-        self.suspect.is_none() && self.held.is_none()
+        self.suspect.is_none() && self.disbelieved.is_empty() && self.held.is_none()
     }
 }
 
@@ -336,9 +359,8 @@ impl Word {
                 // The gateway itself answered, and found no fault with the credentials.
                 Cause::Code | Cause::UnlistedCode => Self::Passed,
                 // What answered may be a proxy, or nobody.
-                Cause::Throttled(_) | Cause::Broken | Cause::ServerError | Cause::Unreadable | Cause::Untrusted => {
-                    Self::Nothing
-                }
+                Cause::Throttled(_) | Cause::Broken | Cause::ServerError | Cause::Unreadable => Self::Nothing,
+                Cause::Untrusted => Self::Disbelieved,
             },
         }
     }

@@ -9,6 +9,7 @@ const CERTAIN: Outcome = Outcome::AccountFault(Scope::App, Certainty::Certain);
 const DOUBTFUL: Outcome = Outcome::AccountFault(Scope::Partner, Certainty::Doubtful);
 const TOKEN: Outcome = Outcome::AccountFault(Scope::Token, Certainty::Certain);
 const PASSED: Outcome = Outcome::Success(Reason::TakenDown);
+const UNTRUSTED: Outcome = Outcome::Retryable(Cause::Untrusted, Effect::Possible);
 const BROKEN: Outcome = Outcome::Retryable(Cause::Broken, Effect::Possible);
 
 /// The holds with a clock and without jitter.
@@ -89,7 +90,6 @@ fn a_probe_that_says_nothing_keeps_the_hold_and_is_due_again_soon() {
         Outcome::Retryable(Cause::Throttled(None), Effect::None),
         Outcome::Retryable(Cause::ServerError, Effect::Possible),
         Outcome::Retryable(Cause::Unreadable, Effect::Possible),
-        Outcome::Retryable(Cause::Untrusted, Effect::Possible),
         Outcome::Terminal(Reason::NotEncodable),
     ] {
         let mut bench = Bench::new();
@@ -99,6 +99,36 @@ fn a_probe_that_says_nothing_keeps_the_hold_and_is_due_again_soon() {
         assert_eq!(bench.claim(None).unwrap_err(), PROBE_AGAIN, "{outcome:?}");
         bench.later(5);
         assert_eq!(bench.call(None, "c", &CERTAIN).changes, held(None, FIRST * 2), "the wait was not doubled twice");
+    }
+}
+
+fn disbelieved(probe_in: Duration) -> Vec<HoldChange> {
+    vec![HoldChange::Held { party: None, cause: DISBELIEVED.into(), probe_in }]
+}
+
+#[test]
+fn a_run_of_answers_nobody_can_believe_holds_the_account() {
+    let mut bench = Bench::new();
+    for id in ["a", "b", "c", "d", "d", "a"] {
+        assert_eq!(bench.call(Some("m1"), id, &UNTRUSTED).changes, vec![], "{id}: four items, however often");
+    }
+    assert_eq!(bench.call(Some("m2"), "e", &UNTRUSTED).changes, disbelieved(FIRST));
+    assert_eq!(bench.claim(None).unwrap_err(), FIRST);
+    bench.later(30);
+    assert_eq!(bench.call(None, "f", &UNTRUSTED).changes, disbelieved(FIRST * 2), "a probe that fails");
+    bench.later(60);
+    assert_eq!(bench.call(None, "g", &PASSED).changes, resumed(None));
+}
+
+#[test]
+fn one_believed_answer_ends_the_run() {
+    let mut bench = Bench::new();
+    for id in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        if id == "e" {
+            bench.call(None, "x", &PASSED);
+        }
+        assert_eq!(bench.call(None, id, &UNTRUSTED).changes, vec![], "{id}");
+        assert_eq!(bench.call(None, "y", &BROKEN).changes, vec![], "a broken call says nothing");
     }
 }
 
