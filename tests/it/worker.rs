@@ -10,7 +10,7 @@ use takedown::domain::takedown::Takedown;
 use takedown::gateway::http::HttpSettings;
 use takedown::queue::{DeadLetterFilter, DeadLetters, Queue};
 use takedown::sandbox::ItemState;
-use takedown::sandbox::faults::{Effect, Fault};
+use takedown::sandbox::faults::{Effect, Fault, Faults};
 use takedown::worker::Summary;
 use takedown::worker::event::WorkerEvent;
 
@@ -195,6 +195,25 @@ async fn an_account_at_fault_is_held_until_a_probe_passes() {
     let expected = ["shops isv.invalid-signature 200ms", "shops isv.invalid-signature 400ms", "shops resumed"];
     assert_eq!(holds.collect::<Vec<_>>(), expected);
     assert_eq!(bench.sandbox.seen().iter().filter(|seen| seen.fault.is_some()).count(), 3, "one probe at a time");
+}
+
+#[tokio::test]
+async fn a_gateway_whose_answers_cannot_be_believed_does_not_spend_the_backlog() {
+    let bench = Bench::new().await;
+    // What a wrong gateway key in the configuration looks like: every answer's signature is bad.
+    bench.sandbox.set_faults(Faults { rates: vec![(Fault::BadSignature, 1.0)], ..Faults::default() });
+    let mut tuning = Tuning::default();
+    tuning.limits.in_flight = 1;
+    let replica = bench.start(tuning);
+    replica.enqueue((1..=20).map(|n| shop_item(&format!("c{n}")))).await;
+    let is_hold =
+        |event: &&WorkerEvent| matches!(event, WorkerEvent::Held { cause, .. } if cause == "answers_not_believed");
+    replica.wait_for("failed probe", |events| events.iter().filter(is_hold).nth(1).cloned()).await;
+    bench.sandbox.set_faults(Faults::default());
+    for n in 1..=20 {
+        assert_eq!(replica.outcome(&format!("c{n}")).await.status(), Status::Success);
+    }
+    assert_eq!(replica.queue.counts().await.unwrap().dead, 0, "the backlog kept its attempts");
 }
 
 #[tokio::test]
