@@ -9,6 +9,7 @@ pub mod shutdown;
 
 mod case;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -86,13 +87,14 @@ struct Served {
 async fn serve<Q: Queue>(replica: Arc<Replica<Q>>, id: AccountId, account: Arc<Account>) -> Served {
     let mut tasks = JoinSet::new();
     loop {
-        while let Some(done) = tasks.try_join_next() {
-            replica.note(done);
-        }
-        let taken = tokio::select! {
-            biased;
-            () = replica.shutdown.draining() => return Served { tasks, ended: Ok(()) },
-            taken = replica.take(&id, &account) => taken,
+        let mut taking = pin!(replica.take(&id, &account));
+        let taken = loop {
+            tokio::select! {
+                biased;
+                () = replica.shutdown.draining() => return Served { tasks, ended: Ok(()) },
+                Some(done) = tasks.join_next() => replica.note(done),
+                taken = &mut taking => break taken,
+            }
         };
         let (permit, delivery) = match taken {
             Ok(Some(taken)) => taken,

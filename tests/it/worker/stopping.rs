@@ -1,5 +1,7 @@
 //! How a run ends: drained, cut short, or by a queue that fails; and that nothing is lost by it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use takedown::domain::outcome::{Reason, Status};
@@ -35,13 +37,25 @@ async fn a_drain_gives_back_what_waits_for_its_turn() {
 #[tokio::test]
 async fn a_drain_lets_calls_in_flight_finish() {
     let bench = Bench::new().await;
+    let in_hand = Arc::new(AtomicUsize::new(usize::MAX));
+    let told = Arc::clone(&in_hand);
+    let spy = move |event: &WorkerEvent| {
+        if let WorkerEvent::Draining { in_flight } = event {
+            told.store(*in_flight, Ordering::Relaxed);
+        }
+    };
+    let replica = bench.start(Tuning { spy: Box::new(spy), ..Tuning::default() });
+    replica.enqueue((1..=5).map(|n| goods(&format!("g{n}")))).await;
+    for n in 1..=5 {
+        replica.outcome(&format!("g{n}")).await;
+    }
     bench.play([Fault::Latency(Duration::from_millis(400))]);
-    let replica = bench.start(Tuning::default());
     replica.enqueue([shop_item("c1")]).await;
     replica.calls_in_flight(1).await;
-    assert_eq!(replica.drain().await, Summary { settled: 1, abandoned: 0 });
+    assert_eq!(replica.drain().await, Summary { settled: 6, abandoned: 0 });
+    assert_eq!(in_hand.load(Ordering::Relaxed), 1, "what is done is not in flight");
     let outcomes = bench.queue().outcomes(0, 10).await.unwrap();
-    assert_eq!(outcomes.iter().map(|(_, outcome)| outcome.reason).collect::<Vec<_>>(), [Reason::TakenDown]);
+    assert!(outcomes.len() == 6 && outcomes.iter().all(|(_, outcome)| outcome.reason == Reason::TakenDown));
 }
 
 /// Starts a call that is not answered, ends the run by force, and lets a second run find what the first call did.
