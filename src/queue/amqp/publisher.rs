@@ -94,7 +94,7 @@ impl Publisher {
     ) -> Result<(), QueueError> {
         let result = timeout(self.confirm_timeout, self.publish_until_settled(outgoing, is_wanted))
             .await
-            .unwrap_or_else(|_| Err(outgoing.failed(format!("no confirm within {:?}", self.confirm_timeout))));
+            .unwrap_or_else(|_| Err(outgoing.failed(self.unconfirmed())));
         match result {
             Ok(()) => self.rest().note_success(),
             Err(QueueError::Stale) => {}
@@ -113,7 +113,15 @@ impl Publisher {
         while is_wanted() {
             // A channel left half-way (an error, a time-out, a dropped future) is not put back: its next confirm would
             // belong to another message.
-            let channel = self.channel().await?;
+            let channel = match self.channel().await {
+                Ok(channel) => channel,
+                Err(error @ QueueError::Broker { .. }) => {
+                    tracing::debug!(exchange = %outgoing.exchange, error = %chain(&error), "no channel to publish on");
+                    schedule.pause().await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             match publish_on(&channel, outgoing).await {
                 Ok(Confirmation::Ack(None)) => {
                     self.put_back(channel);
@@ -138,6 +146,15 @@ impl Publisher {
             }
         }
         Err(QueueError::Stale)
+    }
+
+    fn unconfirmed(&self) -> String {
+        let hint = if self.link.is_usable() {
+            ""
+        } else {
+            "; the broker cannot be reached, or holds publishers back (an alarm of memory or disk)"
+        };
+        format!("no confirm within {:?}{hint}", self.confirm_timeout)
     }
 
     async fn channel(&self) -> Result<Channel, QueueError> {

@@ -11,13 +11,14 @@ use takedown::domain::classify::{Effect, Redelivery};
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::AmqpSettings;
+use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
-use takedown::queue::{Queue, QueueError};
+use takedown::queue::{Intake, Queue, QueueError};
 
 use super::{complete, delete, desk, enqueue, shared, start};
 use crate::support::broker::{self, Broker};
-use crate::support::queue::{eventually, id_of, outcome, take, within};
+use crate::support::queue::{eventually, id_of, outcome, take, takedown, within};
 
 async fn own_broker(advanced: &'static str) -> Broker {
     tokio::task::spawn_blocking(|| Broker::start_with(advanced)).await.unwrap()
@@ -131,6 +132,13 @@ async fn nothing_is_handed_out_while_the_broker_holds_publishers_back() {
     drop(broker);
 }
 
+async fn delete_queue(settings: &AmqpSettings, name: &str) {
+    let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let name = format!("{}.{name}", settings.prefix);
+    channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+}
+
 async fn restart_with(mut broker: Broker, advanced: &'static str) -> Broker {
     let restarted = tokio::task::spawn_blocking(move || {
         broker.restart_with(advanced);
@@ -145,14 +153,36 @@ async fn a_queue_deleted_under_its_consumer_is_declared_again() {
     let settings = shared().await;
     let queue = start(&settings, 4).await;
     eventually("readiness", async || queue.is_ready()).await;
-    let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await.unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    let name = format!("{}.work.desk", settings.prefix);
-    channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    delete_queue(&settings, "work.desk").await;
     let topology = Topology::new(&settings, &[desk()]);
     eventually("the queue", async || topology.check(&settings).await.unwrap().is_empty()).await;
     enqueue(&settings, ["t-1".into()]).await;
     complete(&queue, take(&queue, &desk()).await, Reason::TakenDown).await.unwrap();
     queue.close().await.unwrap();
     delete(&settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn a_producer_waits_out_a_broker_killed_under_it() {
+    const ITEMS: usize = 3000;
+    let mut broker = own_broker("[].").await;
+    // Long enough for a slow machine to start the broker again.
+    let settings = AmqpSettings { confirm_timeout: Duration::from_secs(120), ..broker::settings(broker.url()) };
+    Topology::new(&settings, &[desk()]).apply(&settings).await.unwrap();
+    let intake = Arc::new(AmqpIntake::connect(&settings).await.unwrap());
+    intake.enqueue(vec![takedown("first", "desk")]).await.unwrap();
+    let enqueueing = tokio::spawn({
+        let intake = Arc::clone(&intake);
+        async move { intake.enqueue((0..ITEMS).map(|n| takedown(&format!("t-{n}"), "desk")).collect()).await }
+    });
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.kill9();
+        broker.restart();
+        broker
+    });
+    let broker = within("the restart", broker).await.unwrap();
+    let enqueued = within("every confirm", enqueueing).await.unwrap().unwrap();
+    assert_eq!(enqueued.accepted, ITEMS as u64);
+    drop(broker);
 }
