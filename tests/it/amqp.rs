@@ -59,7 +59,8 @@ fn line(error: &QueueError) -> String {
     text
 }
 
-/// Leaves the result exchange without its catch-all queue and its alternate exchange without a queue.
+/// Leaves the result exchange without its catch-all queue and its alternate exchange without a queue; a queue of another
+/// kind keeps the worker from putting that right.
 async fn unbind_results(settings: &AmqpSettings) -> lapin::Channel {
     let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -67,6 +68,8 @@ async fn unbind_results(settings: &AmqpSettings) -> lapin::Channel {
         let name = format!("{}.{name}", settings.prefix);
         channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     }
+    let other = format!("{}.unrouted", settings.prefix);
+    channel.queue_declare(other.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default()).await.unwrap();
     channel
 }
 
@@ -76,13 +79,15 @@ async fn an_unroutable_outcome_is_an_error_and_the_message_comes_again() {
     let settings = shared().await;
     let queue = start(&settings, 4).await;
     enqueue(&settings, ["t-1".into()]).await;
-    unbind_results(&settings).await;
+    let channel = unbind_results(&settings).await;
     let error = complete(&queue, take(&queue, &desk()).await, Reason::TakenDown).await.unwrap_err();
     let expected =
         format!("publishing to {}.results was not confirmed: returned as unroutable: NO_ROUTE", settings.prefix);
     assert_eq!(error.to_string(), expected);
     let again = take(&queue, &desk()).await;
     assert_eq!(again.envelope.redelivery, Redelivery::Again);
+    let other = format!("{}.unrouted", settings.prefix);
+    channel.queue_delete(other.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     Topology::new(&settings, &[desk()]).apply(&settings).await.unwrap();
     complete(&queue, again, Reason::TakenDownEarlier).await.unwrap();
     queue.close().await.unwrap();

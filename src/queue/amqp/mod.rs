@@ -29,7 +29,7 @@ use crate::queue::amqp::connection::{Link, masked};
 use crate::queue::amqp::consumer::{Inbox, Supervisor};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::Publisher;
-use crate::queue::amqp::settle::Settler;
+use crate::queue::amqp::settle::{Mender, Settler};
 use crate::queue::amqp::topology::Topology;
 use crate::queue::{Delivery, Queue, QueueError};
 
@@ -112,7 +112,8 @@ impl AmqpQueue {
         }
         let accounts: Vec<_> = consumers.iter().map(|consumer| consumer.account.clone()).collect();
         let consume = Arc::new(Link::open(&settings, "consume").await?);
-        Topology::new(&settings, &accounts).apply_over(&consume).await?;
+        let topology = Topology::new(&settings, &accounts);
+        topology.apply_over(&consume).await?;
         let names = Names::new(&settings);
         let publisher = Publisher::open(&settings).await?;
         let stop = CancellationToken::new();
@@ -133,7 +134,8 @@ impl AmqpQueue {
             supervisors.spawn(supervisor.run());
             inboxes.insert(account, inbox);
         }
-        let settler = Settler { publisher, names, rungs: settings.rungs };
+        let mender = Mender::new(topology, Arc::clone(&consume));
+        let settler = Settler { publisher, names, rungs: settings.rungs, mender };
         Ok(Self { consume, settler, inboxes, supervisors: Mutex::new(supervisors), stop })
     }
 }

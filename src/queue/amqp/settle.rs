@@ -1,27 +1,43 @@
 //! Ending a delivery: publish its successor, wait for the confirm, ack.
 //!
-//! Promise: nothing is acked before its successor is confirmed, and what cannot be published is handed back.
+//! Promise: nothing is acked before its successor is confirmed, and what cannot be published is handed back, after the
+//! topology was applied again in case a queue has been deleted.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::try_join;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
 use crate::domain::settlement::Settlement;
+use crate::queue::amqp::connection::{Link, chain};
 use crate::queue::amqp::consumer::Tag;
 use crate::queue::amqp::message;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
+use crate::queue::amqp::topology::Topology;
 use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, QueueError, Receipt};
 
+/// Longest a delivery is kept for the topology to be applied.
+const MEND_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Ends deliveries through one publisher.
-#[derive(Debug)]
 pub(super) struct Settler {
     pub(super) publisher: Publisher,
     pub(super) names: Names,
     pub(super) rungs: Vec<Duration>,
+    pub(super) mender: Mender,
+}
+
+/// Declares again what a publish missed.
+pub(super) struct Mender {
+    topology: Topology,
+    /// The one to consume: an alarm of the broker does not hold it back.
+    link: Arc<Link>,
+    turn: Mutex<()>,
 }
 
 impl Settler {
@@ -39,6 +55,9 @@ impl Settler {
             Ok(Published::Confirmed) => tag.ack().await,
             Ok(Published::Nothing) => tag.give_back().await,
             Err(error) => {
+                if matches!(error, QueueError::Publish { .. }) {
+                    self.mender.mend().await;
+                }
                 if let Err(stale) = tag.give_back().await {
                     tracing::debug!(error = %stale, "the delivery returned with its channel");
                 }
@@ -67,7 +86,10 @@ impl Settler {
                     ),
                     body,
                 };
-                try_join!(self.publish_outcome(tag, &outcome), self.publish(tag, &letter))?;
+                // One after the other: an item whose letter is refused comes again and may end otherwise, so nobody
+                // may have been told yet.
+                self.publish(tag, &letter).await?;
+                self.publish_outcome(tag, &outcome).await?;
             }
             Settlement::Retry { delay, effect, last_code } => {
                 let next = envelope.retried(effect, last_code, tag.received_at);
@@ -115,6 +137,23 @@ impl Settler {
     /// A message whose delivery went stale is on its way back; publishing its successor then would double it.
     async fn publish(&self, tag: &Tag, outgoing: &Outgoing<'_>) -> Result<(), QueueError> {
         self.publisher.publish(outgoing, || tag.is_usable()).await
+    }
+}
+
+impl Mender {
+    pub(super) fn new(topology: Topology, link: Arc<Link>) -> Self {
+        Self { topology, link, turn: Mutex::new(()) }
+    }
+
+    /// Applies the topology, once for all who ask meanwhile. Without it a queue deleted under a worker would be missed
+    /// by every publish until the next restart.
+    async fn mend(&self) {
+        let Ok(_turn) = self.turn.try_lock() else { return };
+        match timeout(MEND_TIMEOUT, self.topology.apply_over(&self.link)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %chain(&error), "the topology could not be applied again"),
+            Err(_) => tracing::warn!("the topology could not be applied again: the broker does not answer"),
+        }
     }
 }
 

@@ -164,6 +164,41 @@ async fn a_queue_deleted_under_its_consumer_is_declared_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs RabbitMQ"]
+async fn a_retry_queue_deleted_under_a_worker_is_declared_again() {
+    let settings = shared().await;
+    let queue = start(&settings, 4).await;
+    enqueue(&settings, ["t-1".into()]).await;
+    let delivery = take(&queue, &desk()).await;
+    delete_queue(&settings, "retry.200ms").await;
+    let retry = || Settlement::Retry { delay: Duration::ZERO, effect: Effect::None, last_code: None };
+    let error = queue.settle(delivery, retry()).await.unwrap_err();
+    assert!(matches!(error, QueueError::Publish { .. }), "{error:?}");
+    queue.settle(take(&queue, &desk()).await, retry()).await.unwrap();
+    assert_eq!(take(&queue, &desk()).await.envelope.attempt, 2);
+    queue.close().await.unwrap();
+    delete(&settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn an_item_whose_dead_letter_is_refused_is_not_told_as_dead() {
+    let settings = shared().await;
+    let queue = start(&settings, 4).await;
+    enqueue(&settings, ["t-1".into()]).await;
+    let delivery = take(&queue, &desk()).await;
+    delete_queue(&settings, "dead.desk").await;
+    let dead = outcome(&delivery, Reason::OutcomeUnknown);
+    let error = queue.settle(delivery, Settlement::DeadLetter(dead)).await.unwrap_err();
+    assert!(matches!(error, QueueError::Publish { .. }), "{error:?}");
+    complete(&queue, take(&queue, &desk()).await, Reason::TakenDownEarlier).await.unwrap();
+    let (id, _) = within("the outcome", Results::connect(&settings).await.unwrap().next()).await.unwrap();
+    assert_eq!(id, "t-1:success:0", "the first outcome told is the last");
+    queue.close().await.unwrap();
+    delete(&settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
 async fn a_producer_waits_out_a_broker_killed_under_it() {
     const ITEMS: usize = 3000;
     let mut broker = own_broker("[].").await;
