@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use url::Url;
+use url::{Position, Url};
 
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
@@ -118,6 +118,11 @@ impl Dial {
         // localhost: so parse first, and tell the host.
         let url = Url::parse(&settings.url).map_err(|e| fault(e.to_string()))?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| fault("it names no host".into()))?;
+        if is_cut_short(&url) {
+            return Err(fault(
+                "it has an @ after the host; in a password write / as %2f, # as %23 and ? as %3f".into(),
+            ));
+        }
         let mut uri: AMQPUri = settings.url.parse().map_err(fault)?;
         uri.authority.host = host.trim_matches(['[', ']']).to_owned();
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
@@ -313,10 +318,15 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// Says whether the host ends before an `@`: a `/`, `#` or `?` in the password, written plainly, passes for its end.
+fn is_cut_short(url: &Url) -> bool {
+    url[Position::AfterPort..].contains('@')
+}
+
 /// Returns the URL without its password; a text that is no URL is not shown at all.
 pub(super) fn masked(url: &str) -> String {
     let mut parsed = match Url::parse(url) {
-        Ok(parsed) if parsed.has_host() => parsed,
+        Ok(parsed) if parsed.has_host() && !is_cut_short(&parsed) => parsed,
         Ok(_) | Err(_) => return "(not a broker's URL)".to_owned(),
     };
     if parsed.password().is_some() {
@@ -333,6 +343,9 @@ mod tests {
     fn a_masked_url_keeps_everything_but_the_password() {
         assert_eq!(masked("amqp://desk:s3cret@mq:5672/%2f?heartbeat=5"), "amqp://desk:***@mq:5672/%2f?heartbeat=5");
         assert_eq!(masked("amqp://mq"), "amqp://mq");
+        for slip in ["amqp://desk:1/s3cret@mq/", "amqp://desk:#s3cret@mq", "amqp://desk:1?s3cret@mq"] {
+            assert!(!masked(slip).contains("s3cret"), "{}", masked(slip));
+        }
         assert!(!masked("desk:s3cret@mq").contains("s3cret"));
         assert!(!masked("s3cret").contains("s3cret"));
     }
@@ -344,6 +357,8 @@ mod tests {
             ("amqp:desk:s3cret@mq", "no host"),
             ("amqp://desk:s3cret@mq:x/", "port"),
             ("mq.s3cret.example", "relative URL"),
+            ("amqp://desk:1/s3cret@mq/", "write / as %2f"),
+            ("amqp://desk:#s3cret@mq", "# as %23"),
         ] {
             let Err(error) = Dial::new(&AmqpSettings::new(url), "test") else { panic!("{url} was taken") };
             let text = chain(&error);
