@@ -2,7 +2,8 @@
 //!
 //! A claim marks a batch of rows as held *before* any of them is handed out, so that after a crash each comes back as
 //! redelivered; like a broker's prefetch this charges the whole batch, handed out or not. Promise: a claimed row is on its
-//! desk, in a [`Lease`], given back, or found by the next opening of the file; dropping a future or a delivery loses none.
+//! desk, in a [`Lease`], known to be stuck, given back, or found by the next opening of the file; dropping a future or a
+//! delivery loses none.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,15 +56,13 @@ impl Drop for Lease {
         }
         let (held, desk) = (self.held, Arc::clone(&self.desk));
         let handed_over = self.writer.submit(
-            move |db| {
-                let sql = "UPDATE message SET lease = NULL WHERE seq = ?1 AND lease = ?2";
-                db.prepare_cached(sql)?.execute(params![held.seq, held.lease])
-            },
-            move |result| match result {
-                Ok(_) => desk.changed.notify_one(),
-                Err(error) => {
-                    tracing::warn!(error = %error, "a dropped delivery waits for the next opening of its queue")
+            move |db| free(db, held),
+            move |result| {
+                if let Err(error) = result {
+                    tracing::warn!(error = %error, "a dropped delivery could not be put back yet");
+                    desk.stuck().push(held);
                 }
+                desk.changed.notify_one();
             },
         );
         if handed_over.is_err() {
@@ -101,6 +100,8 @@ impl Claimed {
 pub(super) struct Desk {
     account: AccountId,
     rows: Mutex<VecDeque<Claimed>>,
+    /// Rows whose delivery was dropped while the file could not be written: nobody has them, and no claim finds them.
+    stuck: Mutex<Vec<Held>>,
     /// Something of high priority came that the rows on the desk must not delay.
     is_urgent: AtomicBool,
     /// Rows of the account were added or became free.
@@ -112,6 +113,24 @@ pub(super) struct Desk {
 impl Desk {
     fn rows(&self) -> MutexGuard<'_, VecDeque<Claimed>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stuck(&self) -> MutexGuard<'_, Vec<Held>> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets stuck rows wait again, so that a full disk is an error for the next caller and not a wait without end.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`] while the file still cannot be written; [`QueueError::Closed`].
+    pub(super) async fn free_stuck(&self, writer: &Writer) -> Result<(), QueueError> {
+        let stuck = self.stuck().clone();
+        if !stuck.is_empty() {
+            let rows = stuck.clone();
+            writer.call("written", move |db| rows.iter().try_for_each(|held| free(db, *held).map(drop))).await?;
+            self.stuck().retain(|held| !stuck.contains(held));
+        }
+        Ok(())
     }
 
     /// Takes the next row, unless one of high priority is to be claimed first.
@@ -178,6 +197,7 @@ impl Desks {
             Arc::new(Desk {
                 account: account.clone(),
                 rows: Mutex::default(),
+                stuck: Mutex::default(),
                 is_urgent: AtomicBool::new(false),
                 changed: Notify::new(),
                 turn: tokio::sync::Mutex::default(),
@@ -205,6 +225,12 @@ impl Desks {
     pub(super) fn clear(&self) -> Vec<Held> {
         self.all().iter().flat_map(|desk| std::mem::take(&mut *desk.rows())).map(|row| row.held).collect()
     }
+}
+
+/// Lets a row wait again; that it was handed out stays known.
+fn free(db: &Connection, held: Held) -> rusqlite::Result<usize> {
+    let sql = "UPDATE message SET lease = NULL WHERE seq = ?1 AND lease = ?2";
+    db.prepare_cached(sql)?.execute(params![held.seq, held.lease])
 }
 
 /// Gives rows back as if they had never been claimed.

@@ -166,6 +166,7 @@ impl Queue for EmbeddedQueue {
             if inner.stopped.is_cancelled() {
                 return Ok(None);
             }
+            desk.free_stuck(inner.store.writer()).await?;
             let mut next_due = None;
             let mut row = desk.pop();
             if row.is_none() {

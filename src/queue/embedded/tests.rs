@@ -69,6 +69,25 @@ async fn a_settlement_that_fails_leaves_the_message_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_cannot_be_put_back_fails_the_next_call_and_then_comes() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..1, 0)).await.unwrap();
+    let delivery = queue.next(&account()).await.unwrap().unwrap();
+    let write = async |sql: &'static str| {
+        queue.inner.store.writer().call("written", move |db| db.execute_batch(sql)).await.unwrap();
+    };
+    // What a full disk does to the last message: nothing else is claimed, so nothing else fails.
+    write("CREATE TEMP TRIGGER no BEFORE UPDATE ON message BEGIN SELECT RAISE(ABORT, 'no'); END").await;
+    queue.settle(delivery, Settlement::Defer { delay: Duration::ZERO, reason: Deferral::Held }).await.unwrap_err();
+    let account = account();
+    let next = async || tokio::time::timeout(Duration::from_secs(20), queue.next(&account)).await.unwrap();
+    assert!(matches!(next().await, Err(QueueError::Database { .. })));
+    write("DROP TRIGGER no").await;
+    let again = next().await.unwrap().unwrap();
+    assert_eq!((again.envelope.deferrals, again.envelope.delivery_count), (0, 1));
+}
+
+#[tokio::test]
 async fn rows_claimed_for_a_caller_that_went_away_are_handed_to_the_next() {
     let (_dir, queue) = queue();
     queue.enqueue(takedowns(0..3, 0)).await.unwrap();
