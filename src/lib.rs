@@ -44,7 +44,9 @@
 //! # Crashes
 //! There is no outcome journal. A crash between the gateway's answer and the broker's confirm repeats one call; the
 //! redelivered message then meets the goal state and ends as `success/taken_down_earlier`. A crash between confirm and
-//! ack publishes the outcome a second time under the same id.
+//! ack works the item again and publishes a second outcome, under the same id unless the item is judged otherwise now:
+//! one that was off sale before we came (`terminal/not_on_sale`, then `success/taken_down_earlier`), that was out of
+//! attempts, or whose deadline passed meanwhile.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod domain;
