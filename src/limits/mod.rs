@@ -223,14 +223,6 @@ impl Limits {
     }
 }
 
-impl Ticket {
-    /// Returns the party the call is for.
-    #[must_use]
-    pub fn party(&self) -> Option<&str> {
-        self.claim.as_ref()?.party.as_deref()
-    }
-}
-
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(claim) = self.claim.take() {

@@ -213,7 +213,7 @@ async fn pace_holds_back_a_second_at_most_and_only_while_shut() {
 async fn calls_in_flight_are_the_tickets_out() {
     let limits = limits("20/s", 2, seconds(60));
     let (one, two) = (go(limits.admit(Some("m1")).await), go(limits.admit(None).await));
-    assert_eq!((limits.in_flight(), one.party()), (2, Some("m1")));
+    assert_eq!(limits.in_flight(), 2);
     drop(one);
     record(&limits, two, &PASSED);
     assert_eq!(limits.in_flight(), 0);

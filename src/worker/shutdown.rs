@@ -48,10 +48,4 @@ impl Shutdown {
     pub fn is_draining(&self) -> bool {
         self.drain.is_cancelled()
     }
-
-    /// Says whether everyone is to leave at once.
-    #[must_use]
-    pub fn is_leaving(&self) -> bool {
-        self.leave.is_cancelled()
-    }
 }
