@@ -17,7 +17,9 @@ use crate::support::replica::{Bench, Replica, Tuning, goods, shop_item};
 async fn a_drain_gives_back_what_waits_for_its_turn() {
     let bench = Bench::new().await;
     let mut tuning = Tuning::default();
-    tuning.limits.rate = "10/min".parse().unwrap();
+    // The second call is a minute away, however slow the machine, and everyone in hand waits for it.
+    tuning.limits.rate = "1/min".parse().unwrap();
+    tuning.limits.max_wait = Duration::from_mins(10);
     let replica = bench.start(tuning);
     replica.enqueue((1..=30).map(|n| goods(&format!("g{n}")))).await;
     replica
