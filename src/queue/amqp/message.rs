@@ -66,14 +66,16 @@ pub(super) fn read_envelope(account: &AccountId, properties: &BasicProperties, r
     }
 }
 
+/// Returns the properties of a message of which nothing is known.
+pub(super) fn raw() -> BasicProperties {
+    BasicProperties::default().with_delivery_mode(PERSISTENT)
+}
+
 /// Returns the properties of a takedown that is enqueued for the first time.
 ///
 /// Quorum queues of RabbitMQ 4 serve priorities above 4 first; older ones take no notice.
 pub(super) fn first(takedown: &Takedown) -> BasicProperties {
-    let properties = BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
-        .with_content_type(short("application/json"))
-        .with_message_id(short(takedown.id.as_str()));
+    let properties = raw().with_content_type(short("application/json")).with_message_id(short(takedown.id.as_str()));
     match takedown.priority {
         Priority::Normal => properties,
         Priority::High => properties.with_priority(9),
@@ -82,8 +84,7 @@ pub(super) fn first(takedown: &Takedown) -> BasicProperties {
 
 /// Returns the properties of an outcome.
 pub(super) fn outcome(outcome: &FinalOutcome) -> BasicProperties {
-    BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
+    raw()
         .with_content_type(short("application/json"))
         .with_message_id(short(&outcome.outcome_id()))
         .with_type(short("takedown.outcome.v1"))
@@ -168,7 +169,7 @@ fn unexplained(envelope: &Envelope, body: &[u8]) -> FinalOutcome {
 /// Returns what of a producer's properties travels on. Left behind: `expiration` (a dead letter would vanish by it),
 /// `user_id` (the broker refuses one that is not the publisher's own), `reply_to` and `cluster_id`.
 fn kept(original: &BasicProperties) -> BasicProperties {
-    let mut kept = BasicProperties::default().with_delivery_mode(PERSISTENT);
+    let mut kept = raw();
     let copy = |value: &Option<ShortString>| value.clone();
     if let Some(value) = copy(original.content_type()) {
         kept = kept.with_content_type(value);

@@ -15,6 +15,7 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::domain::ids::AccountId;
 use crate::domain::takedown::Takedown;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, Schedule, broker_error, chain};
@@ -225,7 +226,8 @@ impl fmt::Debug for Publisher {
 pub struct AmqpIntake {
     publisher: Publisher,
     names: Names,
-    known: tokio::sync::Mutex<BTreeSet<String>>,
+    /// Accounts whose queue is known to exist.
+    known: tokio::sync::Mutex<BTreeSet<AccountId>>,
 }
 
 impl AmqpIntake {
@@ -245,26 +247,28 @@ impl AmqpIntake {
         self.publisher.close().await;
     }
 
+    /// Puts one raw message under an account, as any producer could; confirmed like a takedown.
+    ///
+    /// # Errors
+    /// [`QueueError::Topology`] when the account's queue is missing; [`QueueError::Publish`] when it was not confirmed.
+    pub async fn put_raw(&self, account: &AccountId, body: &[u8]) -> Result<(), QueueError> {
+        self.require_queue(account).await?;
+        self.put(account, message::raw(), body).await
+    }
+
     /// Without its queue an account's messages would end among the unrouted ones, which nobody works off.
-    async fn require_queues(&self, takedowns: &[Takedown]) -> Result<(), QueueError> {
+    async fn require_queue(&self, account: &AccountId) -> Result<(), QueueError> {
         let mut known = self.known.lock().await;
-        for takedown in takedowns {
-            if !known.contains(takedown.account.as_str()) {
-                require_queue(&self.publisher.link, &self.names.work(&takedown.account)).await?;
-                known.insert(takedown.account.to_string());
-            }
+        if !known.contains(account) {
+            require_queue(&self.publisher.link, &self.names.work(account)).await?;
+            known.insert(account.clone());
         }
         Ok(())
     }
 
-    async fn put(&self, takedown: &Takedown) -> Result<(), QueueError> {
-        let body = takedown.encode();
-        let outgoing = Outgoing {
-            exchange: self.names.work_exchange(),
-            routing_key: takedown.account.to_string(),
-            properties: message::first(takedown),
-            body: &body,
-        };
+    async fn put(&self, account: &AccountId, properties: BasicProperties, body: &[u8]) -> Result<(), QueueError> {
+        let exchange = self.names.work_exchange();
+        let outgoing = Outgoing { exchange, routing_key: account.to_string(), properties, body };
         self.publisher.publish(&outgoing, || true).await
     }
 }
@@ -272,10 +276,15 @@ impl AmqpIntake {
 impl Intake for AmqpIntake {
     /// On an error some may be enqueued already: enqueue all again, under the same ids.
     async fn enqueue(&self, takedowns: Vec<Takedown>) -> Result<Enqueued, QueueError> {
-        self.require_queues(&takedowns).await?;
-        let publishes = stream::iter(takedowns)
-            .map(|takedown| async move { self.put(&takedown).await })
-            .buffer_unordered(IN_FLIGHT);
+        for takedown in &takedowns {
+            self.require_queue(&takedown.account).await?;
+        }
+        let publishes =
+            stream::iter(takedowns)
+                .map(|takedown| async move {
+                    self.put(&takedown.account, message::first(&takedown), &takedown.encode()).await
+                })
+                .buffer_unordered(IN_FLIGHT);
         let accepted = publishes.try_fold(0, |count, ()| async move { Ok(count + 1) }).await?;
         Ok(Enqueued { accepted, repeated: 0 })
     }

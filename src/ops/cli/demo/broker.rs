@@ -57,13 +57,18 @@ async fn with_topology(
     (shutdown, watch, progress): (&Shutdown, &Arc<Watch>, &Progress),
 ) -> Result<Played, Failure> {
     let mut results = Results::connect(settings).await?;
-    AmqpIntake::connect(settings).await?.enqueue(stage.mix.takedowns.clone()).await?;
+    let intake = AmqpIntake::connect(settings).await?;
+    intake.enqueue(stage.mix.takedowns.clone()).await?;
+    for (account, body) in stage.unreadable() {
+        intake.put_raw(&account, &body).await?;
+    }
+    intake.close().await;
     let mut workers = start_workers(stage, environment, shutdown, watch).await?;
     let mut outcomes = Vec::new();
     let mut seen = BTreeSet::new();
-    let wanted = stage.mix.takedowns.len();
     let end = loop {
-        if seen.len() == wanted {
+        let left = stage.total().saturating_sub(seen.len() as u64);
+        if left == 0 {
             break End::Empty;
         }
         tokio::select! {
@@ -73,7 +78,7 @@ async fn with_topology(
                 outcomes.push(outcome);
                 progress.set(seen.len() as u64, &watch.tally().line());
             }
-            () = shutdown.draining() => break End::Stopped { left: (wanted - seen.len()) as u64 },
+            () = shutdown.draining() => break End::Stopped { left },
             Some(ended) = workers.join_next() => { settled(ended)?; }
         }
     };
