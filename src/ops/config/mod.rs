@@ -13,7 +13,7 @@ mod mapi;
 mod open_platform;
 mod raw;
 mod section;
-mod suggest;
+pub(super) mod suggest;
 pub(super) mod units;
 
 use std::collections::BTreeMap;

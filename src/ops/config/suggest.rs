@@ -1,7 +1,7 @@
 //! "Did you mean": the nearest known word to one that is not known.
 
 /// Finds the known word within two edits (or a third of its length), the nearest first.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(in crate::ops) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     known
         .into_iter()

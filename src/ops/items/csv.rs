@@ -9,6 +9,7 @@ use ::csv::{ByteRecord, Position, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use crate::domain::takedown::{Gateway, MessageError, Takedown};
+use crate::ops::config::suggest::nearest;
 use crate::ops::items::{Candidate, IdOrigin, PLACEHOLDER_ID, Record, Sieve, unknown_account};
 
 /// What a column is for.
@@ -51,6 +52,9 @@ const REQUIRED: [(Gateway, [&str; 2]); 2] =
 /// Columns of digits that a spreadsheet likes to take for numbers.
 const DIGITS: [&str; 3] = ["goods_id", "commodity_id", "shop_id"];
 
+/// Added where a row seems to have swallowed the next ones.
+const UNCLOSED: &str = "; perhaps a quote opened here is never closed";
+
 /// A column of the file at hand.
 type Column = (&'static str, Place);
 
@@ -75,7 +79,11 @@ pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) -> Result<(), String> {
             // What a spreadsheet leaves below the last row.
             continue;
         }
-        let decoded = decode(columns, &record, sieve);
+        let decoded = decode(columns, &record, sieve).map_err(|reason| {
+            // No cell of an item goes over lines.
+            let hint = if record.iter().any(|cell| cell.contains(&b'\n')) { UNCLOSED } else { "" };
+            format!("{reason}{hint}")
+        });
         sieve.row(line, decoded, || Record::Cells(record.iter().map(<[u8]>::to_vec).collect()));
     }
     Ok(())
@@ -97,7 +105,7 @@ fn read_header(record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Vec<Column>, St
             return Err(format!("column {} of the header has no name", position + 1));
         }
         let Some(column) = COLUMNS.iter().find(|(known, _)| *known == name) else {
-            return Err(unknown_column(name, record.len()));
+            return Err(unknown_column(position + 1, name, record.len()));
         };
         if columns.contains(column) {
             return Err(format!("column `{name}` is in the header twice"));
@@ -122,26 +130,24 @@ fn read_header(record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Vec<Column>, St
     Err(format!("missing column {}", begun.join(", or ")))
 }
 
-fn unknown_column(name: &str, columns: usize) -> String {
+/// A file without a header begins with an item, so that the cell is quoted only where it can be no secret.
+fn unknown_column(number: usize, name: &str, columns: usize) -> String {
     let known: Vec<&str> = COLUMNS.iter().filter(|(_, place)| *place != Place::Note).map(|(name, _)| *name).collect();
-    let separator = name.chars().find(|c| matches!(c, ';' | '\t' | '|'));
-    let hint = match separator {
-        Some(separator) if columns == 1 => {
-            format!("; cells seem to be separated by {separator:?}, separate them by commas")
-        }
-        Some(_) | None => String::new(),
+    if let Some(separator) = name.chars().find(|c| matches!(c, ';' | '\t' | '|')).filter(|_| columns == 1) {
+        return format!("cells seem to be separated by {separator:?}, separate them by commas");
+    }
+    let is_word = name.len() <= 32 && name.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | ' '));
+    let column = if is_word { format!("column `{name}`") } else { format!("column {number} of the header") };
+    let hint = match nearest(&name.replace(' ', "_"), known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "is the first line a header?".to_owned(),
     };
-    format!("column `{name}` is not known; known are: {}{hint}", known.join(", "))
+    format!("{column} is not known; known are: {}; {hint}", known.join(", "))
 }
 
 fn decode(columns: &[Column], record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Candidate, String> {
     if record.len() != columns.len() {
-        let hint = if record.iter().any(|cell| cell.contains(&b'\n')) {
-            "; perhaps a quote opened here is never closed"
-        } else {
-            ""
-        };
-        return Err(format!("has {} cells, the header has {}{hint}", record.len(), columns.len()));
+        return Err(format!("has {} cells, the header has {}", record.len(), columns.len()));
     }
     let mut cells: Vec<(&'static str, Place, Cow<'_, str>)> = Vec::with_capacity(columns.len());
     for ((name, place), cell) in

@@ -99,8 +99,10 @@ fn a_wrong_header_is_refused_by_the_name_of_the_column() {
     assert_eq!(
         header("account,shop_id,commodity,id"),
         "items.csv: column `commodity` is not known; known are: account, gateway, id, sns_user_id, key, close_reason, \
-         goods_id, commodity_id, shop_id, merchant, app_auth_token, batch, deadline, priority"
+         goods_id, commodity_id, shop_id, merchant, app_auth_token, batch, deadline, priority; \
+         did you mean `commodity_id`?"
     );
+    assert!(header("Account,shop_id").ends_with("did you mean `account`?"));
     assert!(header("account;shop_id;id").ends_with("cells seem to be separated by ';', separate them by commas"));
     assert_eq!(header("account,id,id,shop_id"), "items.csv: column `id` is in the header twice");
     assert_eq!(header("account,,id"), "items.csv: column 2 of the header has no name");
@@ -156,7 +158,7 @@ fn each_bad_row_is_rejected_with_its_line_and_column() {
                 "column `commodity_id` is \"2.01600102E+22\": a spreadsheet has cut it down to a number; format the \
                  column as text"
             ),
-            (14, "column `shop_id` contains a control character"),
+            (14, "column `shop_id` contains a control character; perhaps a quote opened here is never closed"),
             (16, "column `key` is empty"),
             (17, "column `account` contains '.', only A-Z a-z 0-9 _ - are allowed"),
             (19, "id `t-1` is on line 18 already"),
@@ -166,9 +168,22 @@ fn each_bad_row_is_rejected_with_its_line_and_column() {
 }
 
 #[test]
+fn a_file_without_a_header_shows_no_key_and_no_control_character() {
+    for first in ["201104175550A656,admin,desk", "desk;admin;201104175550A656", "\u{1b}[2J201104175550A656,desk"] {
+        let told = refusal("items.csv", format!("{first}\n"));
+        assert!(!told.contains("201104") && !told.chars().any(char::is_control), "{told:?}");
+    }
+    let told = refusal("items.csv", "201104175550A656,admin,desk\n");
+    assert!(told.contains("column 1 of the header") && told.ends_with("is the first line a header?"), "{told}");
+}
+
+#[test]
 fn an_unclosed_quote_is_told_where_it_opens() {
     let items = csv("account,commodity_id,shop_id\nshops,\"c,s\nshops,c2,s2\n");
     assert_eq!(reasons(&items), [(2, "has 2 cells, the header has 3; perhaps a quote opened here is never closed")]);
+    let items = csv("account,commodity_id,shop_id\nshops,c,\"s\nshops,c2,s2\n");
+    let expected = "column `shop_id` contains a control character; perhaps a quote opened here is never closed";
+    assert_eq!(reasons(&items), [(2, expected)]);
 }
 
 #[test]
