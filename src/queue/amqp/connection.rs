@@ -47,6 +47,11 @@ enum ConnectFault {
     Url(String),
     #[error("no broker answers there ({0}); is it running, and are host and port right?")]
     Unreachable(lapin::Error),
+    #[error(
+        "what answers there is not understood ({0}); amqp:// goes with a plain port (5672), amqps:// with one of TLS \
+         (5671) whose certificate this machine trusts"
+    )]
+    Strange(lapin::Error),
     #[error("no answer within {} s; is it a broker, and does a firewall let it through?", CONNECT_TIMEOUT.as_secs())]
     Silent,
     #[error(
@@ -147,6 +152,11 @@ impl Dial {
                 }
                 AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => ConnectFault::Refused(error),
             },
+            // What rustls cannot read or does not trust is invalid data to lapin.
+            ErrorKind::IOError(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
+                ConnectFault::Strange(error)
+            }
+            ErrorKind::ParsingError(_) => ConnectFault::Strange(error),
             _ => ConnectFault::Unreachable(error),
         }
     }
