@@ -26,6 +26,13 @@ fn directory(config: &str) -> TempDir {
     directory
 }
 
+/// Runs `check` on the configuration of a directory, without a broker.
+fn faults_of(directory: &Path) -> String {
+    let ended = run(directory, &["check", "--no-broker"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    ended.stderr
+}
+
 fn is_plain(ended: &Ended) -> bool {
     !ended.stderr.contains("{ ") && !ended.stderr.contains("panicked") && !ended.stderr.contains("Error(")
 }
@@ -91,6 +98,21 @@ fn a_configuration_that_is_not_there_ends_with_3_and_the_remedy() {
     let ended = run(nowhere.path(), &["worker"]);
     assert!(ended.stderr.contains("holds no account"), "{}", ended.stderr);
 }
+#[test]
+fn a_secret_put_where_its_files_name_belongs_is_not_shown() {
+    for secret in
+        ["x8vq2c9k1m5t7r3w6z4n0b8d2f5h9j1l", "-----BEGIN PRIVATE KEY-----\\nMIIC.x", "/q7Jw2vNcm1Tz5LkR8sXaA=="]
+    {
+        let directory =
+            directory(&DESK.replace("secret = \"made-up-for-tests\"", &format!("secret_file = \"{secret}\"")));
+        let told = faults_of(directory.path());
+        assert!(told.contains("line 6: `accounts.desk.secret_file` names a file (not shown"), "{told}");
+        assert!(!told.contains(&secret[..8]), "{told}");
+    }
+    let directory = directory(&DESK.replace("secret = \"made-up-for-tests\"", "secret_file = \"/run/secrets/desk\""));
+    assert!(faults_of(directory.path()).contains("names /run/secrets/desk, which cannot be read: no such file"));
+}
+
 
 #[test]
 fn a_broker_that_is_down_ends_with_4_and_the_password_stays_hidden() {

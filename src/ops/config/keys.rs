@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::domain::secret::Secret;
 use crate::ops::config::fault::{Origin, Problem};
@@ -38,7 +38,7 @@ pub(super) fn read(
     let is_variable = |key| matches!(section.origin_of(key), Origin::Variable(_));
     let (in_environment, file_in_environment) = (is_variable(name), is_variable(name_file));
     let inline = section.secret(name);
-    let path = section.text(name_file, |text| Ok(PathBuf::from(text)));
+    let path = section.text(name_file, |text| Ok(text.to_owned()));
     if given == (true, true) && in_environment == file_in_environment {
         section.fault(name, Problem::new(format!("and `{name_file}` are both given"), "keep one of the two"));
         return None;
@@ -46,7 +46,7 @@ pub(super) fn read(
     let Secrets::From(base) = secrets else { return None };
     match (inline, path) {
         (Some((text, _)), _) if in_environment || !given.1 => Some(Given { text, key: name }),
-        (_, Some(path)) => match read_file(&base.join(path)) {
+        (_, Some(path)) => match read_file(base, &path) {
             Ok(text) => Some(Given { text, key: name_file }),
             Err(problem) => {
                 section.fault(name_file, problem);
@@ -72,14 +72,14 @@ pub(super) fn required(
     read(section, secrets, name, name_file)
 }
 
-/// Reads one secret file, without the line end an editor adds.
-pub(super) fn read_file(path: &Path) -> Result<Secret, Problem> {
-    let shown = path.display();
+/// Reads one secret file of a directory, without the line end an editor adds.
+pub(super) fn read_file(base: &Path, name: &str) -> Result<Secret, Problem> {
+    let shown = shown(name);
     let unreadable = |error: &std::io::Error| {
         let remedy = "check the path (it is relative to the configuration file) and the file's permissions";
         Problem::new(format!("names {shown}, which cannot be read: {}", reason(error)), remedy)
     };
-    let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
+    let file = fs::File::open(base.join(name)).map_err(|error| unreadable(&error))?;
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
     file.take(MAX_KEY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_KEY_BYTES) {
@@ -93,6 +93,16 @@ pub(super) fn read_file(path: &Path) -> Result<Secret, Problem> {
         return Err(Problem::new(format!("names {shown}, which is empty"), "put the key into it"));
     }
     Ok(Secret::new(text.trim_start_matches('\u{feff}').trim()))
+}
+
+/// Quotes a path, unless it may be the secret itself, put where its file's name belongs.
+fn shown(name: &str) -> &str {
+    let is_path = name.len() <= 200 && !name.ends_with('=') && !name.chars().any(char::is_control);
+    if is_path && (name.starts_with('/') || name.contains('.')) {
+        name
+    } else {
+        "a file (not shown: it may be the key)"
+    }
 }
 
 /// What the system says, without its error number.

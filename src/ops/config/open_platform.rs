@@ -1,7 +1,6 @@
 //! `gateway = "open_platform"`: app, keys or certificates, and the merchants' tokens.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
@@ -92,8 +91,8 @@ fn keys(section: &mut Section<'_>, secrets: Secrets<'_>, sign_type: SignType) ->
     let signer = own_key(section, secrets, sign_type, DsaFormat::Der);
     let Secrets::From(base) = secrets else { return None };
     let load = |number: &str| {
-        let path = certificates.entry_text(number, |text| Ok(PathBuf::from(text)))?;
-        let loaded = keys::read_file(&base.join(path))
+        let path = certificates.entry_text(number, |text| Ok(text.to_owned()))?;
+        let loaded = keys::read_file(base, &path)
             .and_then(|text| Verifier::load(sign_type, text.expose(), DsaFormat::Der).map_err(|error| bad_key(&error)));
         loaded.map_err(|problem| certificates.fault(number, problem)).ok().map(|key| (number.to_owned(), key))
     };
@@ -115,10 +114,9 @@ fn merchants(section: &Section<'_>, secrets: Secrets<'_>) -> BTreeMap<MerchantId
         let token = if section.is_table(name) {
             let mut entry = section.entry(name);
             let remedy = "write NAME = { file = \"FILE\" }, or NAME = \"TOKEN\"";
-            let path = entry.required("file", remedy, |text| Ok(PathBuf::from(text)));
-            let token = path.and_then(|path| {
-                keys::read_file(&base.join(path)).map_err(|problem| entry.fault("file", problem)).ok()
-            });
+            let path = entry.required("file", remedy, |text| Ok(text.to_owned()));
+            let token =
+                path.and_then(|path| keys::read_file(base, &path).map_err(|problem| entry.fault("file", problem)).ok());
             entry.finish();
             token
         } else {
