@@ -145,6 +145,21 @@ fn a_port_in_use_ends_with_8() {
     command.env("TAKEDOWN_WORKER__LISTEN", &address);
     let ended = end(command);
     assert_eq!(ended.code, Some(8), "{ended:?}");
+#[test]
+fn a_worker_that_logs_as_json_ends_with_a_line_of_json() {
+    let directory = directory(DESK);
+    let mut command = takedown(directory.path(), &["worker", "--log-format", "json"]);
+    command
+        .env("TAKEDOWN_AMQP__URL", "amqp://user:hunter2@127.0.0.1:1/%2f")
+        .env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
+    let ended = end(command);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let last: serde_json::Value = serde_json::from_str(ended.stderr.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["level"], &last["exit_code"]), (&"ERROR".into(), &4.into()), "{last}");
+    assert!(last["message"].as_str().unwrap().contains("127.0.0.1:1"), "{last}");
+    assert!(last["remedy"].as_str().unwrap().contains("amqp.url"), "{last}");
+}
+
     assert!(ended.stderr.contains(&address) && ended.stderr.contains("worker.listen"), "{}", ended.stderr);
     let ended = run(directory.path(), &["sandbox", "--listen", &address]);
     assert_eq!(ended.code, Some(8), "{ended:?}");

@@ -128,8 +128,14 @@ pub async fn main() -> ExitCode {
             terminal.say(&failure.to_string());
             failure.exit.into()
         }
+    // Whoever reads a worker's log as JSON reads its last line so too.
+    let is_logged = matches!((&cli.command, cli.global.log_format), (Command::Worker(_), LogFormat::Json));
     }
 }
+        Err(Failure { exit, problem, remedy }) if is_logged && tracing::enabled!(tracing::Level::ERROR) => {
+            tracing::error!(exit_code = exit.number(), remedy = remedy.as_deref().unwrap_or("none"), "{problem}");
+            exit.into()
+        }
 
 async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
     let default_log = match cli.command {
