@@ -38,7 +38,7 @@ fn is_plain(ended: &Ended) -> bool {
 }
 
 #[test]
-fn the_help_of_every_command_teaches_by_examples() {
+fn the_help_of_every_command_teaches_by_examples_and_fits_80_columns() {
     let nowhere = TempDir::new().unwrap();
     let help = run(nowhere.path(), &["--help"]);
     assert_eq!(help.code, Some(0));
@@ -194,7 +194,18 @@ fn a_dry_run_needs_no_broker_and_may_skip_rejected_rows() {
     rows(directory.path());
     let ended = run(directory.path(), &["enqueue", "items.csv", "--skip-rejected", "--dry-run"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stdout.starts_with("1 items"), "{}", ended.stdout);
+    assert!(ended.stdout.starts_with("1 item is ready"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_header_without_rows_is_told() {
+    let directory = directory(DESK);
+    fs::write(directory.path().join("header.csv"), "account,sns_user_id,key,goods_id\n").unwrap();
+    let ended = run(directory.path(), &["run", "header.csv", "--json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("header.csv holds no items"), "{ended:?}");
+    let summary: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(summary["outcomes"], serde_json::json!([]), "{summary}");
 }
 
 #[test]

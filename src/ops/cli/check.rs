@@ -10,7 +10,7 @@ use crate::gateway::GatewayAccount;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
-use crate::ops::cli::tables::Output;
+use crate::ops::cli::tables::{Output, counted};
 use crate::ops::config::Config;
 use crate::queue::amqp::topology::Topology;
 
@@ -64,7 +64,11 @@ impl Check {
 
 fn accounts_line(config: &Config) -> String {
     let names = config.accounts.iter().map(|(id, account)| format!("{id} ({})", account.gateway.gateway()));
-    format!("{} accounts: {}", config.accounts.len(), names.collect::<Vec<_>>().join(", "))
+    format!(
+        "{}: {}",
+        counted(config.accounts.len() as u64, "account", "accounts"),
+        names.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn keys(id: &AccountId, account: &GatewayAccount) -> Vec<Finding> {

@@ -12,8 +12,9 @@ use crate::domain::outcome::{Reason, Status};
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
-use crate::ops::cli::tables::Output;
+use crate::ops::cli::tables::{Output, counted};
 use crate::ops::cli::terminal::Terminal;
+use crate::ops::config::Outline;
 use crate::queue::amqp::dead_letters::AmqpDeadLetters;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::{DeadLetterFilter, DeadLetters};
@@ -127,6 +128,15 @@ impl Action {
             Self::Show { queue, .. } => queue.as_deref(),
         }
     }
+
+    fn accounts(&self) -> &[AccountId] {
+        match self {
+            Self::List { selection, .. } | Self::Replay { selection } | Self::Purge { selection, .. } => {
+                &selection.account
+            }
+            Self::Show { .. } => &[],
+        }
+    }
 }
 
 impl DeadLettersCommand {
@@ -138,9 +148,17 @@ impl DeadLettersCommand {
             }
             None => {
                 let config = surroundings.load_outline()?;
-                let accounts = config.accounts.keys().cloned().collect();
+                let accounts: Vec<AccountId> = config.accounts.keys().cloned().collect();
+                let strange = self.action.accounts().iter().find(|account| !accounts.contains(account)).cloned();
                 let store = AmqpDeadLetters::connect(&config.amqp, accounts).await?;
-                self.act(&store, &surroundings.terminal).await
+                let acted = self.act(&store, &surroundings.terminal).await;
+                // One that left the configuration may still have its queue; one that never was in it has none.
+                match (acted, strange) {
+                    (Err(Failure { exit: Exit::Topology, .. }), Some(account)) => {
+                        Err(never_heard_of(&account, &config))
+                    }
+                    (acted, _) => acted,
+                }
             }
         }
     }
@@ -161,6 +179,12 @@ impl DeadLettersCommand {
             Action::Purge { selection, yes } => purge(store, &selection.filter(), *yes, terminal).await,
         }
     }
+}
+
+fn never_heard_of(account: &AccountId, config: &Outline) -> Failure {
+    let names: Vec<&str> = config.accounts.keys().map(AccountId::as_str).collect();
+    let problem = format!("account `{account}` is not configured, and the broker has no dead letters of it");
+    Failure::new(Exit::Usage, problem).remedy(format!("name one of: {}", names.join(", ")))
 }
 
 /// The id of a message without a readable one is a digest, so that it is compared as text.
@@ -185,16 +209,17 @@ async fn purge<D: DeadLetters>(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     if !is_confirmed {
-        let count = store.list(filter).await?.len();
+        let count = store.list(filter).await?.len() as u64;
+        let letters = counted(count, "dead letter", "dead letters");
         if count == 0 {
             terminal.result("0 deleted")?;
             return Ok(Exit::Done);
         }
         if !std::io::stdin().is_terminal() {
-            let problem = format!("this would delete {count} dead letters for good, and nobody can be asked");
+            let problem = format!("this would delete {letters} for good, and nobody can be asked");
             return Err(Failure::new(Exit::Usage, problem).remedy("add --yes"));
         }
-        if !ask(&format!("Delete {count} dead letters for good? Their messages are gone then. [y/N] "))? {
+        if !ask(&format!("Delete {letters} for good? The messages are gone then. [y/N] "))? {
             terminal.say("nothing was deleted");
             return Ok(Exit::Interrupted);
         }

@@ -12,6 +12,7 @@ use crate::ops::cli::failure::Failure;
 use crate::ops::cli::intake::{COLUMNS, ItemsFile};
 use crate::ops::cli::progress::Progress;
 use crate::ops::cli::signals;
+use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
 use crate::queue::Intake;
 use crate::queue::amqp::publisher::AmqpIntake;
@@ -45,7 +46,8 @@ impl Enqueue {
         let takedowns = self.items.read(&config.accounts, Some(&batch), terminal)?;
         let count = takedowns.len();
         if self.dry_run {
-            terminal.result(&format!("{count} items are ready to be enqueued; nothing was published"))?;
+            let ready = counted(count as u64, "item is", "items are");
+            terminal.result(&format!("{ready} ready to be enqueued; nothing was published"))?;
             return Ok(Exit::Done);
         }
         let intake = AmqpIntake::connect(&config.amqp).await?;
@@ -55,8 +57,8 @@ impl Enqueue {
         intake.close().await;
         let confirmed = published?;
         let rate = per_second(confirmed, progress.elapsed());
-        terminal
-            .result(&format!("{confirmed} of {count} items enqueued and confirmed, {rate} a second; batch {batch}"))?;
+        let all = counted(count as u64, "item", "items");
+        terminal.result(&format!("{confirmed} of {all} enqueued and confirmed, {rate} a second; batch {batch}"))?;
         if confirmed < count {
             terminal.say("stopped; run the same command again: ids are stable, consumers drop repeats by them");
             return Ok(Exit::Interrupted);
@@ -89,9 +91,10 @@ async fn publish(
         };
         enqueued.map_err(|error| {
             let failure = Failure::from(error);
-            let problem = format!("{}; {confirmed} of {count} items were confirmed before", failure.problem);
-            Failure::new(failure.exit, problem)
-                .remedy("run the same command again: ids are stable, so that what is enqueued twice is told by its id")
+            let before = counted(count as u64, "item", "items");
+            let problem = format!("{}; {confirmed} of {before} confirmed before", failure.problem);
+            let again = "then run the same command again: what is enqueued twice is told by its stable id";
+            Failure { problem, remedy: failure.remedy.map(|remedy| format!("{remedy}; {again}")), ..failure }
         })?;
         confirmed += size;
         progress.set(confirmed as u64, "");

@@ -66,7 +66,7 @@ impl From<QueueError> for Failure {
         let text = chain(&error);
         match error {
             QueueError::Connect { .. } => Self::new(Exit::Broker, text).remedy(
-                "start the broker, or mend `amqp.url` (TAKEDOWN_AMQP__URL); without a broker: takedown run FILE",
+                "mend `amqp.url` (TAKEDOWN_AMQP__URL) or the broker; without a broker there is takedown run FILE",
             ),
             QueueError::Topology { object, problem, remedy } => {
                 Self::new(Exit::Topology, format!("{object} differs from the topology: {problem}"))

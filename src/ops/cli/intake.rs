@@ -9,6 +9,7 @@ use crate::domain::ids::{AccountId, BatchId};
 use crate::domain::takedown::{Gateway, Takedown};
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
+use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::items::{self, Format, Items, ItemsError, Options};
 use crate::signing::charset::Charset;
@@ -76,6 +77,8 @@ impl ItemsFile {
         let items = items::read(&self.file, &options)?;
         if !items.rejected.is_empty() {
             self.tell_rejected(&items, terminal)?;
+        } else if items.accepted.is_empty() {
+            terminal.say(&format!("{} holds no items: nothing stands below its header", self.file.display()));
         }
         Ok(items.accepted.into_iter().map(|row| row.takedown).collect())
     }
@@ -83,7 +86,9 @@ impl ItemsFile {
     fn tell_rejected(&self, items: &Items, terminal: &Terminal) -> Result<(), Failure> {
         let file = items.write_rejected(&self.file)?;
         let (bad, all) = (items.rejected.len(), items.rejected.len() + items.accepted.len());
-        let mut text = format!("{bad} of {all} rows of {} are rejected:", self.file.display());
+        let is = if bad == 1 { "is" } else { "are" };
+        let rows = counted(all as u64, "row", "rows");
+        let mut text = format!("{bad} of {rows} of {} {is} rejected:", self.file.display());
         for row in items.rejected.iter().take(TOLD) {
             text.push_str(&format!("\n  line {}: {}", row.line, row.reason));
         }

@@ -115,6 +115,12 @@ impl Surroundings {
     }
 }
 
+/// Returns how this program was called, so that what it tells to type works: a fresh build is on no `PATH`.
+fn program() -> String {
+    let name = std::env::args_os().next().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "takedown".to_owned())
+}
+
 /// Reads the command line, runs the command, prints what failed.
 pub async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -122,20 +128,20 @@ pub async fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let terminal = Terminal::default();
-    match run(cli, terminal.clone()).await {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            terminal.say(&failure.to_string());
-            failure.exit.into()
-        }
     // Whoever reads a worker's log as JSON reads its last line so too.
     let is_logged = matches!((&cli.command, cli.global.log_format), (Command::Worker(_), LogFormat::Json));
-    }
-}
+    match run(cli, terminal.clone()).await {
+        Ok(exit) => exit.into(),
         Err(Failure { exit, problem, remedy }) if is_logged && tracing::enabled!(tracing::Level::ERROR) => {
             tracing::error!(exit_code = exit.number(), remedy = remedy.as_deref().unwrap_or("none"), "{problem}");
             exit.into()
         }
+        Err(failure) => {
+            terminal.say(&failure.to_string());
+            failure.exit.into()
+        }
+    }
+}
 
 async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
     let default_log = match cli.command {

@@ -15,7 +15,7 @@ use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::intake::{COLUMNS, ItemsFile, beside};
 use crate::ops::cli::progress::Progress;
-use crate::ops::cli::tables::{Output, Tally};
+use crate::ops::cli::tables::{Output, Tally, counted};
 use crate::ops::cli::to_the_end::{self, End};
 use crate::ops::cli::watch::Watch;
 use crate::ops::cli::{Surroundings, assemble, signals};
@@ -56,8 +56,9 @@ impl Run {
         let counts = queue.counts().await?;
         let left = counts.waiting + counts.in_hand;
         if enqueued.repeated > 0 {
-            let text = format!("{} rows are known from an earlier run; {left} items are left to do", enqueued.repeated);
-            terminal.say(&text);
+            let known = counted(enqueued.repeated, "row is", "rows are");
+            let left = counted(left, "item is", "items are");
+            terminal.say(&format!("{known} known from an earlier run; {left} left to do"));
         }
         let shutdown = Shutdown::new();
         let signals = signals::watch(shutdown.clone(), Some(terminal.clone()))?;
@@ -80,18 +81,20 @@ impl Run {
             self.summary(&tally, dead, &watch, &outcomes)
         })?;
         if let End::Stopped { left } = end {
-            terminal.say(&format!("stopped with {left} items left; the same command goes on"));
+            let left = counted(left, "item", "items");
+            terminal.say(&format!("stopped with {left} left; the same command goes on"));
             return Ok(Exit::Interrupted);
         }
         Ok(if dead == 0 { Exit::Done } else { Exit::Findings })
     }
 
     fn summary(&self, tally: &Tally, dead: u64, watch: &Watch, outcomes: &Path) -> String {
-        let mut text = format!("{}\n{}.\noutcomes: {}\n", tally.table(), watch.line(), outcomes.display());
+        let mut text = format!("{}\n{}.\noutcomes: {}\n", tally.table(), watch.lines(), outcomes.display());
         if dead > 0 {
             let queue = beside(&self.items.file, "queue");
             text.push_str(&format!(
-                "{dead} dead letters wait: takedown dead-letters list --queue {}\n",
+                "{}: takedown dead-letters list --queue {}\n",
+                counted(dead, "dead letter waits", "dead letters wait"),
                 queue.display()
             ));
         }

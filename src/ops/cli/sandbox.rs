@@ -3,16 +3,16 @@
 mod directory;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::sandbox::directory::Directory;
 use crate::ops::cli::signals;
+use crate::ops::cli::{Surroundings, program};
 use crate::ops::config::units;
 use crate::sandbox::faults::{self, Faults};
 use crate::sandbox::mix::Mix;
@@ -28,7 +28,7 @@ use crate::worker::shutdown::Shutdown;
 #[command(after_help = format!("Examples:\n  takedown sandbox --dir rehearsal\n  \
     takedown sandbox --dir rehearsal --fault timeout:taken=0.02 --latency 80ms\n\n\
     Faults: {}\n\
-    A file of faults has one JSON object a line: {{\"item\":\"…\",\"fault\":\"reset:taken\"}}", faults::WORDS))]
+    A file of faults has one JSON object a line:\n  {{\"item\":\"…\",\"fault\":\"reset:taken\"}}", faults::WORDS))]
 pub(super) struct SandboxCommand {
     /// Loopback address and port; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8750")]
@@ -95,8 +95,15 @@ impl SandboxCommand {
         })
     }
 
+    /// Another terminal is in another directory: every path is told whole.
     fn greeting(&self, sandbox: &Sandbox, directory: &Directory, notes: &[String]) -> String {
-        let path = directory.path().display();
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let path = whole(directory.path());
+        let path = path.display();
+        let mut program = program();
+        if program.contains('/') {
+            program = whole(Path::new(&program)).display().to_string();
+        }
         let mut text = format!(
             "mapi           {}\nopen_platform  {}\nstate          http://{}/sandbox/seen, /sandbox/items\n",
             sandbox.mapi_url(),
@@ -108,9 +115,9 @@ impl SandboxCommand {
         }
         text.push_str(&format!(
             "\nIn another terminal:\n  export TAKEDOWN_CONFIG={path}/takedown.toml\n  \
-             takedown check --no-broker\n  takedown run {path}/items.csv\n\
+             {program} check --no-broker\n  {program} run {path}/items.csv\n\
              With a RabbitMQ:\n  export TAKEDOWN_AMQP__URL=amqp://guest:guest@127.0.0.1:5672/%2f\n  \
-             takedown worker\n  takedown enqueue {path}/items.csv\n\nCtrl-C stops it.\n"
+             {program} topology apply\n  {program} enqueue {path}/items.csv\n  {program} worker\n\nCtrl-C stops it.\n"
         ));
         text
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ops::cli::tables::Tally;
+use crate::ops::cli::tables::{Tally, counted};
 use crate::worker::event::{Observer, WorkerEvent};
 
 /// Counts of one command's work; several workers may share it.
@@ -55,16 +55,16 @@ impl Watch {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes what happened on the way.
-    pub(super) fn line(&self) -> String {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    /// Writes what happened on the way, in two lines.
+    pub(super) fn lines(&self) -> String {
+        let read = |counter: &AtomicU64, one, many| counted(counter.load(Ordering::Relaxed), one, many);
         format!(
-            "{} gateway calls, {} retries, {} put off without using an attempt, accounts held {} times, {} answers not believed",
-            read(&self.calls),
-            read(&self.retries),
-            read(&self.deferrals),
-            read(&self.holds),
-            read(&self.suspicious),
+            "{}, {}, {} (no attempt used up),\n{}, {} not believed",
+            read(&self.calls, "gateway call", "gateway calls"),
+            read(&self.retries, "retry", "retries"),
+            read(&self.deferrals, "deferral", "deferrals"),
+            read(&self.holds, "account hold", "account holds"),
+            read(&self.suspicious, "answer", "answers"),
         )
     }
 }

@@ -53,6 +53,9 @@ fn items_are_enqueued_worked_off_and_shown_by_the_metrics_and_the_worker_drains(
     assert_eq!(end(production.command(&["topology", "check"])).code, Some(5));
     assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));
     assert_eq!(end(production.command(&["topology", "check"])).code, Some(0));
+    let stranger = end(production.command(&["dead-letters", "list", "--account", "nobody"]));
+    assert_eq!(stranger.code, Some(2), "{stranger:?}");
+    assert!(stranger.stderr.contains("name one of: desk, shops"), "{stranger:?}");
     let checked = end(production.command(&["check"]));
     assert_eq!(checked.code, Some(0), "{checked:?}");
 

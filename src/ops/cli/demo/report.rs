@@ -7,17 +7,19 @@ use std::time::Duration;
 use crate::domain::outcome::Reason;
 use crate::ops::cli::demo::Played;
 use crate::ops::cli::demo::compare::Comparison;
+use crate::ops::cli::program;
 use crate::ops::cli::tables::{Tally, table};
 use crate::ops::cli::watch::Watch;
 use crate::queue::DeadLetter;
 
-const NEXT: &str = "\
-Next:
-  takedown sandbox --dir rehearsal     the same two gateways, to try the commands on; it prints what to type
-  takedown run items.csv               a file of items to the end, without a broker
-  takedown demo --amqp URL             the same through RabbitMQ, with two workers
-  takedown config                      every setting, explained
-  takedown --help                      every command";
+/// What to try after the demo, and what it does.
+const NEXT: [(&str, &str); 5] = [
+    ("sandbox --dir rehearsal", "both gateways, to try things"),
+    ("run items.csv", "a file, without a broker"),
+    ("demo --amqp URL", "the same through RabbitMQ"),
+    ("config", "every setting, explained"),
+    ("--help", "every command"),
+];
 
 /// Writes it.
 pub(super) fn write(watch: &Watch, played: &Played, comparison: &Comparison, elapsed: Duration) -> String {
@@ -28,7 +30,7 @@ pub(super) fn write(watch: &Watch, played: &Played, comparison: &Comparison, ela
         tally.total(),
         elapsed.as_secs_f64(),
         tally.table(),
-        watch.line()
+        watch.lines()
     );
     if !played.letters.is_empty() {
         let row = |((reason, code), count): ((Reason, String), u64)| {
@@ -45,7 +47,11 @@ pub(super) fn write(watch: &Watch, played: &Played, comparison: &Comparison, ela
         );
     }
     add(&mut text, &verdict(comparison));
-    add(&mut text, NEXT);
+    add(&mut text, "Next:");
+    let program = program();
+    for (arguments, meaning) in NEXT {
+        add(&mut text, &format!("  {program} {arguments:<23}  {meaning}"));
+    }
     text
 }
 
@@ -66,11 +72,11 @@ fn grouped(letters: &[DeadLetter]) -> BTreeMap<(Reason, String), u64> {
 fn verdict(comparison: &Comparison) -> String {
     let Comparison { right, given_up, wrong, still_on_sale, missing, repeated } = comparison;
     let mut text = format!(
-        "\nCompared with what the gateways know: {right} right, {given_up} given up for an operator, {wrong} wrong; \
-         {still_on_sale} told as off sale but still on sale; {missing} without an outcome"
+        "\nCompared with what the gateways know: {right} right, {given_up} given up for an operator,\n\
+         {wrong} wrong, {still_on_sale} told as off sale but still on sale, {missing} without an outcome"
     );
     if *repeated > 0 {
-        text.write_fmt(format_args!("; {repeated} outcomes repeated under the same id, which consumers drop"))
+        text.write_fmt(format_args!(",\n{repeated} repeated under the same id, which consumers drop"))
             .expect("invariant: writing to a String never fails");
     }
     text.push_str(if comparison.is_sound() { ".\n" } else { ".\nThat must not be: please report it with the seed.\n" });
