@@ -40,6 +40,14 @@ fn is_plain(ended: &Ended) -> bool {
 #[test]
 fn the_help_of_every_command_teaches_by_examples_and_fits_80_columns() {
     let nowhere = TempDir::new().unwrap();
+    let run = |directory: &Path, arguments: &[&str]| {
+        let mut command = takedown(directory, arguments);
+        command.env("COLUMNS", "80");
+        let ended = end(command);
+        let too_long = ended.stdout.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(too_long, None, "{arguments:?}");
+        ended
+    };
     let help = run(nowhere.path(), &["--help"]);
     assert_eq!(help.code, Some(0));
     for code in 0..=10 {
@@ -67,7 +75,7 @@ fn a_wrong_command_line_ends_with_2() {
     let nowhere = TempDir::new().unwrap();
     for arguments in [
         &["frobnicate"][..],
-        &["demo", "--amqp", "http://x"],
+        &["demo", "--amqp", "http://user:hunter2@x"],
         &["dead-letters", "list", "--reason", "taken_down"],
         &["sandbox", "--fault", "earthquake=0.1"],
         &["sandbox", "--listen", "192.0.2.1:80"],
@@ -75,6 +83,7 @@ fn a_wrong_command_line_ends_with_2() {
     ] {
         let ended = run(nowhere.path(), arguments);
         assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
     }
 }
 
@@ -90,15 +99,6 @@ fn a_bad_configuration_ends_with_3_and_lists_every_fault() {
 }
 
 #[test]
-fn a_configuration_that_is_not_there_ends_with_3_and_the_remedy() {
-    let nowhere = TempDir::new().unwrap();
-    let ended = run(nowhere.path(), &["worker", "--config", "absent.toml"]);
-    assert_eq!(ended.code, Some(3));
-    assert!(ended.stderr.contains("absent.toml") && ended.stderr.contains("takedown config >"), "{}", ended.stderr);
-    let ended = run(nowhere.path(), &["worker"]);
-    assert!(ended.stderr.contains("holds no account"), "{}", ended.stderr);
-}
-#[test]
 fn a_secret_put_where_its_files_name_belongs_is_not_shown() {
     for secret in
         ["x8vq2c9k1m5t7r3w6z4n0b8d2f5h9j1l", "-----BEGIN PRIVATE KEY-----\\nMIIC.x", "/q7Jw2vNcm1Tz5LkR8sXaA=="]
@@ -113,6 +113,15 @@ fn a_secret_put_where_its_files_name_belongs_is_not_shown() {
     assert!(faults_of(directory.path()).contains("names /run/secrets/desk, which cannot be read: no such file"));
 }
 
+#[test]
+fn a_configuration_that_is_not_there_ends_with_3_and_the_remedy() {
+    let nowhere = TempDir::new().unwrap();
+    let ended = run(nowhere.path(), &["worker", "--config", "absent.toml"]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("absent.toml") && ended.stderr.contains("takedown config >"), "{}", ended.stderr);
+    let ended = run(nowhere.path(), &["worker"]);
+    assert!(ended.stderr.contains("holds no account"), "{}", ended.stderr);
+}
 
 #[test]
 fn a_broker_that_is_down_ends_with_4_and_the_password_stays_hidden() {
@@ -137,15 +146,6 @@ fn a_broker_that_is_down_ends_with_4_and_the_password_stays_hidden() {
 }
 
 #[test]
-fn a_port_in_use_ends_with_8() {
-    let directory = directory(DESK);
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let mut command = takedown(directory.path(), &["worker"]);
-    command.env("TAKEDOWN_WORKER__LISTEN", &address);
-    let ended = end(command);
-    assert_eq!(ended.code, Some(8), "{ended:?}");
-#[test]
 fn a_worker_that_logs_as_json_ends_with_a_line_of_json() {
     let directory = directory(DESK);
     let mut command = takedown(directory.path(), &["worker", "--log-format", "json"]);
@@ -160,6 +160,15 @@ fn a_worker_that_logs_as_json_ends_with_a_line_of_json() {
     assert!(last["remedy"].as_str().unwrap().contains("amqp.url"), "{last}");
 }
 
+#[test]
+fn a_port_in_use_ends_with_8() {
+    let directory = directory(DESK);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = takedown(directory.path(), &["worker"]);
+    command.env("TAKEDOWN_WORKER__LISTEN", &address);
+    let ended = end(command);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
     assert!(ended.stderr.contains(&address) && ended.stderr.contains("worker.listen"), "{}", ended.stderr);
     let ended = run(directory.path(), &["sandbox", "--listen", &address]);
     assert_eq!(ended.code, Some(8), "{ended:?}");

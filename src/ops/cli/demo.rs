@@ -17,6 +17,7 @@ use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::progress::Progress;
 use crate::ops::cli::signals;
+use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::cli::to_the_end::{self, End};
 use crate::ops::cli::watch::Watch;
@@ -26,8 +27,8 @@ use crate::worker::shutdown::Shutdown;
 
 /// Show the whole thing in about ten seconds: both gateways, 500 items, every kind of trouble.
 ///
-/// Starts both gateways on loopback with new keys, makes up items (some missing, some already off sale, some forbidden),
-/// plays faults (time-outs, resets, forged and unsigned answers, throttling, a wrong-key answer, GBK …), works them all
+/// Starts both gateways on loopback with new keys, makes up items (some missing, some already off sale, some forbidden)
+/// and two messages nobody can read, plays faults (time-outs, resets, forged and unsigned answers, throttling, a wrong-key answer, GBK …), works them all
 /// off, and then compares every outcome with what the gateways know. Nothing is left behind.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  takedown demo\n  \
@@ -35,9 +36,9 @@ use crate::worker::shutdown::Shutdown;
     takedown demo --amqp amqp://guest:guest@127.0.0.1:5672/%2f")]
 pub(super) struct Demo {
     /// Go through this RabbitMQ, under a prefix of its own that is deleted afterwards, with two workers.
-    #[arg(long, value_name = "URL", value_parser = amqp)]
+    #[arg(long, value_name = "URL")]
     amqp: Option<String>,
-    /// How many items.
+    /// How many items; more than 1200 take longer.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     items: u32,
     /// Seed of items and faults; the same seed makes the same ones.
@@ -45,8 +46,10 @@ pub(super) struct Demo {
     seed: u64,
 }
 
-fn amqp(text: &str) -> Result<String, String> {
-    crate::ops::config::amqp::url(text).map_err(|problem| format!("it {problem}"))
+/// Checks the broker's address here and not in clap, which quotes what it refuses: a password is in it.
+fn check_address(url: &str) -> Result<(), Failure> {
+    let refused = |problem| Failure::new(Exit::Usage, format!("the address given to --amqp {problem}"));
+    crate::ops::config::amqp::url(url).map(drop).map_err(refused)
 }
 
 /// What a demo came to.
@@ -59,6 +62,7 @@ struct Played {
 impl Demo {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let terminal = &surroundings.terminal;
+        self.amqp.as_deref().map_or(Ok(()), check_address)?;
         let stage = Stage::set(self.items, self.seed, if self.amqp.is_some() { broker::REPLICAS } else { 1 }).await?;
         terminal.result(&stage.introduction(self.amqp.is_some()))?;
         let shutdown = Shutdown::new();
@@ -86,7 +90,8 @@ fn tell(
     progress: &Progress,
 ) -> Result<Exit, Failure> {
     if let End::Stopped { left } = played.end {
-        terminal.say(&format!("stopped with {left} items left; the demo leaves nothing behind"));
+        let left = counted(left, "item", "items");
+        terminal.say(&format!("stopped with {left} left; the demo leaves nothing behind"));
         return Ok(Exit::Interrupted);
     }
     let comparison = stage.compare(&played.outcomes);

@@ -107,7 +107,7 @@ fn the_demo_through_the_broker_ends_well_and_leaves_nothing_behind() {
     let home = TempDir::new().unwrap();
     let demo = end(takedown(home.path(), &["demo", "--items", "60", "--amqp", &shared_url()]));
     assert_eq!(demo.code, Some(0), "{demo:?}");
-    for part in ["60 outcomes", "RabbitMQ and two workers", "0 wrong", "0 without an outcome"] {
+    for part in ["62 outcomes", "RabbitMQ and two workers", "invalid_message", "0 wrong", "0 without an outcome"] {
         assert!(demo.stdout.contains(part), "{part} in {}", demo.stdout);
     }
 }

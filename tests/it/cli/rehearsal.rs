@@ -179,6 +179,7 @@ fn the_demo_ends_well_and_tells_no_lies() {
     let home = TempDir::new().unwrap();
     let demo = run(home.path(), &["demo", "--items", "60"]);
     assert_eq!(demo.code, Some(0), "{demo:?}");
+    assert!(demo.stderr.contains("62 of 62 ended") && !demo.stderr.contains("of 60"), "{demo:?}");
     for part in ["62 outcomes", "taken_down", "outcome_unknown", "unknown_code", "invalid_message", "0 wrong", "Next:"]
     {
         assert!(demo.stdout.contains(part), "{part} in {}", demo.stdout);
