@@ -11,13 +11,13 @@ use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::tables::{Output, counted};
-use crate::ops::config::Config;
+use crate::ops::config::{Config, Fault};
 use crate::queue::amqp::topology::Topology;
 
 /// Examine configuration, keys, broker, topology and gateways, and name every fault with its remedy.
 ///
 /// Keys are tried by signing a probe; gateways are connected to (TLS included) and not called. Exit code 9 if anything
-/// is wrong, 3 if the configuration itself is.
+/// is wrong, 3 if the configuration itself is; a warning, as of a key file that others may read, changes neither.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  takedown check\n  takedown check --no-broker     # for `takedown run`")]
 pub(super) struct Check {
@@ -31,17 +31,31 @@ pub(super) struct Check {
 /// What was found out about one subject.
 struct Finding {
     subject: String,
-    fault: Option<(String, String)>,
-    note: String,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    /// As it should be.
+    Good { note: String },
+    /// It works, and should be mended.
+    Warning { problem: String, remedy: String },
+    /// It does not work.
+    Fault { problem: String, remedy: String },
 }
 
 impl Finding {
     fn good(subject: impl Into<String>, note: impl Into<String>) -> Self {
-        Self { subject: subject.into(), fault: None, note: note.into() }
+        Self { subject: subject.into(), verdict: Verdict::Good { note: note.into() } }
+    }
+
+    fn warning(Fault { key, problem, remedy, .. }: &Fault) -> Self {
+        let (problem, remedy) = (problem.clone(), remedy.clone());
+        Self { subject: key.clone(), verdict: Verdict::Warning { problem, remedy } }
     }
 
     fn bad(subject: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { subject: subject.into(), fault: Some((problem.into(), remedy.into())), note: String::new() }
+        let (problem, remedy) = (problem.into(), remedy.into());
+        Self { subject: subject.into(), verdict: Verdict::Fault { problem, remedy } }
     }
 }
 
@@ -49,6 +63,7 @@ impl Check {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let config = surroundings.load_config()?;
         let mut findings = vec![Finding::good("configuration", accounts_line(&config))];
+        findings.extend(config.warnings.iter().map(Finding::warning));
         for (id, account) in &config.accounts {
             findings.extend(keys(id, &account.gateway));
             findings.push(gateway(id, &account.gateway, config.http.connect_timeout).await);
@@ -57,7 +72,7 @@ impl Check {
             findings.extend(broker(&config).await);
         }
         surroundings.terminal.result(&if self.output.json { as_json(&findings) } else { as_text(&findings) })?;
-        let has_fault = findings.iter().any(|finding| finding.fault.is_some());
+        let has_fault = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Fault { .. }));
         Ok(if has_fault { Exit::Findings } else { Exit::Done })
     }
 }
@@ -128,23 +143,23 @@ async fn broker(config: &Config) -> Vec<Finding> {
 }
 
 fn as_text(findings: &[Finding]) -> String {
-    let mut text = String::new();
-    for finding in findings {
-        match &finding.fault {
-            None => text.push_str(&format!("ok     {}: {}\n", finding.subject, finding.note)),
-            Some((problem, remedy)) => {
-                text.push_str(&format!("FAULT  {}: {problem}\n       what to do: {remedy}\n", finding.subject));
-            }
-        }
-    }
-    text
+    let line = |Finding { subject, verdict }: &Finding| match verdict {
+        Verdict::Good { note } => format!("ok     {subject}: {note}\n"),
+        Verdict::Warning { problem, remedy } => format!("warn   {subject} {problem}\n       what to do: {remedy}\n"),
+        Verdict::Fault { problem, remedy } => format!("FAULT  {subject}: {problem}\n       what to do: {remedy}\n"),
+    };
+    findings.iter().map(line).collect()
 }
 
+/// A warning is `ok` and has a problem and a remedy nevertheless.
 fn as_json(findings: &[Finding]) -> String {
-    let row = |finding: &Finding| match &finding.fault {
-        None => json!({ "subject": finding.subject, "ok": true, "note": finding.note }),
-        Some((problem, remedy)) => {
-            json!({ "subject": finding.subject, "ok": false, "problem": problem, "remedy": remedy })
+    let row = |Finding { subject, verdict }: &Finding| match verdict {
+        Verdict::Good { note } => json!({ "subject": subject, "ok": true, "note": note }),
+        Verdict::Warning { problem, remedy } => {
+            json!({ "subject": subject, "ok": true, "problem": problem, "remedy": remedy })
+        }
+        Verdict::Fault { problem, remedy } => {
+            json!({ "subject": subject, "ok": false, "problem": problem, "remedy": remedy })
         }
     };
     findings.iter().map(row).collect::<Value>().to_string()

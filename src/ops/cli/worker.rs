@@ -9,6 +9,7 @@ use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::{assemble, signals};
+use crate::ops::config::Fault;
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::status::{Readiness, Status, StatusServer};
@@ -35,6 +36,9 @@ impl Worker {
         let config = surroundings.load_config()?;
         let (amqp, consumers, listen) = (config.amqp.clone(), assemble::consumers(&config.accounts), config.listen);
         let metrics = Arc::new(Metrics::new());
+        for Fault { key, problem, remedy, .. } in &config.warnings {
+            tracing::warn!(key, problem, "{remedy}");
+        }
         let context = assemble::context(config, observer(metrics.clone()))?;
         warn_of_keys(&context);
         let status_server = StatusServer::bind(listen).await?;

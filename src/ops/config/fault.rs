@@ -90,20 +90,38 @@ impl Problem {
     }
 }
 
-/// Collects faults while every section is read to its end.
+/// Collects faults, and what is no fault but worth a warning, while every section is read to its end.
 #[derive(Debug, Default)]
-pub(super) struct Faults(RefCell<Vec<Fault>>);
+pub(super) struct Faults {
+    faults: RefCell<Vec<Fault>>,
+    warnings: RefCell<Vec<Fault>>,
+}
 
 impl Faults {
     pub(super) fn add(&self, key: impl Into<String>, origin: &Origin, problem: Problem) {
-        let fault = Fault { key: key.into(), origin: origin.clone(), problem: problem.problem, remedy: problem.remedy };
-        self.0.borrow_mut().push(fault);
+        self.faults.borrow_mut().push(fault(key, origin, problem));
+    }
+
+    pub(super) fn warn(&self, key: impl Into<String>, origin: &Origin, problem: Problem) {
+        self.warnings.borrow_mut().push(fault(key, origin, problem));
     }
 
     /// Gives the faults out, in the order an operator mends them.
     pub(super) fn into_sorted(self) -> Vec<Fault> {
-        let mut faults = self.0.into_inner();
-        faults.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.key.cmp(&b.key)));
-        faults
+        sorted(self.faults.into_inner())
     }
+
+    /// Gives the warnings out, in the same order.
+    pub(super) fn take_warnings(&self) -> Vec<Fault> {
+        sorted(self.warnings.take())
+    }
+}
+
+fn fault(key: impl Into<String>, origin: &Origin, Problem { problem, remedy }: Problem) -> Fault {
+    Fault { key: key.into(), origin: origin.clone(), problem, remedy }
+}
+
+fn sorted(mut faults: Vec<Fault>) -> Vec<Fault> {
+    faults.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.key.cmp(&b.key)));
+    faults
 }

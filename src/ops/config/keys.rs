@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::domain::secret::Secret;
@@ -10,6 +11,12 @@ use crate::ops::config::section::Section;
 
 /// A key file is a few kilobytes; anything beyond this is some other file.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
+
+/// Permission of group and others to read.
+const OTHERS_READ: u32 = 0o044;
+
+/// The one key that is no secret.
+const PUBLIC: &str = "gateway_key";
 
 /// Where secrets come from, or that this command has no use for them: a producer's or operator's machine need not hold
 /// the keys that sign.
@@ -46,13 +53,11 @@ pub(super) fn read(
     let Secrets::From(base) = secrets else { return None };
     match (inline, path) {
         (Some((text, _)), _) if in_environment || !given.1 => Some(Given { text, key: name }),
-        (_, Some(path)) => match read_file(base, &path) {
-            Ok(text) => Some(Given { text, key: name_file }),
-            Err(problem) => {
-                section.fault(name_file, problem);
-                None
-            }
-        },
+        (_, Some(path)) => {
+            let read =
+                if name == PUBLIC { read_file(base, &path) } else { read_private(section, name_file, base, &path) };
+            read.map_err(|problem| section.fault(name_file, problem)).ok().map(|text| Given { text, key: name_file })
+        }
         (Some(_) | None, None) => None,
     }
 }
@@ -93,6 +98,21 @@ pub(super) fn read_file(base: &Path, name: &str) -> Result<Secret, Problem> {
         return Err(Problem::new(format!("names {shown}, which is empty"), "put the key into it"));
     }
     Ok(Secret::new(text.trim_start_matches('\u{feff}').trim()))
+}
+
+/// Reads a file nobody else should be able to read, and warns if somebody is: no fault, for a mounted secret may leave
+/// no choice.
+pub(super) fn read_private(section: &Section<'_>, key: &str, base: &Path, name: &str) -> Result<Secret, Problem> {
+    let secret = read_file(base, name)?;
+    let mode = fs::metadata(base.join(name)).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+    if mode & OTHERS_READ != 0 {
+        let problem = format!("names {}, which others than its owner may read (mode {mode:03o})", shown(name));
+        section.warn(
+            key,
+            Problem::new(problem, "chmod 600 it; for a secret mounted by an orchestrator ask for mode 0400"),
+        );
+    }
+    Ok(secret)
 }
 
 /// Quotes a path, unless it may be the secret itself, put where its file's name belongs.

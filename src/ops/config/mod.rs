@@ -55,6 +55,8 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// Every account; at least one.
     pub accounts: BTreeMap<AccountId, AccountConfig>,
+    /// What is no fault but should be mended: files of secrets that others may read.
+    pub warnings: Vec<Fault>,
 }
 
 impl fmt::Debug for Config {
@@ -99,6 +101,7 @@ impl Config {
                 http: document.http?,
                 retry: document.retry?,
                 accounts: document.accounts?.into_iter().map(account).collect::<Option<_>>()?,
+                warnings: document.warnings,
             })
         })
     }
@@ -173,6 +176,7 @@ struct Document {
     http: Option<HttpSettings>,
     retry: Option<RetryPolicy>,
     accounts: Option<Vec<(AccountId, account::Read)>>,
+    warnings: Vec<Fault>,
 }
 
 fn read(tree: &Table, secrets: Secrets<'_>, faults: &Faults) -> Document {
@@ -189,7 +193,7 @@ fn read(tree: &Table, secrets: Secrets<'_>, faults: &Faults) -> Document {
         }
         _ => None,
     };
-    Document { worker, amqp, http, retry, accounts }
+    Document { worker, amqp, http, retry, accounts, warnings: faults.take_warnings() }
 }
 
 fn worker(mut section: Section<'_>) -> Option<(WorkerId, SocketAddr, Duration)> {

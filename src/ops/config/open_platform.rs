@@ -115,8 +115,9 @@ fn merchants(section: &Section<'_>, secrets: Secrets<'_>) -> BTreeMap<MerchantId
             let mut entry = section.entry(name);
             let remedy = "write NAME = { file = \"FILE\" }, or NAME = \"TOKEN\"";
             let path = entry.required("file", remedy, |text| Ok(text.to_owned()));
-            let token =
-                path.and_then(|path| keys::read_file(base, &path).map_err(|problem| entry.fault("file", problem)).ok());
+            let token = path.and_then(|path| {
+                keys::read_private(&entry, "file", base, &path).map_err(|problem| entry.fault("file", problem)).ok()
+            });
             entry.finish();
             token
         } else {

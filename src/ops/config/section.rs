@@ -163,6 +163,11 @@ impl<'a> Section<'a> {
         self.faults.add(self.path_of(key), &self.origin_of(key), problem);
     }
 
+    /// Notes what is no fault of a key of this table, but worth a warning.
+    pub(super) fn warn(&self, key: &str, problem: Problem) {
+        self.faults.warn(self.path_of(key), &self.origin_of(key), problem);
+    }
+
     /// Notes a fault of the table itself.
     pub(super) fn fault_here(&self, problem: Problem) {
         self.faults.add(&*self.path, &self.origin, problem);

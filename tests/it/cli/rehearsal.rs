@@ -175,6 +175,26 @@ fn check_names_a_gateway_that_is_down_and_a_key_that_is_ones_own() {
 }
 
 #[test]
+fn check_warns_of_secrets_that_others_may_read_and_of_nothing_public() {
+    let rehearsal = Rehearsal::start(10, &[]);
+    for name in ["desk.private.pem", "desk.gateway.pem", "m1.token"] {
+        fs::set_permissions(rehearsal.home.path().join(name), fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    let checked = rehearsal.run(&["check", "--no-broker"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let warnings: Vec<_> = checked.stdout.lines().filter(|line| line.starts_with("warn ")).collect();
+    let of = |key, file| format!("warn   {key} names {file}, which others than its owner may read (mode 640)");
+    let expected =
+        [of("accounts.desk.private_key_file", "desk.private.pem"), of("accounts.shops.merchants.m1.file", "m1.token")];
+    assert_eq!(warnings, expected, "{checked:?}");
+    let json = rehearsal.run(&["check", "--no-broker", "--json"]);
+    let findings: Value = serde_json::from_str(&json.stdout).unwrap();
+    let warned =
+        |finding: &&Value| finding["ok"] == true && finding["remedy"].as_str().is_some_and(|r| r.contains("chmod 600"));
+    assert_eq!(findings.as_array().unwrap().iter().filter(warned).count(), 2, "{json:?}");
+}
+
+#[test]
 fn the_demo_ends_well_and_tells_no_lies() {
     let home = TempDir::new().unwrap();
     let demo = run(home.path(), &["demo", "--items", "60"]);
