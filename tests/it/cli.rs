@@ -114,6 +114,18 @@ fn a_secret_put_where_its_files_name_belongs_is_not_shown() {
 }
 
 #[test]
+fn an_empty_variable_counts_as_absent() {
+    let directory = directory(DESK);
+    let mut command = takedown(directory.path(), &["topology", "print"]);
+    for name in ["TAKEDOWN_CONFIG", "TAKEDOWN_LOG", "TAKEDOWN_AMQP__PREFIX"] {
+        command.env(name, "");
+    }
+    let printed = end(command);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    assert!(printed.stdout.contains("takedown.work.desk"), "{printed:?}");
+}
+
+#[test]
 fn a_configuration_that_is_not_there_ends_with_3_and_the_remedy() {
     let nowhere = TempDir::new().unwrap();
     let ended = run(nowhere.path(), &["worker", "--config", "absent.toml"]);

@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::ops::cli::exit::Exit;
@@ -71,14 +72,19 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 struct Global {
     /// Configuration file; without one, ./takedown.toml if it exists, and the environment (TAKEDOWN_…).
-    #[arg(long, global = true, env = "TAKEDOWN_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "TAKEDOWN_CONFIG", value_name = "FILE", value_parser = path())]
     config: Option<PathBuf>,
-    /// Log filter, such as info, debug or takedown=debug; a worker logs info, other commands warn.
+    /// Log filter, such as info, debug or takedown=trace; a worker logs info, other commands warn.
     #[arg(long, global = true, env = "TAKEDOWN_LOG", value_name = "FILTER")]
     log: Option<String>,
     /// How log lines are written (to stderr).
     #[arg(long, global = true, env = "TAKEDOWN_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+}
+
+/// An empty path is read, and counts as absent later, as docker-compose's `${NAME:-}` leaves one.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[derive(Debug, Subcommand)]
@@ -157,12 +163,14 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         | Command::Check(_)
         | Command::Config(_) => "warn,lapin=off",
     };
-    terminal.start_logging(cli.global.log.as_deref().unwrap_or(default_log), cli.global.log_format)?;
+    let log = cli.global.log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default_log);
+    terminal.start_logging(log, cli.global.log_format)?;
     // Variables that are not UTF-8 cannot be ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let surroundings = Surroundings { terminal, config: cli.global.config, environment };
+    let config = cli.global.config.filter(|path| !path.as_os_str().is_empty());
+    let surroundings = Surroundings { terminal, config, environment };
     match cli.command {
         Command::Demo(command) => command.execute(&surroundings).await,
         Command::Run(command) => command.execute(&surroundings).await,

@@ -5,8 +5,12 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use indicatif::MultiProgress;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
@@ -36,14 +40,13 @@ impl Terminal {
             Failure::new(Exit::Usage, format!("the log filter {filter:?} cannot be read: {error}"))
                 .remedy("write --log info, --log debug, or --log takedown=debug,lapin=warn")
         })?;
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(BesideBars(self.bars.clone()))
-            .with_ansi(io::stderr().is_terminal());
-        let started = match format {
-            LogFormat::Text => builder.try_init(),
-            LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        let filter = filter.and(filter_fn(is_discreet));
+        let lines = fmt::layer().with_writer(BesideBars(self.bars.clone())).with_ansi(is_coloured());
+        let lines = match format {
+            LogFormat::Text => lines.with_filter(filter).boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
         };
+        let started = tracing_subscriber::registry().with(lines).try_init();
         started.map_err(|error| Failure::new(Exit::Unexpected, format!("logging cannot start: {error}")))
     }
 
@@ -84,6 +87,16 @@ impl Terminal {
     pub(super) fn say(&self, text: &str) {
         self.bars.suspend(|| eprintln!("{text}"));
     }
+}
+
+/// At the finest level lapin logs the broker's password and every message's body, whatever the filter asked for.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() < Level::TRACE || metadata.target().starts_with("takedown")
+}
+
+/// Colours are for a terminal, and for a person who did not decline them (no-color.org).
+fn is_coloured() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes log lines to stderr while the bars step aside.

@@ -67,14 +67,19 @@ impl Running {
 
     /// Waits for a line that holds a text.
     pub(crate) fn line(&self, text: &str) -> String {
-        let mut seen = Vec::new();
-        loop {
+        self.lines_to(text).pop().unwrap()
+    }
+
+    /// Waits for a line that holds a text; returns those before it, too.
+    pub(crate) fn lines_to(&self, text: &str) -> Vec<String> {
+        let mut seen: Vec<String> = Vec::new();
+        while !seen.last().is_some_and(|line| line.contains(text)) {
             match self.lines.recv_timeout(DEADLINE) {
-                Ok(line) if line.contains(text) => return line,
                 Ok(line) => seen.push(line),
                 Err(error) => panic!("no line with {text:?} ({error}); lines so far: {seen:#?}"),
             }
         }
+        seen
     }
 
     /// Sends a signal by its name.
