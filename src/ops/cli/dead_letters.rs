@@ -12,6 +12,7 @@ use crate::domain::outcome::{Reason, Status};
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
+use crate::ops::cli::intake::account;
 use crate::ops::cli::tables::{Output, counted};
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::config::Outline;
@@ -89,10 +90,6 @@ struct Selection {
     /// At most this many, the oldest first.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-}
-
-fn account(text: &str) -> Result<AccountId, String> {
-    AccountId::new(text).map_err(|error| format!("an account's name {error}"))
 }
 
 fn id(text: &str) -> Result<RequestId, String> {

@@ -52,7 +52,8 @@ pub(super) struct ItemsFile {
     skip_rejected: bool,
 }
 
-fn account(text: &str) -> Result<AccountId, String> {
+/// Reads an account's name from the command line.
+pub(super) fn account(text: &str) -> Result<AccountId, String> {
     AccountId::new(text).map_err(|error| format!("an account's name {error}"))
 }
 

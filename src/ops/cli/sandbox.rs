@@ -11,13 +11,12 @@ use clap::Args;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::sandbox::directory::Directory;
-use crate::ops::cli::signals;
+use crate::ops::cli::signals::Signals;
 use crate::ops::cli::{Surroundings, program};
 use crate::ops::config::units;
 use crate::sandbox::faults::{self, Faults};
 use crate::sandbox::mix::Mix;
 use crate::sandbox::{Sandbox, SandboxSettings};
-use crate::worker::shutdown::Shutdown;
 
 /// Serve both gateways on loopback, to rehearse on.
 ///
@@ -71,11 +70,9 @@ impl SandboxCommand {
         let notes = directory.write_callers_side(&setup, &sandbox, &mix)?;
 
         let terminal = &surroundings.terminal;
-        let shutdown = Shutdown::new();
-        let signals = signals::watch_once(shutdown.clone())?;
+        let mut signals = Signals::new()?;
         terminal.result(&self.greeting(&sandbox, &directory, &notes))?;
-        shutdown.draining().await;
-        signals.abort();
+        signals.next().await;
         let seen = sandbox.seen().len();
         sandbox.stop().await;
         terminal.say(&format!("stopped after {seen} requests"));

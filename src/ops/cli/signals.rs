@@ -15,16 +15,14 @@ use crate::worker::shutdown::Shutdown;
 /// # Errors
 /// [`Exit::Unexpected`] when the system refuses a handler.
 pub(super) fn watch(shutdown: Shutdown, told: Option<Terminal>) -> Result<JoinHandle<()>, Failure> {
-    let refused = |error| Failure::new(Exit::Unexpected, format!("signals cannot be watched: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
+    let mut signals = Signals::new()?;
     Ok(tokio::spawn(async move {
-        either(&mut interrupt, &mut terminate).await;
+        signals.next().await;
         if let Some(terminal) = &told {
             terminal.say("draining: calls in flight finish, nothing new is taken (once more to leave at once)");
         }
         shutdown.drain();
-        either(&mut interrupt, &mut terminate).await;
+        signals.next().await;
         match &told {
             Some(terminal) => terminal.say("leaving at once: nothing is lost, calls in flight may be repeated"),
             None => tracing::warn!("second signal: leaving at once; calls in flight may be repeated"),
@@ -33,23 +31,30 @@ pub(super) fn watch(shutdown: Shutdown, told: Option<Terminal>) -> Result<JoinHa
     }))
 }
 
-/// Watches for the first signal only, for a command with nothing to drain.
-///
-/// # Errors
-/// [`Exit::Unexpected`] when the system refuses a handler.
-pub(super) fn watch_once(shutdown: Shutdown) -> Result<JoinHandle<()>, Failure> {
-    let refused = |error| Failure::new(Exit::Unexpected, format!("signals cannot be watched: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
-    Ok(tokio::spawn(async move {
-        either(&mut interrupt, &mut terminate).await;
-        shutdown.drain();
-    }))
+/// Both signals; from its making on they no longer end the process.
+#[derive(Debug)]
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+impl Signals {
+    /// Begins to watch.
+    ///
+    /// # Errors
+    /// [`Exit::Unexpected`] when the system refuses a handler.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let handle = |kind| {
+            signal(kind).map_err(|error| Failure::new(Exit::Unexpected, format!("signals cannot be watched: {error}")))
+        };
+        Ok(Self { interrupt: handle(SignalKind::interrupt())?, terminate: handle(SignalKind::terminate())? })
+    }
+
+    /// Waits for either.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
