@@ -41,7 +41,7 @@ pub(super) fn write(watch: &Watch, played: &Played, comparison: &Comparison, ela
         add(
             &mut text,
             &format!(
-                "\nDead letters; outside a demo they wait for an operator (`takedown dead-letters list`):\n{}",
+                "\nDead letters; outside a demo they wait for `takedown dead-letters list`:\n{}",
                 table(header, rows)
             ),
         );
