@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
+use crate::domain::ids::AccountId;
 use crate::domain::outcome::{FinalOutcome, Reason};
+use crate::domain::takedown::Gateway;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::intake::{COLUMNS, ItemsFile, beside};
@@ -48,10 +50,12 @@ impl Run {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let terminal = &surroundings.terminal;
         let config = surroundings.load_config()?;
-        let accounts = config.accounts.iter().map(|(id, account)| (id.clone(), account.gateway.gateway())).collect();
+        let accounts: BTreeMap<_, _> =
+            config.accounts.iter().map(|(id, account)| (id.clone(), account.gateway.gateway())).collect();
         let takedowns = self.items.read(&accounts, self.items.batch.as_ref(), terminal)?;
         let file = beside(&self.items.file, "queue");
         let queue = EmbeddedQueue::open(&file)?;
+        refuse_strangers(&queue.accounts().await?, &accounts, &file)?;
         let enqueued = queue.enqueue(takedowns).await?;
         let counts = queue.counts().await?;
         let left = counts.waiting + counts.in_hand;
@@ -100,6 +104,15 @@ impl Run {
         }
         text
     }
+}
+
+/// Items of an account nobody works for would keep the run from ever ending.
+fn refuse_strangers(held: &[String], known: &BTreeMap<AccountId, Gateway>, file: &Path) -> Result<(), Failure> {
+    let is_known = |account: &str| known.keys().any(|known| known.as_str() == account);
+    let Some(stranger) = held.iter().find(|account| !is_known(account)) else { return Ok(()) };
+    let problem = format!("{} holds items of account `{stranger}`, which is not configured", file.display());
+    Err(Failure::new(Exit::Configuration, problem)
+        .remedy("configure the account again; or give these items up by moving the queue file away"))
 }
 
 fn left_of(end: End) -> u64 {

@@ -138,6 +138,19 @@ impl EmbeddedQueue {
         Ok(Counts { waiting: waiting + untouched, in_hand: claimed - untouched, outcomes, dead })
     }
 
+    /// Returns the accounts that have messages here, in the order of their names.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`].
+    pub async fn accounts(&self) -> Result<Vec<String>, QueueError> {
+        let read = |db: &Connection| {
+            let mut statement = db.prepare("SELECT DISTINCT account FROM message ORDER BY account")?;
+            let accounts = statement.query_map([], |row| row.get(0))?;
+            accounts.collect()
+        };
+        self.inner.store.writer().call("read", read).await
+    }
+
     /// Reads outcomes in the order they were written, from after `after` (0 for the first), at most `limit`.
     ///
     /// # Errors

@@ -96,6 +96,24 @@ fn a_run_that_is_interrupted_drains_and_goes_on_later() {
 }
 
 #[test]
+fn items_of_an_account_that_left_the_configuration_do_not_hang_the_run() {
+    let rehearsal = Rehearsal::start(40, &[]);
+    let mut slow = rehearsal.command(&["run", "items.csv"]);
+    slow.env("TAKEDOWN_ACCOUNTS__DESK__RATE", "4/s").env("TAKEDOWN_ACCOUNTS__SHOPS__RATE", "4/s");
+    let slow = Running::start(slow);
+    slow.line("of 40 ended");
+    slow.signal("INT");
+    slow.wait();
+
+    let config = rehearsal.home.path().join("takedown.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.split("[accounts.shops]").next().unwrap()).unwrap();
+    let refused = rehearsal.run(&["run", "items.csv", "--skip-rejected"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.stderr.contains("holds items of account `shops`, which is not configured"), "{refused:?}");
+}
+
+#[test]
 fn dead_letters_of_a_run_are_listed_masked_replayed_and_purged() {
     let rehearsal = Rehearsal::start(6, &["--fault", "unlisted_code=1"]);
     let ended = rehearsal.run(&["run", "items.csv", "--json"]);
