@@ -195,7 +195,7 @@ async fn a_refused_connection_is_one_clear_line_without_the_password() {
     wrong_vhost.set_path("/no-such-vhost");
     for (url, part) in [
         (wrong_login.to_string(), "the broker refused the login"),
-        (good.url.replacen("amqp:", "amqps:", 1), "no broker answers there"),
+        (good.url.replacen("amqp:", "amqps:", 1), "amqps:// with one of TLS"),
         (wrong_vhost.to_string(), "the broker refused virtual host \"no-such-vhost\""),
         (format!("amqp://desk:s3cret@127.0.0.1:{closed_port}/%2f"), "is it running"),
     ] {

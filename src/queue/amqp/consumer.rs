@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::classify::Redelivery;
 use crate::domain::ids::AccountId;
-use crate::queue::amqp::connection::{Link, Schedule, broker_error, chain};
+use crate::queue::amqp::connection::{Link, broker_error, chain};
 use crate::queue::amqp::message::{read_envelope, short};
+use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::{Delivery, QueueError, Receipt};
 

@@ -10,8 +10,10 @@ pub mod topology;
 
 mod connection;
 mod consumer;
+mod dial;
 mod message;
 mod names;
+mod schedule;
 mod settle;
 
 use std::collections::BTreeMap;
@@ -25,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::AccountId;
 use crate::domain::settlement::Settlement;
-use crate::queue::amqp::connection::{Link, masked};
+use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::{Inbox, Supervisor};
+use crate::queue::amqp::dial::masked;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::Publisher;
 use crate::queue::amqp::settle::{Mender, Settler};

@@ -18,9 +18,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::domain::ids::AccountId;
 use crate::domain::takedown::Takedown;
 use crate::queue::amqp::AmqpSettings;
-use crate::queue::amqp::connection::{Link, Schedule, broker_error, chain};
+use crate::queue::amqp::connection::{Link, broker_error, chain};
 use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::names::Names;
+use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::{require_exchange, require_queue};
 use crate::queue::{Enqueued, Intake, QueueError};
 

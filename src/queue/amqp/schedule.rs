@@ -1,0 +1,72 @@
+//! When to try again to reach the broker.
+//!
+//! The one user of the `backoff` crate, which the project's owner named; so it can be replaced in one place.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+use tokio::time::sleep;
+
+/// How long a connection or a consumer lasts before it counts as up.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// When to try again: from 0.2 s doubling to 30 s, each spread by half, without an end.
+pub(super) struct Schedule(ExponentialBackoff);
+
+impl Schedule {
+    pub(super) fn new() -> Self {
+        Self(ExponentialBackoff {
+            initial_interval: Duration::from_millis(200),
+            current_interval: Duration::from_millis(200),
+            multiplier: 2.0,
+            randomization_factor: 0.5,
+            max_interval: Duration::from_secs(30),
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        })
+    }
+
+    /// Draws the next wait.
+    pub(super) fn next_wait(&mut self) -> Duration {
+        self.0.next_backoff().expect("invariant: a schedule without a longest time never ends")
+    }
+
+    /// Waits for the next turn.
+    pub(super) async fn pause(&mut self) {
+        sleep(self.next_wait()).await;
+    }
+
+    /// Begins anew, after something worked.
+    pub(super) fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    /// Begins anew if what came up also stayed up; what dies again at once has not worked.
+    pub(super) fn note_uptime(&mut self, uptime: Duration) {
+        if uptime >= STEADY {
+            self.reset();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_schedule_grows_to_its_ceiling_and_never_ends() {
+        let mut schedule = Schedule::new();
+        let mut last = Duration::ZERO;
+        for _ in 0..40 {
+            let before = tokio::time::Instant::now();
+            schedule.pause().await;
+            last = before.elapsed();
+        }
+        assert!(last >= Duration::from_secs(15) && last <= Duration::from_secs(46), "{last:?}");
+        schedule.note_uptime(Duration::from_secs(1));
+        assert!(schedule.next_wait() >= Duration::from_secs(15), "what dies at once has not worked");
+        schedule.note_uptime(STEADY);
+        assert!(schedule.next_wait() < Duration::from_secs(1));
+    }
+}
