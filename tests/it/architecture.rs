@@ -233,7 +233,7 @@ fn domain_is_pure() {
 #[test]
 fn backoff_is_used_in_one_file() {
     let users: Vec<String> = sources("src").iter().filter(|s| uses_backoff(s)).map(|s| s.path.clone()).collect();
-    assert_eq!(users, ["src/queue/amqp/connection.rs"]);
+    assert_eq!(users, ["src/queue/amqp/schedule.rs"]);
 }
 
 #[test]
