@@ -46,7 +46,8 @@
 //! redelivered message then meets the goal state and ends as `success/taken_down_earlier`. A crash between confirm and
 //! ack works the item again and publishes a second outcome, under the same id unless the item is judged otherwise now:
 //! one that was off sale before we came (`terminal/not_on_sale`, then `success/taken_down_earlier`), that was out of
-//! attempts, or whose deadline passed meanwhile.
+//! attempts, or whose deadline passed meanwhile. A crash there while the item was being put back to wait leaves two
+//! messages; a message that was put back therefore reads the goal state as `taken_down_earlier`, whatever it finds.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod domain;

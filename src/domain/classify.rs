@@ -58,7 +58,7 @@ pub enum Effect {
 pub struct History {
     /// Whether an earlier attempt may have taken effect.
     pub effect: Effect,
-    /// Whether the broker says it handed out this message before (a crash may hide a whole attempt).
+    /// Whether this message, or a twin of it, may have been in hand before (a crash may hide a whole attempt).
     pub redelivery: Redelivery,
     /// How often an operator replayed it.
     pub replays: u32,
@@ -69,7 +69,7 @@ pub struct History {
 pub enum Redelivery {
     /// Never handed out before.
     First,
-    /// Handed out before, and not settled.
+    /// Handed out before and not settled, or put back to wait, which can leave a twin.
     Again,
 }
 

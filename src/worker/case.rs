@@ -222,9 +222,15 @@ impl Case<'_> {
     }
 
     /// Returns what is known of the takedown's past.
+    ///
+    /// A message that was put back to wait may have a twin: a worker killed between the confirm of the one that waits
+    /// and the ack of the one in hand leaves both, and the other may have done it. So only a message that was never put
+    /// back counts as the first; else one item could end as `success` and as `not_on_sale`.
     pub(super) fn history(&self) -> History {
         let envelope = self.message.envelope;
-        History { effect: envelope.effect, redelivery: envelope.redelivery, replays: envelope.replays }
+        let is_successor = envelope.attempt > 1 || envelope.deferrals > 0;
+        let redelivery = if is_successor { Redelivery::Again } else { envelope.redelivery };
+        History { effect: envelope.effect, redelivery, replays: envelope.replays }
     }
 
     /// Says whether the message was in hand at so many crashes that it is worked alone.

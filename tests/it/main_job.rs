@@ -163,7 +163,9 @@ async fn work_off(dir: &Path, settings: &AmqpSettings, outcomes: &mut Outcomes) 
 fn worker(dir: &Path, name: &str) -> Running {
     let mut command = takedown(dir, &["worker"]);
     command.env("TAKEDOWN_WORKER__ID", name).env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
-    Running::start(command)
+    let worker = Running::start(command);
+    worker.line("worker started");
+    worker
 }
 
 fn enqueue(dir: &Path, mix: &Mix) {

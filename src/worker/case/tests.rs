@@ -244,3 +244,30 @@ fn a_party_is_the_merchant_the_administrator_or_a_digest_of_the_token() {
     let desk = Fixture::new(mapi).with(|e| e.account = AccountId::new("desk").unwrap());
     assert_eq!(desk.open().unwrap().party().as_deref(), Some("u1"));
 }
+
+#[test]
+fn what_was_put_off_or_tried_before_may_have_a_twin_that_did_it() {
+    let gateway_says_off = Reply::Answered(Answer {
+        http_status: 200,
+        signature: Signature::Valid,
+        claim: Claim::Failure {
+            code: Some("40004".into()),
+            sub_code: Some("SHOP_STATUS_NOT_SUPPORT".into()),
+            message: None,
+        },
+        retry_after: None,
+    });
+    for (attempt, deferrals, reason) in
+        [(1, 0, Reason::NotOnSale), (1, 1, Reason::TakenDownEarlier), (2, 0, Reason::TakenDownEarlier)]
+    {
+        let fixture = Fixture::new(SHOPS).with(|envelope| {
+            envelope.attempt = attempt;
+            envelope.deferrals = deferrals;
+        });
+        let history = fixture.open().unwrap().history();
+        let outcome = crate::domain::classify::classify(Gateway::OpenPlatform, &gateway_says_off, history);
+        let ends = matches!(outcome, Outcome::Success(found) | Outcome::Terminal(found) if found == reason);
+        assert!(ends, "attempt {attempt}, {deferrals} deferrals: {outcome:?}");
+        assert_eq!(fixture.envelope.effect, Effect::None, "a twin is no ambiguous attempt of this message");
+    }
+}
