@@ -72,7 +72,7 @@ words!(
         TakenDown => "taken_down",
         /// Found off sale on the replay of a dead letter: the goal holds, whoever brought it about.
         AlreadyOff => "already_off",
-        /// Found off sale after an attempt that may have taken effect, or on a redelivery.
+        /// Found off sale after an attempt that may have taken effect, on a redelivery, or after it was put back to wait.
         TakenDownEarlier => "taken_down_earlier",
         /// No such goods, or no such plug-in on that shop.
         ItemNotFound => "item_not_found",
