@@ -65,6 +65,9 @@ pub enum GatewayError {
     /// The TLS set-up of the machine is unusable.
     #[error("the HTTP client cannot be set up; are CA certificates installed (Debian: package ca-certificates)?")]
     Client(#[source] reqwest::Error),
+    /// Nothing answers at an address; a retry may help.
+    #[error("the gateway does not answer")]
+    Reach(#[source] reqwest::Error),
     /// The address breaks a rule.
     #[error("gateway URL {url:?} {problem}")]
     Url {
@@ -147,6 +150,27 @@ impl HttpClient {
     /// [`GatewayError::Client`] when the client cannot be set up.
     pub fn for_loopback(settings: &HttpSettings) -> Result<Self, GatewayError> {
         Self::build(settings, Self::builder(settings).tls_certs_only([]))
+    }
+
+    /// Builds the client for these addresses: [`HttpClient::for_loopback`] where none of them needs TLS.
+    ///
+    /// # Errors
+    /// [`GatewayError::Client`] when TLS is needed and cannot be set up.
+    pub fn for_endpoints<'a>(
+        settings: &HttpSettings,
+        endpoints: impl IntoIterator<Item = &'a Endpoint>,
+    ) -> Result<Self, GatewayError> {
+        let is_rehearsal = endpoints.into_iter().all(Endpoint::is_plain);
+        if is_rehearsal { Self::for_loopback(settings) } else { Self::new(settings) }
+    }
+
+    /// Connects as a call would and asks for nothing that acts (`HEAD /`); any answer will do.
+    ///
+    /// # Errors
+    /// [`GatewayError::Reach`] when nothing answers.
+    pub async fn reach(&self, endpoint: &Endpoint) -> Result<(), GatewayError> {
+        let answered = self.client.head(endpoint.root()).send().await;
+        answered.map(|_| ()).map_err(|error| GatewayError::Reach(error.without_url()))
     }
 
     fn builder(settings: &HttpSettings) -> reqwest::ClientBuilder {

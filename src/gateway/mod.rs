@@ -15,7 +15,7 @@ use std::time::SystemTime;
 
 use crate::domain::reply::{Answer, BrokenCall, Reply};
 use crate::domain::takedown::{Gateway, Item};
-use crate::gateway::http::HttpClient;
+use crate::gateway::http::{Endpoint, HttpClient};
 use crate::signing::SigningError;
 use crate::signing::charset::NotEncodable;
 
@@ -35,6 +35,15 @@ impl GatewayAccount {
         match self {
             Self::Mapi(_) => Gateway::Mapi,
             Self::OpenPlatform(_) => Gateway::OpenPlatform,
+        }
+    }
+
+    /// Returns where the gateway is called.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        match self {
+            Self::Mapi(account) => &account.endpoint,
+            Self::OpenPlatform(account) => &account.endpoint,
         }
     }
 

@@ -32,6 +32,20 @@ impl Endpoint {
         Ok(Self(url))
     }
 
+    /// Says whether it is called without TLS, which only a loopback address is.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
+    /// Returns the address with nothing but `/` behind the host.
+    #[must_use]
+    pub fn root(&self) -> Url {
+        let mut url = self.0.clone();
+        url.set_path("/");
+        url
+    }
+
     /// Returns the address.
     #[must_use]
     pub fn url(&self) -> &Url {

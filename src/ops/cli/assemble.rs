@@ -26,9 +26,11 @@ pub(super) fn consumers(accounts: &BTreeMap<AccountId, AccountConfig>) -> Vec<Co
 /// Builds what every pipeline shares.
 ///
 /// # Errors
-/// [`Exit::Unexpected`] when TLS cannot be set up on this machine.
+/// [`Exit::Unexpected`] when TLS is needed and cannot be set up on this machine.
 pub(super) fn context(config: Config, observer: Observer) -> Result<Arc<Context>, Failure> {
-    let http = HttpClient::new(&config.http).map_err(|error| Failure::new(Exit::Unexpected, chain(&error)))?;
+    let endpoints = config.accounts.values().map(|account| account.gateway.endpoint());
+    let http = HttpClient::for_endpoints(&config.http, endpoints);
+    let http = http.map_err(|error| Failure::new(Exit::Unexpected, chain(&error)))?;
     let account = |(id, config): (AccountId, AccountConfig)| {
         (id, Arc::new(Account { gateway: config.gateway, limits: Limits::new(config.limits) }))
     };

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::ids::AccountId;
 use crate::gateway::GatewayAccount;
+use crate::gateway::http::{HttpClient, HttpSettings};
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
@@ -95,30 +96,22 @@ fn keys(id: &AccountId, account: &GatewayAccount) -> Vec<Finding> {
     findings.into_iter().map(|finding| Finding::bad(&*subject, finding.problem, finding.remedy)).collect()
 }
 
-/// Connects as a call would, and asks for nothing that acts: `HEAD /`.
+/// Connects as a call would, with a client of its own for each: one machine may do without TLS here and not there.
 async fn gateway(id: &AccountId, account: &GatewayAccount, timeout: Duration) -> Finding {
     let subject = format!("gateway of {id}");
-    let mut url = match account {
-        GatewayAccount::Mapi(account) => account.endpoint.url().clone(),
-        GatewayAccount::OpenPlatform(account) => account.endpoint.url().clone(),
-    };
-    url.set_path("/");
-    let shown = url.to_string();
-    let client = reqwest::Client::builder()
-        .connect_timeout(timeout)
-        .timeout(timeout.saturating_mul(2))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build();
-    let answered = match client {
-        Ok(client) => client.head(url).send().await,
+    let endpoint = account.endpoint();
+    let settings =
+        HttpSettings { connect_timeout: timeout, total_timeout: timeout.saturating_mul(2), ..HttpSettings::default() };
+    let answered = match HttpClient::for_endpoints(&settings, [endpoint]) {
+        Ok(client) => client.reach(endpoint).await,
         Err(error) => Err(error),
     };
+    let shown = endpoint.root();
     match answered {
-        Ok(_) => Finding::good(subject, format!("{shown} answers")),
+        Ok(()) => Finding::good(subject, format!("{shown} answers")),
         Err(error) => {
             let remedy = "check the endpoint, name resolution, the firewall, and the machine's root certificates";
-            Finding::bad(subject, format!("{shown}: {}", chain(&error.without_url())), remedy)
+            Finding::bad(subject, format!("{shown}: {}", chain(&error)), remedy)
         }
     }
 }

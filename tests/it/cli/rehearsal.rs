@@ -224,3 +224,12 @@ fn the_demo_ends_well_and_tells_no_lies() {
     }
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_demo_needs_no_ca_certificates() {
+    let home = TempDir::new().unwrap();
+    let mut demo = takedown(home.path(), &["demo", "--items", "20"]);
+    demo.env("SSL_CERT_FILE", home.path().join("none")).env("SSL_CERT_DIR", home.path());
+    let ended = end(demo);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
