@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::takedown::{Gateway, rfc3339};
+use crate::domain::takedown::Gateway;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $word:literal,)* }) => {
@@ -318,12 +318,6 @@ impl FinalOutcome {
             worker: wire.worker,
             replays: wire.replays,
         })
-    }
-
-    /// Returns the moment of the end as RFC 3339.
-    #[must_use]
-    pub fn finished_at_text(&self) -> String {
-        rfc3339(self.finished_at)
     }
 }
 

@@ -32,6 +32,7 @@ use url::Url;
 
 pub use crate::gateway::http::endpoint::Endpoint;
 
+use crate::domain::cause::chain;
 use crate::domain::reply::{BrokenCall, Reply};
 
 /// Settings of the HTTP client.
@@ -273,10 +274,6 @@ fn is_tls(error: &reqwest::Error) -> bool {
 /// Finds the first error of one type among the causes.
 fn cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     causes(error).find_map(<dyn std::error::Error>::downcast_ref)
-}
-
-fn chain(error: &reqwest::Error) -> String {
-    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

@@ -3,7 +3,6 @@
 //! Promise: every delivery reaches `settle`, whatever is in it and whatever goes wrong on the way, a panic included;
 //! and one event tells each fact.
 
-use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +13,7 @@ use futures_util::future::Either;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
 
+use crate::domain::cause::chain;
 use crate::domain::classify::{self, Cause, Outcome};
 use crate::domain::ids::AccountId;
 use crate::domain::reply::Reply;
@@ -214,10 +214,4 @@ fn verdict_word(reply: &Reply) -> &'static str {
         Reply::NotEncodable { .. } => "not_encodable",
         Reply::NoToken { .. } => "no_token",
     }
-}
-
-/// An error and its causes, outermost first.
-fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

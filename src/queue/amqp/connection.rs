@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::domain::cause::chain;
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::dial::Dial;
@@ -179,10 +180,4 @@ pub(super) fn broker_error(
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> QueueError {
     QueueError::Broker { action: action.into(), source: source.into() }
-}
-
-/// Writes an error with its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -18,9 +18,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::cause::chain;
 use crate::domain::classify::Redelivery;
 use crate::domain::ids::AccountId;
-use crate::queue::amqp::connection::{Link, broker_error, chain};
+use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::{read_envelope, short};
 use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::Topology;

@@ -137,7 +137,7 @@ pub(super) fn masked(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::amqp::connection::chain;
+    use crate::domain::cause::chain;
 
     #[test]
     fn a_masked_url_keeps_everything_but_the_password() {

@@ -15,10 +15,11 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::domain::cause::chain;
 use crate::domain::ids::AccountId;
 use crate::domain::takedown::Takedown;
 use crate::queue::amqp::AmqpSettings;
-use crate::queue::amqp::connection::{Link, broker_error, chain};
+use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::schedule::Schedule;

@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::domain::cause::chain;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
 use crate::domain::settlement::Settlement;
-use crate::queue::amqp::connection::{Link, chain};
+use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Tag;
 use crate::queue::amqp::message;
 use crate::queue::amqp::names::Names;
