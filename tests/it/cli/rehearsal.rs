@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::ExitStatus;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,6 +35,16 @@ impl Rehearsal {
         let mut command = takedown(self.home.path(), arguments);
         command.env("TAKEDOWN_RETRY__DELAYS", "10ms");
         command
+    }
+
+    /// Interrupts a slow run of the 40 items once the first of them have ended.
+    fn interrupted_run(&self) -> (ExitStatus, Vec<String>) {
+        let mut slow = self.command(&["run", "items.csv"]);
+        slow.env("TAKEDOWN_ACCOUNTS__DESK__RATE", "4/s").env("TAKEDOWN_ACCOUNTS__SHOPS__RATE", "4/s");
+        let slow = Running::start(slow);
+        slow.line("of 40 ended");
+        slow.signal("INT");
+        slow.wait()
     }
 
     /// Requests the sandbox has seen, that is gateway calls.
@@ -80,12 +91,7 @@ fn a_file_is_run_to_the_end_and_not_twice() {
 #[test]
 fn a_run_that_is_interrupted_drains_and_goes_on_later() {
     let rehearsal = Rehearsal::start(40, &[]);
-    let mut slow = rehearsal.command(&["run", "items.csv"]);
-    slow.env("TAKEDOWN_ACCOUNTS__DESK__RATE", "4/s").env("TAKEDOWN_ACCOUNTS__SHOPS__RATE", "4/s");
-    let slow = Running::start(slow);
-    slow.line("of 40 ended");
-    slow.signal("INT");
-    let (status, lines) = slow.wait();
+    let (status, lines) = rehearsal.interrupted_run();
     assert_eq!(status.code(), Some(10), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("the same command goes on")), "{lines:#?}");
 
@@ -98,12 +104,7 @@ fn a_run_that_is_interrupted_drains_and_goes_on_later() {
 #[test]
 fn items_of_an_account_that_left_the_configuration_do_not_hang_the_run() {
     let rehearsal = Rehearsal::start(40, &[]);
-    let mut slow = rehearsal.command(&["run", "items.csv"]);
-    slow.env("TAKEDOWN_ACCOUNTS__DESK__RATE", "4/s").env("TAKEDOWN_ACCOUNTS__SHOPS__RATE", "4/s");
-    let slow = Running::start(slow);
-    slow.line("of 40 ended");
-    slow.signal("INT");
-    slow.wait();
+    rehearsal.interrupted_run();
 
     let config = rehearsal.home.path().join("takedown.toml");
     let text = fs::read_to_string(&config).unwrap();

@@ -33,6 +33,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+pub(crate) use crate::support::queue::account;
+
 /// Longest wait for anything a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -232,10 +234,6 @@ impl Replica {
     pub(crate) async fn end(self) -> Result<Summary, QueueError> {
         timeout(PATIENCE, self.run).await.expect("the run ends").unwrap()
     }
-}
-
-pub(crate) fn account(name: &str) -> AccountId {
-    AccountId::new(name).unwrap()
 }
 
 /// A takedown of the Open Platform; its item is `<id>@s1`.
