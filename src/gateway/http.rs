@@ -27,7 +27,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use url::Url;
 
 pub use crate::gateway::http::endpoint::Endpoint;
@@ -84,30 +84,32 @@ pub enum GatewayError {
 pub struct HttpRequest {
     /// Address and query.
     pub url: Url,
-    /// Form body of a POST; a GET has none.
-    pub form: Option<Form>,
+    /// Headers beyond those every request has; values are plain ASCII.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body of a POST; a GET has none.
+    pub body: Option<Body>,
 }
 
-/// A body of percent-encoded parameters.
+/// What a POST carries.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Form {
-    /// `Content-Type`, with the charset the parameters are encoded in.
+pub struct Body {
+    /// `Content-Type`, with the charset a form's parameters are encoded in.
     pub content_type: String,
-    /// The body; plain ASCII.
-    pub body: String,
+    /// The body as sent: percent-encoded parameters, JSON, or the Base64 of encrypted JSON.
+    pub text: String,
 }
 
-/// Keys, tokens and the signature are in the query and the body.
+/// Keys, tokens and the signature are in the query, the headers and the body.
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let method = if self.form.is_some() { "POST" } else { "GET" };
+        let method = if self.body.is_some() { "POST" } else { "GET" };
         write!(f, "HttpRequest({method} {}://{}{}, ***)", self.url.scheme(), self.url.authority(), self.url.path())
     }
 }
 
-impl fmt::Debug for Form {
+impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Form({}, ***)", self.content_type)
+        write!(f, "Body({}, ***)", self.content_type)
     }
 }
 
@@ -116,6 +118,8 @@ impl fmt::Debug for Form {
 pub struct HttpAnswer {
     /// HTTP status code.
     pub status: u16,
+    /// Headers as received.
+    pub headers: HeaderMap,
     /// Body as received.
     pub body: Vec<u8>,
     /// `Retry-After`, at most an hour.
@@ -201,10 +205,12 @@ impl HttpClient {
     /// # Cancel safety
     /// Dropping the future may leave a request written and its answer unread.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, Reply> {
-        let request = match request.form {
-            None => self.client.get(request.url),
-            Some(form) => self.client.post(request.url).header(CONTENT_TYPE, form.content_type).body(form.body),
+        let HttpRequest { url, headers, body } = request;
+        let request = match body {
+            None => self.client.get(url),
+            Some(Body { content_type, text }) => self.client.post(url).header(CONTENT_TYPE, content_type).body(text),
         };
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let mut response = request.send().await.map_err(broken)?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| retry_after::parse(value, SystemTime::now()));
@@ -220,7 +226,12 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(HttpAnswer { status: response.status().as_u16(), body, retry_after })
+        Ok(HttpAnswer {
+            status: response.status().as_u16(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+            retry_after,
+        })
     }
 }
 

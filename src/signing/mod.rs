@@ -6,6 +6,7 @@
 
 pub mod canonical;
 pub mod charset;
+pub mod content;
 pub mod generate;
 pub mod key;
 

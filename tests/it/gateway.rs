@@ -13,7 +13,7 @@ use takedown::domain::takedown::{Gateway, Item, MapiItem, OpenPlatformItem};
 use takedown::gateway::GatewayAccount;
 use takedown::gateway::http::{Endpoint, HttpClient, HttpSettings};
 use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
-use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount};
+use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
 use takedown::signing::charset::Charset;
 use takedown::signing::generate::key_pair;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
@@ -46,14 +46,14 @@ fn mapi(url: &str, method: Method) -> GatewayAccount {
 fn open_platform(url: &str, signer: Signer, gateway: Verifier) -> OpenPlatformAccount {
     OpenPlatformAccount {
         endpoint: Endpoint::new(url).unwrap(),
+        protocol: Protocol::V1,
         app_id: "2014072300007148".to_owned(),
         charset: Charset::Utf8,
         signer,
         keys: GatewayKeys::Single(gateway),
         merchants: BTreeMap::new(),
         content_key: None,
-        app_cert_sn: None,
-        alipay_root_cert_sn: None,
+        certificates: None,
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::domain::reply::Reply;
 use crate::domain::takedown::MapiItem;
 use crate::gateway::form;
-use crate::gateway::http::{Form, HttpRequest};
+use crate::gateway::http::{Body, HttpRequest};
 use crate::gateway::mapi::{GoodsIdField, MapiAccount, Method};
 use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
 
@@ -54,7 +54,7 @@ pub fn seal(account: &MapiAccount, params: &Params) -> Result<HttpRequest, Reply
     pairs.push(("sign_type", account.signer.sign_type().as_str()));
     let all = form::encode(pairs, account.charset)?;
     let mut url = account.endpoint.url().clone();
-    let form = match account.method {
+    let body = match account.method {
         Method::Get => {
             url.set_query(Some(&all));
             None
@@ -62,8 +62,8 @@ pub fn seal(account: &MapiAccount, params: &Params) -> Result<HttpRequest, Reply
         Method::Post => {
             url.set_query(Some(&form::encode(charset, account.charset)?));
             let content_type = format!("application/x-www-form-urlencoded;charset={}", account.charset.as_str());
-            Some(Form { content_type, body: all })
+            Some(Body { content_type, text: all })
         }
     };
-    Ok(HttpRequest { url, form })
+    Ok(HttpRequest { url, headers: Vec::new(), body })
 }

@@ -1,6 +1,5 @@
 //! `alipay.open.servicemarket.commodity.shop.offline`: its account, request and response.
 
-pub mod content;
 pub mod request;
 pub mod response;
 
@@ -11,12 +10,22 @@ use std::collections::BTreeMap;
 use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
 use crate::gateway::http::Endpoint;
-use crate::gateway::open_platform::content::ContentKey;
 use crate::signing::charset::Charset;
+use crate::signing::content::ContentKey;
 use crate::signing::{Signer, Verifier};
 
 /// The operation.
 const METHOD: &str = "alipay.open.servicemarket.commodity.shop.offline";
+
+/// Which of the platform's two protocols an app is called by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// Version 1.0: parameters in a form, the answer signed inside its JSON.
+    #[default]
+    V1,
+    /// REST: a JSON body, signatures in headers both ways; UTF-8 and RSA2 only.
+    V3,
+}
 
 /// The gateway's keys an answer may be verified with.
 #[derive(Debug)]
@@ -32,6 +41,8 @@ pub enum GatewayKeys {
 pub struct OpenPlatformAccount {
     /// Where to call.
     pub endpoint: Endpoint,
+    /// How to call.
+    pub protocol: Protocol,
     /// App id, up to 32 characters.
     pub app_id: String,
     /// Charset of requests and answers.
@@ -44,8 +55,15 @@ pub struct OpenPlatformAccount {
     pub merchants: BTreeMap<MerchantId, Secret>,
     /// Encrypts the content both ways, where the app has that switched on (protocol notes 2.8).
     pub content_key: Option<ContentKey>,
-    /// Certificate mode: serial number of one's own certificate (protocol notes 2.5).
-    pub app_cert_sn: Option<String>,
-    /// Certificate mode: serial numbers of the platform's root certificates, joined by `_`.
-    pub alipay_root_cert_sn: Option<String>,
+    /// Certificate mode: what every request names.
+    pub certificates: Option<CertificateNumbers>,
+}
+
+/// The certificate numbers every request of certificate mode carries (protocol notes 2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateNumbers {
+    /// `app_cert_sn`: one's own certificate.
+    pub app: String,
+    /// `alipay_root_cert_sn`: the platform's RSA root certificates, joined by `_`.
+    pub root: String,
 }

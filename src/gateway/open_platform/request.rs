@@ -12,7 +12,7 @@ use crate::domain::reply::{BrokenCall, Reply};
 use crate::domain::secret::Secret;
 use crate::domain::takedown::OpenPlatformItem;
 use crate::gateway::form;
-use crate::gateway::http::{Form, HttpRequest};
+use crate::gateway::http::{Body, HttpRequest};
 use crate::gateway::open_platform::{METHOD, OpenPlatformAccount};
 use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
 
@@ -55,8 +55,8 @@ pub fn params(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: Syste
         ("timestamp", Some(timestamp.as_str())),
         ("version", Some("1.0")),
         ("app_auth_token", token.map(Secret::expose)),
-        ("app_cert_sn", account.app_cert_sn.as_deref()),
-        ("alipay_root_cert_sn", account.alipay_root_cert_sn.as_deref()),
+        ("app_cert_sn", account.certificates.as_ref().map(|numbers| numbers.app.as_str())),
+        ("alipay_root_cert_sn", account.certificates.as_ref().map(|numbers| numbers.root.as_str())),
         ("encrypt_type", account.content_key.as_ref().map(|_| "AES")),
         ("biz_content", Some(content.as_str())),
     ];
@@ -97,9 +97,9 @@ pub fn seal(account: &OpenPlatformAccount, params: &Params) -> Result<HttpReques
     query.push(("sign", &sign));
     let mut url = account.endpoint.url().clone();
     url.set_query(Some(&form::encode(query, account.charset)?));
-    let body = form::encode(content, account.charset)?;
+    let text = form::encode(content, account.charset)?;
     let content_type = format!("application/x-www-form-urlencoded;charset={}", account.charset.as_str());
-    Ok(HttpRequest { url, form: Some(Form { content_type, body }) })
+    Ok(HttpRequest { url, headers: Vec::new(), body: Some(Body { content_type, text }) })
 }
 
 #[cfg(test)]

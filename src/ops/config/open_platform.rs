@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
-use crate::gateway::open_platform::content::ContentKey;
-use crate::gateway::open_platform::{GatewayKeys, OpenPlatformAccount};
+use crate::gateway::open_platform::{CertificateNumbers, GatewayKeys, OpenPlatformAccount, Protocol};
 use crate::ops::config::account::{bad_key, charset, endpoint};
 use crate::ops::config::fault::Problem;
 use crate::ops::config::keys::{self, Secrets};
 use crate::ops::config::mapi::{key_pair, own_key};
 use crate::ops::config::section::Section;
+use crate::signing::content::ContentKey;
 use crate::signing::{DsaFormat, SignType, Signer, Verifier};
 
 /// The real gateway (common request parameters of the Open Platform).
@@ -43,14 +43,14 @@ pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Op
     let (signer, keys) = keys?;
     Some(OpenPlatformAccount {
         endpoint: endpoint?,
+        protocol: Protocol::V1,
         app_id: app_id?,
         charset,
         signer,
         keys,
         merchants,
         content_key,
-        app_cert_sn,
-        alipay_root_cert_sn,
+        certificates: app_cert_sn.zip(alipay_root_cert_sn).map(|(app, root)| CertificateNumbers { app, root }),
     })
 }
 

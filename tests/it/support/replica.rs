@@ -14,7 +14,7 @@ use takedown::domain::takedown::Takedown;
 use takedown::gateway::GatewayAccount;
 use takedown::gateway::http::{Endpoint, HttpClient, HttpSettings};
 use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
-use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount};
+use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
 use takedown::limits::pause::HoldSettings;
 use takedown::limits::{LimitSettings, Limits};
 use takedown::queue::embedded::EmbeddedQueue;
@@ -164,14 +164,14 @@ impl Bench {
         let lapsed = (MerchantId::new(LAPSED).unwrap(), Secret::new("no longer known"));
         let shops = GatewayAccount::OpenPlatform(OpenPlatformAccount {
             endpoint: Endpoint::new(&self.sandbox.open_platform_url()).unwrap(),
+            protocol: Protocol::V1,
             app_id: app_id.clone(),
             charset: Charset::Utf8,
             signer,
             keys: GatewayKeys::Single(verifier),
             merchants: merchants.iter().cloned().chain([lapsed]).collect(),
             content_key: None,
-            app_cert_sn: None,
-            alipay_root_cert_sn: None,
+            certificates: None,
         });
         [("desk", desk), ("shops", shops)]
             .map(|(name, gateway)| (account(name), Arc::new(Account { gateway, limits: Limits::new(limits.clone()) })))

@@ -6,7 +6,7 @@ use takedown::domain::secret::Secret;
 use takedown::domain::takedown::{MapiItem, OpenPlatformItem};
 use takedown::gateway::http::Endpoint;
 use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
-use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount};
+use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
 use takedown::signing::charset::Charset;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
 
@@ -38,14 +38,14 @@ pub(super) fn mapi(charset: Charset, method: Method, signer: Signer, verifier: V
 pub(super) fn open_platform(charset: Charset, signer: Signer, keys: GatewayKeys) -> OpenPlatformAccount {
     OpenPlatformAccount {
         endpoint: Endpoint::new("https://openapi.alipay.com/gateway.do").unwrap(),
+        protocol: Protocol::V1,
         app_id: "2014072300007148".to_owned(),
         charset,
         signer,
         keys,
         merchants: BTreeMap::new(),
         content_key: None,
-        app_cert_sn: None,
-        alipay_root_cert_sn: None,
+        certificates: None,
     }
 }
 

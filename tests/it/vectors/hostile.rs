@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderMap;
 use takedown::domain::reply::{Answer, Claim, Signature};
 use takedown::domain::secret::Secret;
 use takedown::gateway::http::HttpAnswer;
@@ -108,7 +109,12 @@ fn a_token_that_the_gateway_quotes_is_masked() {
 
 #[test]
 fn debug_shows_nothing_of_an_answers_body() {
-    let answer = HttpAnswer { status: 200, body: b"<param name=\"key\">k3y</param>".to_vec(), retry_after: None };
+    let answer = HttpAnswer {
+        status: 200,
+        headers: HeaderMap::new(),
+        body: b"<param name=\"key\">k3y</param>".to_vec(),
+        retry_after: None,
+    };
     assert_eq!(format!("{answer:?}"), "HttpAnswer(200, 29 bytes)");
 }
 

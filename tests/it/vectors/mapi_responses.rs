@@ -1,5 +1,6 @@
 //! XML answers: verdict on the signature, code, goods and class.
 
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use takedown::domain::reply::{Answer, Claim, Signature};
 use takedown::domain::takedown::Gateway;
@@ -10,7 +11,7 @@ use takedown::signing::charset::Charset;
 use takedown::signing::{DsaFormat, SignType};
 
 use super::accounts::{mapi, mapi_item, signer, verifier};
-use super::{body, cases, class_of, text};
+use super::{body, cases, class_of, tell, text};
 
 /// Returns what reads a body as the answer of one case.
 pub(super) fn reader(case: &Value, format: DsaFormat) -> impl Fn(Vec<u8>) -> Answer {
@@ -19,7 +20,7 @@ pub(super) fn reader(case: &Value, format: DsaFormat) -> impl Fn(Vec<u8>) -> Ans
     let account = mapi(Charset::Utf8, Method::Get, signer(SignType::Md5, "mapi_md5_key", format), gateway);
     let status = case["http_status"].as_u64().unwrap() as u16;
     let item = mapi_item(case["requested_goods_id"].as_str());
-    move |body| parse(&account, &item, &HttpAnswer { status, body, retry_after: None })
+    move |body| parse(&account, &item, &HttpAnswer { status, headers: HeaderMap::new(), body, retry_after: None })
 }
 
 #[test]
@@ -44,7 +45,8 @@ fn every_answer_has_its_verdict_its_code_and_its_class() {
         }
         ran += 1;
     }
-    assert_eq!((ran, raw), (46, 1));
+    assert_eq!(raw, 1);
+    tell("mapi_responses.json", ran, 46);
 }
 
 #[test]

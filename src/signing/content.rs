@@ -1,4 +1,4 @@
-//! Content encryption (protocol notes 2.8): AES-128-CBC, an IV of zeros, PKCS#7, Base64.
+//! Content encryption of the Open Platform (protocol notes 2.8): AES-128-CBC, an IV of zeros, PKCS#7, Base64.
 //!
 //! It hides the content from whoever reads traffic or logs on the way; it proves nothing, that is the signature's work.
 //! With a fixed IV equal beginnings encrypt equally; the protocol has it so.
@@ -39,7 +39,8 @@ impl ContentKey {
     }
 
     /// Encrypts a text; `None` only where the crypto library fails.
-    pub(super) fn encrypt(&self, text: &[u8]) -> Option<String> {
+    #[must_use]
+    pub fn encrypt(&self, text: &[u8]) -> Option<String> {
         let key =
             UnboundCipherKey::new(&AES_128, self.0.as_slice()).and_then(PaddedBlockEncryptingKey::cbc_pkcs7).ok()?;
         let mut bytes = text.to_vec();
@@ -48,7 +49,8 @@ impl ContentKey {
     }
 
     /// Decrypts a text; `None` where it was not encrypted with this key.
-    pub(super) fn decrypt(&self, text: &str) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn decrypt(&self, text: &str) -> Option<Vec<u8>> {
         let mut bytes = BASE64_STANDARD.decode(text).ok()?;
         let key =
             UnboundCipherKey::new(&AES_128, self.0.as_slice()).and_then(PaddedBlockDecryptingKey::cbc_pkcs7).ok()?;
