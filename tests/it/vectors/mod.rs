@@ -86,6 +86,7 @@ fn class_of(gateway: Gateway, answer: Answer) -> &'static str {
 
 /// Tells how many cases of a file ran, past the runner's capture of what passing tests print, and holds the number.
 fn tell(file: &str, ran: usize, expected: usize) {
-    writeln!(std::io::stderr(), "vectors: {ran} cases of {file}").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "vectors: {ran} cases of {file}").unwrap();
     assert_eq!(ran, expected, "{file}");
 }
