@@ -22,7 +22,7 @@ pub enum Reply {
         /// First character the charset cannot hold.
         character: char,
     },
-    /// The item names a merchant the configuration has no token for, so nothing was sent.
+    /// The item names a merchant the configuration has no token for, or none that can be sent; so nothing was sent.
     NoToken {
         /// The merchant.
         merchant: String,
@@ -216,7 +216,9 @@ impl Reply {
             Self::NotEncodable { field, character } => {
                 Some(format!("`{field}` holds {character:?}, which the configured charset has no bytes for"))
             }
-            Self::NoToken { merchant } => Some(format!("no token is configured for merchant {merchant}")),
+            Self::NoToken { merchant } => {
+                Some(format!("no token that can be sent is configured for merchant {merchant}"))
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Calling the gateways: build, sign, send, read, verify. Two gateways, one enum.
+//! Calling the gateways: build, sign, send, read, verify. Two gateways, one enum; one of them has two protocols.
 //!
 //! It knows no queue and no limits, and judges nothing: what came back is a [`Reply`]. Promise: a call never fails as
 //! an `Err`, and nothing unverified is called verified.
@@ -51,8 +51,8 @@ impl GatewayAccount {
 
     /// Calls the gateway once for one item. The item's gateway must be this account's.
     ///
-    /// `now` becomes the request's timestamp (Open Platform, GMT+8). An item of the other gateway is not sent and comes
-    /// back as [`BrokenCall::Protocol`].
+    /// `now` becomes the request's timestamp (Open Platform; version 1.0 writes it in GMT+8). An item of the other gateway
+    /// is not sent and comes back as [`BrokenCall::Protocol`].
     ///
     /// # Cancel safety
     /// Dropping the future may leave a call made and its answer unread: the attempt is then ambiguous.

@@ -13,6 +13,7 @@ mod mapi_responses;
 mod openapi_requests;
 mod openapi_responses;
 mod openapi_v3;
+mod openapi_v3_hostile;
 mod result_codes;
 
 use std::io::Write;
