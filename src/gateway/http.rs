@@ -27,7 +27,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use url::Url;
 
 pub use crate::gateway::http::endpoint::Endpoint;
@@ -206,11 +206,15 @@ impl HttpClient {
     /// Dropping the future may leave a request written and its answer unread.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, Reply> {
         let HttpRequest { url, headers, body } = request;
-        let request = match body {
+        let mut request = match body {
             None => self.client.get(url),
             Some(Body { content_type, text }) => self.client.post(url).header(CONTENT_TYPE, content_type).body(text),
         };
-        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        for (name, value) in headers {
+            let mut value = HeaderValue::try_from(value).map_err(|_| Reply::NotSent(BrokenCall::Protocol))?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
+        }
         let mut response = request.send().await.map_err(broken)?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| retry_after::parse(value, SystemTime::now()));

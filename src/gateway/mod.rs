@@ -1,4 +1,4 @@
-//! Calling the gateways: build, sign, send, read, verify. Two gateways, one enum.
+//! Calling the gateways: build, sign, send, read, verify. Two gateways, one enum; one of them has two protocols.
 //!
 //! It knows no queue and no limits, and judges nothing: what came back is a [`Reply`]. Promise: a call never fails as
 //! an `Err`, and nothing unverified is called verified.
@@ -16,6 +16,8 @@ use std::time::SystemTime;
 use crate::domain::reply::{Answer, BrokenCall, Reply};
 use crate::domain::takedown::{Gateway, Item};
 use crate::gateway::http::{Endpoint, HttpClient};
+use crate::gateway::open_platform::v3::request::Stamp;
+use crate::gateway::open_platform::{Protocol, v3};
 use crate::signing::SigningError;
 use crate::signing::charset::NotEncodable;
 
@@ -49,8 +51,8 @@ impl GatewayAccount {
 
     /// Calls the gateway once for one item. The item's gateway must be this account's.
     ///
-    /// `now` becomes the request's timestamp (Open Platform, GMT+8). An item of the other gateway is not sent and comes
-    /// back as [`BrokenCall::Protocol`].
+    /// `now` becomes the request's timestamp (Open Platform; version 1.0 writes it in GMT+8). An item of the other gateway
+    /// is not sent and comes back as [`BrokenCall::Protocol`].
     ///
     /// # Cancel safety
     /// Dropping the future may leave a call made and its answer unread: the attempt is then ambiguous.
@@ -67,10 +69,16 @@ impl GatewayAccount {
                 let answer = http.send(mapi::request::build(account, item)?).await?;
                 Ok(mapi::response::parse(account, item, &answer))
             }
-            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
-                let answer = http.send(open_platform::request::build(account, item, now)?).await?;
-                Ok(open_platform::response::parse(account, item, &answer))
-            }
+            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => Ok(match account.protocol {
+                Protocol::V1 => {
+                    let answer = http.send(open_platform::request::build(account, item, now)?).await?;
+                    open_platform::response::parse(account, item, &answer)
+                }
+                Protocol::V3 => {
+                    let answer = http.send(v3::request::build(account, item, &Stamp::fresh(now))?).await?;
+                    v3::response::parse(account, item, &answer)
+                }
+            }),
             (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
                 tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");
                 Err(Reply::NotSent(BrokenCall::Protocol))

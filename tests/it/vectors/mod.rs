@@ -12,6 +12,8 @@ mod mapi_requests;
 mod mapi_responses;
 mod openapi_requests;
 mod openapi_responses;
+mod openapi_v3;
+mod openapi_v3_hostile;
 mod result_codes;
 
 use std::io::Write;
@@ -73,7 +75,12 @@ fn decode(form: &str, charset: Charset) -> Vec<(String, String)> {
 
 /// Says by the vectors' word what an answer to a first attempt comes to.
 fn class_of(gateway: Gateway, answer: Answer) -> &'static str {
-    match classify(gateway, &Reply::Answered(answer), CLEAN) {
+    class_of_reply(gateway, &Reply::Answered(answer))
+}
+
+/// The same for a call that may have brought no answer.
+fn class_of_reply(gateway: Gateway, reply: &Reply) -> &'static str {
+    match classify(gateway, reply, CLEAN) {
         Outcome::Success(_) => "success",
         Outcome::Retryable(Cause::Throttled(_), _) => "rate_limited",
         Outcome::Retryable(Cause::UnlistedCode, _) => "unknown",
