@@ -1,10 +1,12 @@
 //! One account: which gateway, whose keys, how fast.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::domain::takedown::Gateway;
 use crate::gateway::GatewayAccount;
+use crate::gateway::certificates::CertificateSet;
 use crate::gateway::http::Endpoint;
+use crate::gateway::keys::Finding;
 use crate::limits::LimitSettings;
 use crate::limits::pause::HoldSettings;
 use crate::limits::rate::Rate;
@@ -30,10 +32,21 @@ const MAX_PREFETCH: u16 = 2000;
 pub struct AccountConfig {
     /// Credentials.
     pub gateway: GatewayAccount,
+    /// The certificates they were made of, in certificate mode.
+    pub certificates: Option<CertificateSet>,
     /// Limits.
     pub limits: LimitSettings,
     /// Messages handed out ahead, bounded in count and in time: prefetch ÷ rate is at most 10 minutes.
     pub prefetch: u16,
+}
+
+impl AccountConfig {
+    /// Says what is wrong with keys and certificates at a moment, without calling anyone.
+    #[must_use]
+    pub fn findings(&self, now: SystemTime) -> Vec<Finding> {
+        let certificates = self.certificates.iter().flat_map(|set| set.findings(now));
+        self.gateway.key_findings().into_iter().chain(certificates).collect()
+    }
 }
 
 /// An account as it was read; `config` is `None` once a fault is noted, and where secrets are not needed.
@@ -54,11 +67,12 @@ pub(super) fn read(mut section: Section<'_>, secrets: Secrets<'_>) -> Option<Rea
     // What the rest means depends on the gateway; telling it unknown would only confuse.
     let gateway = gateway?;
     let account = match gateway {
-        Gateway::Mapi => mapi::read(&mut section, secrets).map(GatewayAccount::Mapi),
-        Gateway::OpenPlatform => open_platform::read(&mut section, secrets).map(GatewayAccount::OpenPlatform),
+        Gateway::Mapi => mapi::read(&mut section, secrets).map(|account| (GatewayAccount::Mapi(account), None)),
+        Gateway::OpenPlatform => open_platform::read(&mut section, secrets)
+            .map(|(account, certificates)| (GatewayAccount::OpenPlatform(account), certificates)),
     };
     section.finish();
-    let config = account.map(|account| AccountConfig { gateway: account, limits, prefetch });
+    let config = account.map(|(gateway, certificates)| AccountConfig { gateway, certificates, limits, prefetch });
     Some(Read { gateway, config })
 }
 
