@@ -14,6 +14,7 @@ fn failure(signature: Signature, code: &str, sub_code: Option<&str>) -> Reply {
         signature,
         claim: Claim::Failure { code: Some(code.into()), sub_code: sub_code.map(Into::into), message: None },
         retry_after: None,
+        unknown_certificate: None,
     })
 }
 
@@ -23,6 +24,7 @@ fn success(signature: Signature, item: ItemMatch) -> Reply {
         signature,
         claim: Claim::Success { goods_id: None, item },
         retry_after: None,
+        unknown_certificate: None,
     })
 }
 
@@ -32,6 +34,7 @@ fn status(http_status: u16) -> Reply {
         signature: Signature::Malformed,
         claim: Claim::Unreadable { problem: "not JSON".into(), named_code: None },
         retry_after: Some(Duration::from_secs(9)),
+        unknown_certificate: None,
     })
 }
 

@@ -19,7 +19,7 @@ use crate::signing::charset::Charset;
 pub fn parse(account: &MapiAccount, item: &MapiItem, answer: &HttpAnswer) -> Answer {
     let (signature, claim) = read(account, item, &answer.body)
         .unwrap_or_else(|problem| (Signature::Malformed, page::unreadable(Gateway::Mapi, &answer.body, problem)));
-    Answer { http_status: answer.status, signature, claim, retry_after: answer.retry_after }
+    Answer { http_status: answer.status, signature, claim, retry_after: answer.retry_after, unknown_certificate: None }
 }
 
 /// The parts of an answer that mean something.

@@ -1,12 +1,11 @@
 //! One account: which gateway, whose keys, how fast.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::domain::takedown::Gateway;
 use crate::gateway::GatewayAccount;
 use crate::gateway::certificates::CertificateSet;
 use crate::gateway::http::Endpoint;
-use crate::gateway::keys::Finding;
 use crate::limits::LimitSettings;
 use crate::limits::pause::HoldSettings;
 use crate::limits::rate::Rate;
@@ -38,15 +37,6 @@ pub struct AccountConfig {
     pub limits: LimitSettings,
     /// Messages handed out ahead, bounded in count and in time: prefetch ÷ rate is at most 10 minutes.
     pub prefetch: u16,
-}
-
-impl AccountConfig {
-    /// Says what is wrong with keys and certificates at a moment, without calling anyone.
-    #[must_use]
-    pub fn findings(&self, now: SystemTime) -> Vec<Finding> {
-        let certificates = self.certificates.iter().flat_map(|set| set.findings(now));
-        self.gateway.key_findings().into_iter().chain(certificates).collect()
-    }
 }
 
 /// An account as it was read; `config` is `None` once a fault is noted, and where secrets are not needed.
