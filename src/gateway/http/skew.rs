@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// This machine's clock against a server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skew {
-    /// The same, as far as can be told.
+    /// The same, within a second.
     None,
     /// This machine is ahead by at least so much.
     Ahead(Duration),
@@ -40,7 +40,8 @@ impl Skew {
             return None;
         }
         let date = date::parse(headers.get(DATE)?.to_str().ok()?)?;
-        let is_before = |ahead: SystemTime, behind: SystemTime| ahead.duration_since(behind).ok();
+        let is_before =
+            |ahead: SystemTime, behind: SystemTime| ahead.duration_since(behind).ok().filter(|size| *size >= SECOND);
         Some(if let Some(size) = is_before(date, received) {
             Self::Behind(size)
         } else if let Some(size) = is_before(asked, date + SECOND) {
