@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::cause::chain;
 use crate::gateway::certificates::CertificateSet;
 use crate::gateway::open_platform::CertificateNumbers;
 use crate::ops::config::fault::Problem;
@@ -167,6 +168,6 @@ fn whose(signer: &Signer, app: &Verifier, gateway: &BTreeMap<String, Verifier>) 
 }
 
 fn unreadable(error: &CertificateError) -> Problem {
-    let problem = format!("is not usable: {}", crate::domain::cause::chain(error));
+    let problem = format!("is not usable: {}", chain(error));
     Problem::new(problem, "give certificates as the platform's console has them for download: PEM")
 }
