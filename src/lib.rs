@@ -10,7 +10,7 @@
 //! | layer | holds | knows |
 //! |---|---|---|
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
-//! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, charsets; both directions | domain |
+//! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets; both directions | domain |
 //! | [`gateway`] | the two gateways' requests and answers over HTTP | domain, signing |
 //! | [`limits`] | rate, calls in flight, holds | domain |
 //! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain |

@@ -42,6 +42,17 @@ pub struct Answer {
     pub claim: Claim,
     /// `Retry-After` (RFC 9110 section 10.2.3), if the answer carried one.
     pub retry_after: Option<Duration>,
+    /// The certificate an unverifiable answer says it was signed with; see [`certificate_number`].
+    pub unknown_certificate: Option<String>,
+}
+
+/// Longest number of a certificate passed on, in characters; a genuine one has 32.
+const MAX_NUMBER: usize = 64;
+
+/// Cuts the number of a certificate, which whoever answered may have chosen, to what a log line can bear.
+#[must_use]
+pub fn certificate_number(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).take(MAX_NUMBER).collect()
 }
 
 /// What an answer says; believed only together with its signature verdict.

@@ -19,8 +19,10 @@
 //! rustls with aws-lc-rs, as reqwest's feature `rustls` sets it up; roots are those of the machine (package
 //! `ca-certificates` on Debian), so [`HttpClient::new`] fails where there are none.
 
+mod date;
 mod endpoint;
 mod retry_after;
+mod skew;
 
 use std::error::Error as _;
 use std::fmt;
@@ -31,6 +33,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use url::Url;
 
 pub use crate::gateway::http::endpoint::Endpoint;
+pub use crate::gateway::http::skew::Skew;
 
 use crate::domain::cause::chain;
 use crate::domain::reply::{BrokenCall, Reply};
@@ -171,11 +174,15 @@ impl HttpClient {
 
     /// Connects as a call would and asks for nothing that acts (`HEAD /`); any answer will do.
     ///
+    /// Returns how far this machine's clock is from the gateway's, where the answer tells its time.
+    ///
     /// # Errors
     /// [`GatewayError::Reach`] when nothing answers.
-    pub async fn reach(&self, endpoint: &Endpoint) -> Result<(), GatewayError> {
+    pub async fn reach(&self, endpoint: &Endpoint) -> Result<Option<Skew>, GatewayError> {
+        let asked = SystemTime::now();
         let answered = self.client.head(endpoint.root()).send().await;
-        answered.map(|_| ()).map_err(|error| GatewayError::Reach(error.without_url()))
+        let answer = answered.map_err(|error| GatewayError::Reach(error.without_url()))?;
+        Ok(Skew::of(answer.headers(), asked, SystemTime::now()))
     }
 
     fn builder(settings: &HttpSettings) -> reqwest::ClientBuilder {

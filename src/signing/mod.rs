@@ -5,6 +5,7 @@
 //! when it is dropped, as far as the crypto crates hold it.
 
 pub mod canonical;
+pub mod certificate;
 pub mod charset;
 pub mod content;
 pub mod generate;
@@ -162,6 +163,18 @@ impl Verifier {
             SignType::Dsa => VerifierKey::Dsa(dsa::Public::load(key, format)?),
             SignType::Rsa => VerifierKey::Rsa(rsa::Public::load(key)?),
             SignType::Rsa2 => VerifierKey::Rsa2(rsa::Public::load(key)?),
+        };
+        Ok(Self { inner })
+    }
+
+    /// Takes the public key of a certificate, which for the Open Platform is one of RSA.
+    fn from_certificate(sign_type: SignType, public_key: &[u8]) -> Result<Self, KeyError> {
+        let inner = match sign_type {
+            SignType::Rsa => VerifierKey::Rsa(rsa::Public::from_der(public_key)?),
+            SignType::Rsa2 => VerifierKey::Rsa2(rsa::Public::from_der(public_key)?),
+            SignType::Md5 | SignType::Dsa => {
+                return Err(KeyError::numbers(format!("certificates go with RSA and RSA2, not with {sign_type}")));
+            }
         };
         Ok(Self { inner })
     }

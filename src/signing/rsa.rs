@@ -71,8 +71,11 @@ impl Private2 {
 
 impl<D: Digest + AssociatedOid> Public<D> {
     pub(super) fn load(text: &str) -> Result<Self, KeyError> {
-        let der = key::read(text, Half::Public)?;
-        let pkcs1 = match key::recognise(&der) {
+        Self::from_der(&key::read(text, Half::Public)?)
+    }
+
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        let pkcs1 = match key::recognise(der) {
             Material::RsaPublic(pkcs1) => pkcs1,
             other => return Err(other.refuse("an RSA public key (SubjectPublicKeyInfo or PKCS#1)")),
         };

@@ -3,6 +3,7 @@
 
 mod amqp;
 mod architecture;
+mod certified;
 mod cli;
 mod config;
 mod crash;

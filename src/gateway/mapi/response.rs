@@ -19,8 +19,15 @@ use crate::signing::charset::Charset;
 pub fn parse(account: &MapiAccount, item: &MapiItem, answer: &HttpAnswer) -> Answer {
     let (signature, claim) = read(account, item, &answer.body)
         .unwrap_or_else(|problem| (Signature::Malformed, page::unreadable(Gateway::Mapi, &answer.body, problem)));
-    let refusals = Refusals::Unsigned;
-    Answer { http_status: answer.status, signature, refusals, claim, retry_after: answer.retry_after }
+    let (refusals, unknown_certificate) = (Refusals::Unsigned, None);
+    Answer {
+        http_status: answer.status,
+        signature,
+        refusals,
+        claim,
+        retry_after: answer.retry_after,
+        unknown_certificate,
+    }
 }
 
 /// The parts of an answer that mean something.

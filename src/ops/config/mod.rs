@@ -6,6 +6,7 @@
 
 mod account;
 pub(super) mod amqp;
+mod certificates;
 mod environment;
 mod fault;
 mod keys;

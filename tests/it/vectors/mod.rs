@@ -4,6 +4,8 @@
 //! pass in silence. A fixture's own README says how the vectors were made and checked.
 
 mod accounts;
+mod aes;
+mod cert_sn;
 mod charset;
 mod damage;
 mod hostile;
