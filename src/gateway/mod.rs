@@ -8,6 +8,7 @@ pub mod keys;
 pub mod mapi;
 pub mod open_platform;
 
+mod echo;
 mod form;
 mod page;
 
@@ -65,11 +66,14 @@ impl GatewayAccount {
         match (self, item) {
             (Self::Mapi(account), Item::Mapi(item)) => {
                 let answer = http.send(mapi::request::build(account, item)?).await?;
-                Ok(mapi::response::parse(account, item, &answer))
+                let answer = mapi::response::parse(account, item, &answer);
+                Ok(Answer { claim: echo::mask(answer.claim, &[&item.key]), ..answer })
             }
             (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
                 let answer = http.send(open_platform::request::build(account, item, now)?).await?;
-                Ok(open_platform::response::parse(account, item, &answer))
+                let answer = open_platform::response::parse(account, item, &answer);
+                let token = open_platform::request::token(account, item)?;
+                Ok(Answer { claim: echo::mask(answer.claim, token.as_slice()), ..answer })
             }
             (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
                 tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");

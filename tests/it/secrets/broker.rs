@@ -1,0 +1,1 @@
+//! A worker on RabbitMQ, at the finest log.

@@ -1,0 +1,1 @@
+//! `Debug` of every public type that holds a secret.
