@@ -7,21 +7,22 @@
 
 use serde_json::Value;
 
-/// Fields of `schemas/takedown.v1.json` that hold no secret; `takedown` holds the rest of them.
-const SHOWN: [&str; 13] = [
-    "version",
-    "id",
-    "account",
-    "batch",
-    "deadline",
-    "priority",
-    "gateway",
-    "sns_user_id",
-    "close_reason",
-    "goods_id",
-    "commodity_id",
-    "shop_id",
-    "merchant",
+/// Fields of `schemas/takedown.v1.json` that hold no secret, and the longest text each may hold, in characters. A longer
+/// one does not belong there, and may be a key: those have 40.
+const SHOWN: [(&str, usize); 13] = [
+    ("version", 8),
+    ("id", 128),
+    ("account", 64),
+    ("batch", 64),
+    ("deadline", 36),
+    ("priority", 8),
+    ("gateway", 16),
+    ("sns_user_id", 50),
+    ("close_reason", 250),
+    ("goods_id", 25),
+    ("commodity_id", 32),
+    ("shop_id", 32),
+    ("merchant", 64),
 ];
 const MASK: &str = "***";
 /// Longest name of an unknown field shown, in bytes; a user key has 40.
@@ -48,8 +49,9 @@ fn mask(value: &mut Value) {
     match value {
         Value::Object(map) => {
             let shown = std::mem::take(map).into_iter().map(|(name, mut value)| {
-                let is_item = name == "takedown" && !value.is_array();
-                if is_item || SHOWN.contains(&name.as_str()) {
+                let longest = SHOWN.iter().find(|(known, _)| *known == name).map(|(_, longest)| *longest);
+                let fits = |longest| value.as_str().is_none_or(|text| text.chars().count() <= longest);
+                if (name == "takedown" && value.is_object()) || longest.is_some_and(fits) {
                     mask(&mut value);
                     return (name, value);
                 }
@@ -113,6 +115,14 @@ mod tests {
         for secret in ["aaa", "bbb", "ccc", "ddd", "eee", "fff", "ggg", "hhh", "2011041704C5"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_text_too_long_for_its_field_is_not_shown() {
+        let key = "2011041704C579B6A4F446E7AA4421BC4CD218D7";
+        let bytes = format!(r#"{{"deadline":"{key}","takedown":{{"goods_id":"{key}","shop_id":"77"}}}}"#);
+        let shown = body(bytes.as_bytes()).to_string();
+        assert!(!shown.contains(key) && shown.contains(r#""shop_id":"77""#), "{shown}");
     }
 
     #[test]
