@@ -233,3 +233,27 @@ impl Reply {
         matches!(self, Self::Answered(answer) if answer.signature == Signature::Valid)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_where_a_request_or_what_was_signed_begins() {
+        for (text, expected) in [
+            (
+                "验签出错，网关生成的验签字符串为：app_id=1&app_auth_token=x&biz_content={}",
+                "验签出错，网关生成的验签字符串为：***",
+            ),
+            ("GET /gateway.do?service=x&amp;key=y HTTP/1.1", "GET /gateway.do?***"),
+            ("Authorization: ALIPAY-SHA256withRSA app_id=1,nonce=2,sign=3", "Authorization: ALIPAY-SHA256withRSA ***"),
+            ("wrong: sign=AAAA", "wrong: ***"),
+            ("too long, max=250", "too long, max=250"),
+            ("a = b, == c", "a = b, == c"),
+            ("=x&=y", "=x&=y"),
+        ] {
+            let claim = Claim::failure(Some(text), None, None);
+            assert_eq!(claim, Claim::Failure { code: Some(expected.to_owned()), sub_code: None, message: None });
+        }
+    }
+}

@@ -117,7 +117,7 @@ fn with_line_breaks(text: &str) -> Zeroizing<String> {
 }
 
 /// A text that grows leaves copies of itself behind, and those nobody wipes: what is made of a key gets its room at once.
-fn room_for(text: &str) -> Zeroizing<String> {
+pub(super) fn room_for(text: &str) -> Zeroizing<String> {
     Zeroizing::new(String::with_capacity(text.len()))
 }
 

@@ -9,6 +9,7 @@ mod crash;
 mod embedded;
 mod gateway;
 mod main_job;
+mod protocol_page;
 mod queue_contract;
 mod sandbox;
 mod schemas;

@@ -3,7 +3,7 @@
 //! Each test counts the cases it ran and asserts the number, so that a file that shrinks or a filter that skips cannot
 //! pass in silence. A fixture's own README says how the vectors were made and checked.
 
-mod accounts;
+pub(crate) mod accounts;
 mod charset;
 mod damage;
 mod hostile;
