@@ -21,6 +21,8 @@
 //! `gateway`, `limits` and `queue` do not know one another. The two gateways are an enum; the queue is a trait, because
 //! two adapters exist and one contract suite runs over both.
 //!
+//! The protocol of both gateways, with worked examples, is a page of its own: [`gateway::protocol`].
+//!
 //! # One takedown
 //! 1. [`queue::Queue::next`] hands out a [`queue::Delivery`]; the worker spawns [`worker::pipeline`] for it. A panic is
 //!    caught and settled.

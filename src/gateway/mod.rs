@@ -8,7 +8,9 @@ pub mod http;
 pub mod keys;
 pub mod mapi;
 pub mod open_platform;
+pub mod protocol;
 
+mod echo;
 mod form;
 mod page;
 

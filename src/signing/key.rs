@@ -107,8 +107,25 @@ pub(super) fn read(text: &str, half: Half) -> Result<Zeroizing<Vec<u8>>, KeyErro
 /// Undoes what the way here did to a text: environment files often carry the line breaks of a PEM as the two characters
 /// backslash and n.
 pub(super) fn plain(text: &str) -> Zeroizing<String> {
-    let text = Zeroizing::new(text.trim_start_matches('\u{feff}').replace("\\r", ""));
-    Zeroizing::new(text.replace("\\n", "\n"))
+    let text = text.trim_start_matches('\u{feff}');
+    let mut plain = room_for(text);
+    let mut pieces = text.split('\\');
+    plain.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (replacement, rest) = match piece.as_bytes().first() {
+            Some(b'r') => ("", &piece[1..]),
+            Some(b'n') => ("\n", &piece[1..]),
+            _ => ("\\", piece),
+        };
+        plain.push_str(replacement);
+        plain.push_str(rest);
+    }
+    plain
+}
+
+/// A text that grows leaves copies of itself behind, and those nobody wipes: what is made of a key gets its room at once.
+pub(super) fn room_for(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(String::with_capacity(text.len()))
 }
 
 fn pem(text: &str, half: Half) -> Result<Zeroizing<Vec<u8>>, KeyError> {
@@ -137,7 +154,9 @@ pub(super) fn block(text: &str) -> Result<(&str, &str), KeyError> {
 }
 
 pub(super) fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
+    let mut bare = room_for(text);
+    bare.extend(text.chars().filter(|c| !c.is_whitespace()));
+    let text = bare;
     if text.is_empty() {
         return Err(KeyError::Empty);
     }
@@ -146,10 +165,12 @@ pub(super) fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
             problem: format!("it holds {odd:?}; give the text itself, not the name of a file"),
         });
     }
-    BASE64_STANDARD
-        .decode(text.as_bytes())
-        .map(Zeroizing::new)
-        .map_err(|_| KeyError::Text { problem: "the Base64 is cut off or damaged".to_owned() })
+    let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
+    let length = BASE64_STANDARD
+        .decode_slice(text.as_bytes(), &mut bytes)
+        .map_err(|_| KeyError::Text { problem: "the Base64 is cut off or damaged".to_owned() })?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 const ENCRYPTED: &str = "an encrypted private key; decrypt it with `openssl pkey -in KEY -out PLAIN`";

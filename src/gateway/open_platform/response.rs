@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature, certificate_number};
 use crate::domain::takedown::{Gateway, OpenPlatformItem};
+use crate::gateway::echo;
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::open_platform::span::{self, Member};
 use crate::gateway::open_platform::{GatewayKeys, METHOD, OpenPlatformAccount, request};
@@ -130,16 +131,14 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
     if code == "10000" && sub_code.is_none() {
         return Ok(Claim::Success { goods_id: None, item: ItemMatch::Same });
     }
-    let message = word(node.sub_msg).or(word(node.msg)).map(|text| masked(account, item, text));
-    Ok(Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref()))
+    let message = word(node.sub_msg).or(word(node.msg));
+    Ok(masked(account, item, Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref())))
 }
 
 /// `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
-pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, text: String) -> String {
-    match request::token(account, item) {
-        Ok(Some(token)) => text.replace(token.expose(), "***"),
-        Ok(None) | Err(_) => text,
-    }
+pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, claim: Claim) -> Claim {
+    let token = request::token(account, item).ok().flatten();
+    echo::mask(claim, token.as_slice())
 }
 
 /// Opens an encrypted node: its value is a string (protocol notes 2.8).

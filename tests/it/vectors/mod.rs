@@ -3,7 +3,7 @@
 //! Each test counts the cases it ran and asserts the number, so that a file that shrinks or a filter that skips cannot
 //! pass in silence. A fixture's own README says how the vectors were made and checked.
 
-mod accounts;
+pub(crate) mod accounts;
 mod aes;
 mod cert_sn;
 mod charset;
@@ -44,7 +44,7 @@ fn cases(name: &str) -> Vec<Value> {
 }
 
 /// Reads one form of one key, such as `app_rsa2048`, `private_pkcs8_pem`.
-fn key(name: &str, form: &str) -> String {
+pub(crate) fn key(name: &str, form: &str) -> String {
     text(&load("keys.json")[name][form]).to_owned()
 }
 

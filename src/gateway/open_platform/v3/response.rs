@@ -137,9 +137,10 @@ fn read(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &HttpAns
         (None, true) => sound(success),
         (code, _) => {
             let code = word(code).ok_or("the error names no code")?;
-            let message = word(refusal.message).map(|text| masked(account, item, text));
+            let message = word(refusal.message);
             let shape = if is_success { Shape::Contradictory } else { Shape::Sound };
-            Ok(Said { claim: Claim::failure(Some(&code), None, message.as_deref()), shape })
+            let claim = masked(account, item, Claim::failure(Some(&code), None, message.as_deref()));
+            Ok(Said { claim, shape })
         }
     }
 }
