@@ -2,8 +2,8 @@
 //!
 //! Codes are those of version 1.0 without their first part. What the gateway refuses by itself comes unsigned, what its
 //! business says is signed, so that a rehearsal meets both. Order of the checks: header form, app, algorithm, method and
-//! content type, timestamp, signature, nonce, certificate numbers, token, body. Content encryption and certificate mode
-//! are not played. Promise: nothing but an authentic, complete request reaches an item, and none of them twice.
+//! encryption, timestamp, signature, nonce, certificate numbers, token, body. Promise: nothing but an authentic, complete
+//! request reaches an item, and none of them twice.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,7 +14,8 @@ use crate::sandbox::App;
 use crate::sandbox::nonces::Nonce;
 use crate::sandbox::open_platform::{Business, Code, TOLERANCE, code, sub_message};
 use crate::sandbox::page::{Page, Spoken};
-use crate::sandbox::state::{Refusal, Say, Seal, State};
+use crate::sandbox::state::{Refusal, Say, Seal, State, Turn};
+use crate::signing::content::ContentKey;
 use crate::signing::{SignType, SigningError};
 
 /// Path of the operation.
@@ -43,16 +44,16 @@ struct Refused(&'static str, StatusCode);
 
 /// Answers one request.
 pub(super) fn respond(state: &State, call: &RawCall<'_>) -> Result<Spoken, SigningError> {
-    let item = Business::read(call.text()).map(|business| business.label()).unwrap_or_default();
-    let app = match check(state, call) {
-        Ok(app) => app,
+    let (app, item) = match check(state, call) {
+        Ok((app, business)) => (app, business.label()),
         Err(Refused(code, status)) => {
+            let item = call.business(None).map(|business| business.label()).unwrap_or_default();
             return Ok(Spoken { item, answered: code, turn: None, page: error(code, status) });
         }
     };
     let turn = state.play(&item);
     let (answered, page) = match turn.say {
-        Say::Success(seal) => ("200", sealed(state, app, Page::json(StatusCode::OK, "{}"), seal)?),
+        Say::Success(seal) => ("200", sealed(state, app, &turn, Page::json(StatusCode::OK, "{}"), seal)?),
         Say::Refusal(refusal) => {
             let code = bare(code(refusal));
             let status = match refusal {
@@ -63,7 +64,7 @@ pub(super) fn respond(state: &State, call: &RawCall<'_>) -> Result<Spoken, Signi
                 | Refusal::Unlisted
                 | Refusal::IllegalSign => StatusCode::BAD_REQUEST,
             };
-            (code, sealed(state, app, error(code, status), Seal::Signed)?)
+            (code, sealed(state, app, &turn, error(code, status), Seal::Signed)?)
         }
         Say::Throttled => {
             let code = "app-call-limited";
@@ -75,7 +76,7 @@ pub(super) fn respond(state: &State, call: &RawCall<'_>) -> Result<Spoken, Signi
     Ok(Spoken { item, answered, turn: Some(turn), page })
 }
 
-fn check<'a>(state: &'a State, call: &RawCall<'_>) -> Result<&'a App, Refused> {
+fn check<'a>(state: &'a State, call: &RawCall<'_>) -> Result<(&'a App, Business), Refused> {
     let refused = |code| Refused(code, StatusCode::BAD_REQUEST);
     let hold = |rule: bool, code| if rule { Ok(()) } else { Err(refused(code)) };
 
@@ -84,10 +85,18 @@ fn check<'a>(state: &'a State, call: &RawCall<'_>) -> Result<&'a App, Refused> {
     let app = state.apps.iter().find(|app| app.app_id == id).ok_or(refused("invalid-app-id"))?;
     hold(app.request_verifier.sign_type() == SignType::Rsa2, "missing-signature-config")?;
     hold(call.method == Method::POST, "invalid-http-method")?;
-    hold(call.header("alipay-encrypt-type")?.is_none(), "decryption-error-not-valid-encrypt-key")?;
+    let encrypt_type = call.header("alipay-encrypt-type")?;
+    let expected = if app.content_key.is_some() {
+        let encrypt_type = encrypt_type.ok_or(refused("decryption-error-missing-encrypt-type"))?;
+        hold(encrypt_type == "AES", "decryption-error-not-valid-encrypt-type")?;
+        "text/plain"
+    } else {
+        hold(encrypt_type.is_none(), "decryption-error-not-valid-encrypt-key")?;
+        "application/json"
+    };
     let content_type = call.header(CONTENT_TYPE.as_str())?.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    hold(essence.eq_ignore_ascii_case("application/json"), "invalid-content-type")?;
+    hold(essence.eq_ignore_ascii_case(expected), "invalid-content-type")?;
     let timestamp = authorization.get("timestamp").ok_or(refused("missing-timestamp"))?;
     hold(is_timely(state, timestamp), "invalid-timestamp")?;
 
@@ -100,13 +109,17 @@ fn check<'a>(state: &'a State, call: &RawCall<'_>) -> Result<&'a App, Refused> {
     let (own, root) = (authorization.get("app_cert_sn"), call.header("alipay-root-cert-sn")?);
     hold(own.is_some() || root.is_none(), "missing-app-cert-sn")?;
     hold(root.is_some() || own.is_none(), "missing-alipay-root-cert-sn")?;
+    if let Some(certificates) = &app.certificates {
+        let (own, root) =
+            (own.ok_or(refused("missing-app-cert-sn"))?, root.ok_or(refused("missing-alipay-root-cert-sn"))?);
+        hold(own == certificates.app && root == certificates.root, "missing-signature-config")?;
+    }
     hold(call.header("alipay-request-id")?.is_some(), "invalid-request-data")?;
     let is_known = |token: &str| app.tokens.is_empty() || app.tokens.iter().any(|known| known.expose() == token);
     if !token.is_none_or(is_known) {
         return Err(Refused("invalid-app-auth-token", StatusCode::UNAUTHORIZED));
     }
-    Business::read(call.text()).map_err(|code| Refused(bare(code), StatusCode::BAD_REQUEST))?;
-    Ok(app)
+    Ok((app, call.business(app.content_key.as_ref())?))
 }
 
 const INVALID: &str = "invalid-signature";
@@ -121,8 +134,16 @@ impl<'a> RawCall<'a> {
         if second.is_some() { Err(refused) } else { Ok(text.filter(|text| !text.is_empty())) }
     }
 
-    fn text(&self) -> &'a str {
-        std::str::from_utf8(self.body).unwrap_or_default()
+    fn business(&self, key: Option<&ContentKey>) -> Result<Business, Refused> {
+        let text = std::str::from_utf8(self.body).unwrap_or_default();
+        let text = match key {
+            None => text.to_owned(),
+            Some(key) => {
+                let plain = key.decrypt(text).and_then(|plain| String::from_utf8(plain).ok());
+                plain.ok_or(Refused("invalid-encrypt", StatusCode::BAD_REQUEST))?
+            }
+        };
+        Business::read(&text).map_err(|code| Refused(bare(code), StatusCode::BAD_REQUEST))
     }
 
     fn signed(&self, authorization: &str, token: Option<&str>) -> Vec<u8> {
@@ -173,8 +194,13 @@ fn error(code: &str, status: StatusCode) -> Page {
     Page::json(status, &format!("{{\"code\":\"{code}\",\"message\":\"{message}\",\"links\":{links}}}"))
 }
 
-/// Signs a page in its headers.
-fn sealed(state: &State, app: &App, mut page: Page, seal: Seal) -> Result<Page, SigningError> {
+/// Encrypts a page where the app has that switched on, and signs it in its headers.
+fn sealed(state: &State, app: &App, turn: &Turn, mut page: Page, seal: Seal) -> Result<Page, SigningError> {
+    if let Some(key) = &app.content_key {
+        let cipher = key.encrypt(&page.body).expect("invariant: AES encrypts any text with a key of 16 bytes");
+        page.body = cipher.into_bytes();
+        page.content_type = "text/plain;charset=utf-8".to_owned();
+    }
     let millis = state.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let nonce = format!("{:032x}", rand::random::<u128>());
     let mut signed = [format!("{millis}\n{nonce}\n").as_bytes(), &page.body, b"\n"].concat();
@@ -188,6 +214,8 @@ fn sealed(state: &State, app: &App, mut page: Page, seal: Seal) -> Result<Page, 
     ];
     if seal != Seal::Unsigned {
         page.headers.push(("alipay-signature", app.answer_signer.sign(&signed)?));
+        let number = app.certificates.as_ref().map(|certificates| turn.certificate(&certificates.gateway));
+        page.headers.extend(number.map(|number| ("alipay-sn", number.to_owned())));
     }
     Ok(page)
 }

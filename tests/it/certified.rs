@@ -15,6 +15,10 @@ use tempfile::TempDir;
 
 use crate::support::replica::setup;
 
+/// The two protocols, as lines of the account.
+const V1: &str = "";
+const V3: &str = "protocol = \"v3\"";
+
 const ITEM: &str = "20160010200000000033400@2015052000077000000000182140";
 
 struct Stage {
@@ -40,7 +44,9 @@ impl Stage {
 
     /// The account as its configuration gives it; `more` is put into it.
     fn account(&self, more: &str) -> GatewayAccount {
-        let (url, app_id) = (self.sandbox.open_platform_url(), setup().certified.app_id);
+        let is_v3 = more.contains("\"v3\"");
+        let url = if is_v3 { self.sandbox.open_platform_v3_url() } else { self.sandbox.open_platform_url() };
+        let app_id = setup().certified.app_id;
         let text = format!(
             r#"
             [accounts.{CERTIFIED_ACCOUNT}]
@@ -58,8 +64,8 @@ impl Stage {
         config.accounts.into_values().next().unwrap().gateway
     }
 
-    fn encrypted(&self) -> GatewayAccount {
-        self.account(&format!("content_key_file = \"{CERTIFIED_ACCOUNT}.content.key\""))
+    fn encrypted(&self, more: &str) -> GatewayAccount {
+        self.account(&format!("content_key_file = \"{CERTIFIED_ACCOUNT}.content.key\"\n{more}"))
     }
 
     fn play(&self, fault: &str) {
@@ -84,16 +90,19 @@ async fn call(account: &GatewayAccount) -> Answer {
 
 fn sub_code(answer: &Answer) -> Option<&str> {
     match &answer.claim {
-        Claim::Failure { sub_code, .. } => sub_code.as_deref(),
+        // Version 3 has one code, without the first part of a sub-code.
+        Claim::Failure { code, sub_code, .. } => {
+            sub_code.as_deref().or(code.as_deref()).map(|code| code.trim_start_matches("isv."))
+        }
         Claim::Success { .. } | Claim::Unreadable { .. } => None,
     }
 }
 
 #[tokio::test]
 async fn an_encrypted_takedown_is_carried_out_and_its_encrypted_answer_verified() {
-    for more in ["", "charset = \"gbk\""] {
+    for more in [V1, "charset = \"gbk\"", V3] {
         let stage = Stage::set().await;
-        let account = stage.account(&format!("content_key_file = \"{CERTIFIED_ACCOUNT}.content.key\"\n{more}"));
+        let account = stage.encrypted(more);
         let answer = call(&account).await;
         assert!(matches!(answer.claim, Claim::Success { .. }), "{answer:?}");
         assert_eq!((answer.signature, answer.unknown_certificate), (Signature::Valid, None));
@@ -105,43 +114,54 @@ async fn an_encrypted_takedown_is_carried_out_and_its_encrypted_answer_verified(
 
 #[tokio::test]
 async fn an_answer_of_an_unknown_certificate_is_not_believed_and_names_it() {
-    let stage = Stage::set().await;
-    stage.play("unknown_certificate");
-    let answer = call(&stage.encrypted()).await;
-    assert_eq!(answer.signature, Signature::Unverifiable);
-    assert_eq!(answer.unknown_certificate.as_deref(), Some("00000000000000000000000000000000"));
-    let first = History { effect: Effect::None, redelivery: Redelivery::First, replays: 0 };
-    let outcome = classify(Gateway::OpenPlatform, &Reply::Answered(answer), first);
-    assert_eq!(outcome, Outcome::Retryable(Cause::Untrusted, Effect::Possible));
+    for more in [V1, V3] {
+        let stage = Stage::set().await;
+        stage.play("unknown_certificate");
+        let answer = call(&stage.encrypted(more)).await;
+        assert_eq!(answer.signature, Signature::Unverifiable, "{more}");
+        assert_eq!(answer.unknown_certificate.as_deref(), Some("00000000000000000000000000000000"), "{more}");
+        let first = History { effect: Effect::None, redelivery: Redelivery::First, replays: 0 };
+        let outcome = classify(Gateway::OpenPlatform, &Reply::Answered(answer), first);
+        assert_eq!(outcome, Outcome::Retryable(Cause::Untrusted, Effect::Possible), "{more}");
+    }
 }
 
 #[tokio::test]
 async fn a_bad_signature_over_encrypted_content_is_refused() {
-    let stage = Stage::set().await;
-    stage.play("bad_signature");
-    assert_eq!(call(&stage.encrypted()).await.signature, Signature::Invalid);
+    for more in [V1, V3] {
+        let stage = Stage::set().await;
+        stage.play("bad_signature");
+        assert_eq!(call(&stage.encrypted(more)).await.signature, Signature::Invalid, "{more}");
+    }
 }
 
 #[tokio::test]
 async fn plain_content_is_refused_where_encryption_is_on_and_the_item_left_alone() {
-    let stage = Stage::set().await;
-    let answer = call(&stage.account("")).await;
-    let code = Some("isv.decryption-error-missing-encrypt-type");
-    assert_eq!((answer.signature, sub_code(&answer)), (Signature::Valid, code));
-    let other_key = call(&stage.account("content_key = \"AAAAAAAAAAAAAAAAAAAAAA==\"")).await;
-    assert_eq!((other_key.signature, sub_code(&other_key)), (Signature::Valid, Some("isv.invalid-encrypt")));
-    assert_eq!(stage.sandbox.item(ITEM), ItemState::OnSale);
+    // What version 3 refuses by itself comes unsigned.
+    for (more, signature) in [(V1, Signature::Valid), (V3, Signature::Unsigned)] {
+        let stage = Stage::set().await;
+        let answer = call(&stage.account(more)).await;
+        let code = Some("decryption-error-missing-encrypt-type");
+        assert_eq!((answer.signature, sub_code(&answer)), (signature, code), "{more}");
+        let other_key = format!("content_key = \"AAAAAAAAAAAAAAAAAAAAAA==\"\n{more}");
+        let answer = call(&stage.account(&other_key)).await;
+        assert_eq!((answer.signature, sub_code(&answer)), (signature, Some("invalid-encrypt")), "{more}");
+        assert_eq!(stage.sandbox.item(ITEM), ItemState::OnSale);
+    }
 }
 
 #[tokio::test]
 async fn certificates_the_platform_does_not_expect_are_refused() {
-    for (is_root, code) in [(false, "isv.missing-signature-config"), (true, "isv.missing-signature-config")] {
-        let stage = Stage::set_with(|settings| {
-            let certificates = settings.apps[1].certificates.as_mut().unwrap();
-            let number = if is_root { &mut certificates.root } else { &mut certificates.app };
-            *number = "1".repeat(32);
-        });
-        let answer = call(&stage.await.encrypted()).await;
-        assert_eq!((answer.signature, sub_code(&answer)), (Signature::Valid, Some(code)));
+    for (more, signature) in [(V1, Signature::Valid), (V3, Signature::Unsigned)] {
+        for is_root in [false, true] {
+            let stage = Stage::set_with(|settings| {
+                let certificates = settings.apps[1].certificates.as_mut().unwrap();
+                let number = if is_root { &mut certificates.root } else { &mut certificates.app };
+                *number = "1".repeat(32);
+            });
+            let answer = call(&stage.await.encrypted(more)).await;
+            let code = Some("missing-signature-config");
+            assert_eq!((answer.signature, sub_code(&answer)), (signature, code), "{more}");
+        }
     }
 }
