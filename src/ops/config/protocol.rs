@@ -54,7 +54,7 @@ pub(super) fn endpoint(section: &mut Section<'_>, protocol: Protocol) -> Option<
     None
 }
 
-/// Notes what protocol v3 does not know.
+/// Notes what the protocol does not know.
 pub(super) fn restrict(
     section: &Section<'_>,
     protocol: Protocol,
@@ -63,6 +63,11 @@ pub(super) fn restrict(
     merchants: &BTreeMap<MerchantId, Secret>,
 ) {
     if protocol == Protocol::V1 {
+        if charset == Charset::Gb2312 {
+            let problem = "is gb2312, which the platform's list of errors does not know";
+            section
+                .fault("charset", Problem::new(problem, "write gbk: it has the same bytes for all that gb2312 holds"));
+        }
         return;
     }
     let remedy = |value: &str| format!("write {value} or remove it, or write protocol = \"v1\"");

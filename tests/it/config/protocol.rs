@@ -83,6 +83,13 @@ fn what_v3_does_not_know_is_a_fault_with_a_remedy() {
 }
 
 #[test]
+fn gb2312_is_refused_and_the_charset_that_does_the_same_is_named() {
+    let found = faults("charset = \"gb2312\"");
+    let [(key, problem, remedy)] = found.as_slice() else { panic!("{found:?}") };
+    assert!(key == "charset" && problem.contains("gb2312") && remedy.starts_with("write gbk"), "{found:?}");
+}
+
+#[test]
 fn the_schema_says_the_same() {
     let schema: Value = serde_json::from_str(include_str!("../../../schemas/config.v1.json")).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
@@ -92,6 +99,7 @@ fn the_schema_says_the_same() {
         ("protocol = \"v3\"\ncharset = \"utf-8\"\nsign_type = \"RSA2\"", true),
         ("protocol = \"v3\"\ncharset = \"gbk\"", false),
         ("protocol = \"v3\"\nsign_type = \"RSA\"", false),
+        ("charset = \"gb2312\"", false),
         ("protocol = \"v2\"", false),
     ] {
         let document = serde_json::to_value(toml::from_str::<toml::Table>(&written(more)).unwrap()).unwrap();
