@@ -3,6 +3,7 @@
 //! It knows no queue and no limits, and judges nothing: what came back is a [`Reply`]. Promise: a call never fails as
 //! an `Err`, and nothing unverified is called verified.
 
+pub mod diagnosis;
 pub mod http;
 pub mod keys;
 pub mod mapi;

@@ -69,6 +69,13 @@ impl Private2 {
     }
 }
 
+impl<D: Digest> Public<D> {
+    /// Returns the bare key, for [`crate::signing::recover`].
+    pub(super) fn key(&self) -> PublicKey {
+        AsRef::<PublicKey>::as_ref(&self.0).clone()
+    }
+}
+
 impl<D: Digest + AssociatedOid> Public<D> {
     pub(super) fn load(text: &str) -> Result<Self, KeyError> {
         let der = key::read(text, Half::Public)?;
