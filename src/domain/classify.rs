@@ -1,15 +1,16 @@
 //! From a gateway's reply to an outcome: believes what is signed, doubts the rest, guesses nothing.
 //!
 //! Rules of the protocol notes, section 4: a success counts only with a valid signature in the right envelope and about
-//! the right item; a terminal refusal by the Open Platform counts only signed (its business answers always are); mapi
-//! signs no refusal. Promise: no unsigned reply ends an item as `taken_down`. The one that can end it as another
-//! `success`, by the item's history, is mapi's refusal of goods in a wrong status; its outcome says `verified: false`.
+//! the right item; a terminal refusal counts only signed where the protocol signs its refusals ([`Refusals`]). A listed
+//! code decides before the HTTP status. Promise: no unsigned reply ends an item as `taken_down`. The one that can end it
+//! as another `success`, by the item's history, is the refusal of an item in a wrong status where refusals come unsigned;
+//! its outcome says `verified: false`.
 
 use std::time::Duration;
 
 use crate::domain::codes::{self, Certainty, Class, Scope};
 use crate::domain::outcome::Reason;
-use crate::domain::reply::{Answer, Claim, ItemMatch, Reply, Signature};
+use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Reply, Signature};
 use crate::domain::takedown::Gateway;
 
 /// What happened to an item at one attempt.
@@ -86,42 +87,56 @@ pub fn classify(gateway: Gateway, reply: &Reply, history: History) -> Outcome {
 }
 
 fn answered(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
-    // A signed answer is the gateway's own and says more than the status of the HTTP answer it came in.
-    if answer.signature != Signature::Valid {
-        match answer.http_status {
-            429 => return Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None),
-            500..=599 => return Outcome::Retryable(Cause::ServerError, Effect::Possible),
-            // Documented for neither gateway and seen as a proxy's page: doubtful until two items agree.
-            300..=499 => return Outcome::AccountFault(Scope::App, Certainty::Doubtful),
-            _ => {}
-        }
-    }
     match answer.signature {
-        Signature::Valid | Signature::Unsigned => claimed(gateway, answer, history),
-        Signature::Malformed => Outcome::Retryable(Cause::Unreadable, Effect::Possible),
         Signature::Invalid | Signature::Structure | Signature::Unverifiable | Signature::Contradictory => UNTRUSTED,
+        // A listed code says more than the HTTP status it came under, and a signed success is one under any.
+        Signature::Valid | Signature::Unsigned | Signature::Malformed => {
+            said(gateway, answer, history).or_else(|| by_status(answer)).unwrap_or(match &answer.claim {
+                Claim::Success { .. } => UNTRUSTED,
+                // Never guessed: bounded attempts, then the dead letter `unknown_code`.
+                Claim::Failure { .. } => UNLISTED,
+                Claim::Unreadable { .. } => Outcome::Retryable(Cause::Unreadable, Effect::Possible),
+            })
+        }
     }
 }
 
 const UNTRUSTED: Outcome = Outcome::Retryable(Cause::Untrusted, Effect::Possible);
+/// It may have run: nobody says it did not.
+const UNLISTED: Outcome = Outcome::Retryable(Cause::UnlistedCode, Effect::Possible);
 
-fn claimed(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
+/// Judges by what the answer says, if it says something that is signed or listed.
+fn said(gateway: Gateway, answer: &Answer, history: History) -> Option<Outcome> {
     match &answer.claim {
-        Claim::Unreadable { .. } => Outcome::Retryable(Cause::Unreadable, Effect::Possible),
-        Claim::Success { item, .. } => match (answer.signature, item) {
-            (Signature::Valid, ItemMatch::Same) => Outcome::Success(Reason::TakenDown),
-            _ => UNTRUSTED,
-        },
+        Claim::Success { item, .. } if answer.signature == Signature::Valid => Some(match item {
+            ItemMatch::Same => Outcome::Success(Reason::TakenDown),
+            ItemMatch::Other => UNTRUSTED,
+        }),
         Claim::Failure { code, sub_code, .. } => {
-            let class =
-                codes::find(gateway, code.as_deref(), sub_code.as_deref()).map_or(Class::Unlisted, |row| row.class);
-            refused(gateway, answer, class, history)
+            codes::find(gateway, code.as_deref(), sub_code.as_deref()).map(|row| refused(answer, row.class, history))
         }
+        Claim::Success { .. } | Claim::Unreadable { .. } => None,
     }
 }
 
-fn refused(gateway: Gateway, answer: &Answer, class: Class, history: History) -> Outcome {
-    let is_believed = answer.signature == Signature::Valid || gateway == Gateway::Mapi;
+/// Judges by the HTTP status. Version 3 documents 401, 403, 404, 429, 500 and 502 (docs open-v3/054fcv, 054oog); the two
+/// older protocols answer with 200 whatever they say, so there another status is that of something in between.
+///
+/// A 404 is documented as "no such resource". A wrong address has it too, so it ends no item.
+fn by_status(answer: &Answer) -> Option<Outcome> {
+    match answer.http_status {
+        429 => Some(Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None)),
+        500..=599 => Some(Outcome::Retryable(Cause::ServerError, Effect::Possible)),
+        // "Decide by the code": says nothing where a code was named.
+        400 if matches!(answer.claim, Claim::Failure { .. }) => None,
+        // Doubtful until two items agree.
+        300..=499 => Some(Outcome::AccountFault(Scope::App, Certainty::Doubtful)),
+        _ => None,
+    }
+}
+
+fn refused(answer: &Answer, class: Class, history: History) -> Outcome {
+    let is_believed = answer.signature == Signature::Valid || answer.refusals == Refusals::Unsigned;
     match class {
         // A code row of success inside a refusal, or a signed object without a code.
         Class::Success => UNTRUSTED,
@@ -129,8 +144,7 @@ fn refused(gateway: Gateway, answer: &Answer, class: Class, history: History) ->
         Class::Ambiguous => Outcome::Retryable(Cause::Code, Effect::Possible),
         Class::Throttled => Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None),
         Class::AccountFault(scope, certainty) => Outcome::AccountFault(scope, certainty),
-        // Never guessed: bounded attempts, then the dead letter `unknown_code`. It may have run: nobody says it did not.
-        Class::Unlisted => Outcome::Retryable(Cause::UnlistedCode, Effect::Possible),
+        Class::Unlisted => UNLISTED,
         Class::Terminal(_) | Class::GoalState if !is_believed => UNTRUSTED,
         Class::Terminal(reason) => Outcome::Terminal(reason),
         Class::GoalState => goal_state(history),

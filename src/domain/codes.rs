@@ -2,11 +2,13 @@
 //!
 //! Matching: letter case does not matter and `-` equals `_`; first the exact text, then with leading `isv.`, `aop.`,
 //! `isp.`, `ACQ.` parts removed (answers have been seen with and without them). The sub-code decides before the code.
+//! Protocol v3 of the Open Platform has one code, which is a sub-code of version 1.0 or, failing that, one of its own.
 //! Promise: a code without a row is never guessed at: `find` gives none, or for a business failure (40004) of the Open
 //! Platform its row of class [`Class::Unlisted`], and both are tried a few times and then kept as `unknown_code`.
 
 mod mapi;
 mod open_platform;
+mod open_platform_v3;
 
 use crate::domain::outcome::Reason;
 use crate::domain::takedown::Gateway;
@@ -71,26 +73,30 @@ pub enum Certainty {
     Doubtful,
 }
 
-/// Returns a gateway's whole table.
+/// Returns a gateway's tables, in the order they are looked up. Every `code` of version 1.0 has a row in the first of
+/// the Open Platform's, so the second is for v3 alone.
 #[must_use]
-pub fn table(gateway: Gateway) -> &'static [Row] {
+pub fn tables(gateway: Gateway) -> &'static [&'static [Row]] {
     match gateway {
-        Gateway::Mapi => mapi::ROWS,
-        Gateway::OpenPlatform => open_platform::ROWS,
+        Gateway::Mapi => &[mapi::ROWS],
+        Gateway::OpenPlatform => &[open_platform::ROWS, open_platform_v3::ROWS],
     }
 }
 
 /// Finds the row that decides: the sub-code's own, else the code's, else none.
 #[must_use]
 pub fn find(gateway: Gateway, code: Option<&str>, sub_code: Option<&str>) -> Option<&'static Row> {
-    let rows = table(gateway);
+    tables(gateway).iter().find_map(|rows| find_in(rows, code, sub_code))
+}
+
+fn find_in(rows: &'static [Row], code: Option<&str>, sub_code: Option<&str>) -> Option<&'static Row> {
     if let Some(sub_code) = sub_code
         && let Some(row) = by_sub_code(rows, code, sub_code)
     {
         return Some(row);
     }
     let code = code?;
-    by_text(rows, code, |row| row.sub_code.is_none().then_some(row.code))
+    by_text(rows, code, |row| row.sub_code.is_none().then_some(row.code)).or_else(|| by_sub_code(rows, None, code))
 }
 
 /// Prefers the row under the same code, then the same sub-code under any code (lists disagree about the level).
@@ -164,8 +170,27 @@ mod tests {
     }
 
     #[test]
+    fn a_code_of_v3_is_a_sub_code_of_version_1_or_its_own() {
+        let v3 = |code| class(Gateway::OpenPlatform, code, None);
+        assert_eq!(v3("COMMODITY_SHOP_NOT_EXIST"), Some(Class::Terminal(Reason::ItemNotFound)));
+        assert_eq!(v3("app-call-limited"), Some(Class::Throttled));
+        assert_eq!(v3("ILLEGAL_TIMESTAMP"), Some(Class::AccountFault(Scope::App, Certainty::Doubtful)));
+        assert_eq!(v3("something-new"), None);
+    }
+
+    #[test]
+    fn a_code_of_v3_alone_changes_nothing_for_version_1() {
+        for row in open_platform_v3::ROWS {
+            for code in open_platform::ROWS.iter().filter(|row| row.sub_code.is_none()) {
+                let found = find(Gateway::OpenPlatform, Some(code.code), Some(row.code));
+                assert_eq!(found, Some(code), "{}", row.code);
+            }
+        }
+    }
+
+    #[test]
     fn every_row_names_its_source() {
-        for row in table(Gateway::Mapi).iter().chain(table(Gateway::OpenPlatform)) {
+        for row in [Gateway::Mapi, Gateway::OpenPlatform].into_iter().flat_map(tables).copied().flatten() {
             assert!(!row.source.is_empty() && !row.meaning.is_empty(), "{row:?}");
         }
     }

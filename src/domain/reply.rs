@@ -36,6 +36,8 @@ pub struct Answer {
     pub http_status: u16,
     /// Verdict on the answer's signature.
     pub signature: Signature,
+    /// How the protocol the answer came in treats its refusals.
+    pub refusals: Refusals,
     /// What the answer says.
     pub claim: Claim,
     /// `Retry-After` (RFC 9110 section 10.2.3), if the answer carried one.
@@ -56,7 +58,7 @@ pub enum Claim {
     Failure {
         /// `code` (Open Platform) or `error` (mapi), at most 128 characters.
         code: Option<String>,
-        /// `sub_code` (Open Platform only), at most 128 characters.
+        /// `sub_code` (Open Platform 1.0 only), at most 128 characters.
         sub_code: Option<String>,
         /// The gateway's wording, at most 256 characters.
         message: Option<String>,
@@ -99,6 +101,15 @@ pub enum ItemMatch {
     Other,
 }
 
+/// Whether a protocol signs its refusals: one that does is not believed without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusals {
+    /// Business refusals always are: Open Platform 1.0.
+    Signed,
+    /// They come unsigned as a rule: mapi, Open Platform v3.
+    Unsigned,
+}
+
 /// Verdict on the signature of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signature {
@@ -114,7 +125,8 @@ pub enum Signature {
     Unverifiable,
     /// No complete document to look for a signature in.
     Malformed,
-    /// A refusal that carries a valid signed success: the unsigned part was altered.
+    /// What is signed and what is not contradict each other (a refusal around a signed success, a refusal under an
+    /// HTTP status of success): the unsigned part was altered.
     Contradictory,
 }
 

@@ -17,6 +17,8 @@ use std::time::SystemTime;
 use crate::domain::reply::{Answer, BrokenCall, Reply};
 use crate::domain::takedown::{Gateway, Item};
 use crate::gateway::http::{Endpoint, HttpClient};
+use crate::gateway::open_platform::v3::request::Stamp;
+use crate::gateway::open_platform::{Protocol, v3};
 use crate::signing::SigningError;
 use crate::signing::charset::NotEncodable;
 
@@ -68,10 +70,16 @@ impl GatewayAccount {
                 let answer = http.send(mapi::request::build(account, item)?).await?;
                 Ok(mapi::response::parse(account, item, &answer))
             }
-            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
-                let answer = http.send(open_platform::request::build(account, item, now)?).await?;
-                Ok(open_platform::response::parse(account, item, &answer))
-            }
+            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => Ok(match account.protocol {
+                Protocol::V1 => {
+                    let answer = http.send(open_platform::request::build(account, item, now)?).await?;
+                    open_platform::response::parse(account, item, &answer)
+                }
+                Protocol::V3 => {
+                    let answer = http.send(v3::request::build(account, item, &Stamp::fresh(now))?).await?;
+                    v3::response::parse(account, item, &answer)
+                }
+            }),
             (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
                 tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");
                 Err(Reply::NotSent(BrokenCall::Protocol))

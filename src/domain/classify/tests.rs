@@ -8,10 +8,11 @@ use crate::domain::settlement::{Decision, Hold, Progress, decide};
 
 const CLEAN: History = History { effect: Effect::None, redelivery: Redelivery::First, replays: 0 };
 
-fn failure(signature: Signature, code: &str, sub_code: Option<&str>) -> Reply {
+fn failure(refusals: Refusals, signature: Signature, code: &str, sub_code: Option<&str>) -> Reply {
     Reply::Answered(Answer {
         http_status: 200,
         signature,
+        refusals,
         claim: Claim::Failure { code: Some(code.into()), sub_code: sub_code.map(Into::into), message: None },
         retry_after: None,
     })
@@ -21,6 +22,7 @@ fn success(signature: Signature, item: ItemMatch) -> Reply {
     Reply::Answered(Answer {
         http_status: 200,
         signature,
+        refusals: Refusals::Unsigned,
         claim: Claim::Success { goods_id: None, item },
         retry_after: None,
     })
@@ -30,6 +32,7 @@ fn status(http_status: u16) -> Reply {
     Reply::Answered(Answer {
         http_status,
         signature: Signature::Malformed,
+        refusals: Refusals::Unsigned,
         claim: Claim::Unreadable { problem: "not JSON".into(), named_code: None },
         retry_after: Some(Duration::from_secs(9)),
     })
@@ -60,18 +63,18 @@ fn a_goal_state_answer_is_read_by_its_history() {
         (History { replays: 1, ..CLEAN }, Outcome::Success(Reason::AlreadyOff)),
     ];
     for (history, expected) in cases {
-        let mapi = failure(Signature::Unsigned, "ILLEGAL_GOODS_STATUS", None);
+        let mapi = failure(Refusals::Unsigned, Signature::Unsigned, "ILLEGAL_GOODS_STATUS", None);
         assert_eq!(classify(Gateway::Mapi, &mapi, history), expected, "{history:?}");
-        let shop = failure(Signature::Valid, "40004", Some("SHOP_STATUS_NOT_SUPPORT"));
+        let shop = failure(Refusals::Signed, Signature::Valid, "40004", Some("SHOP_STATUS_NOT_SUPPORT"));
         assert_eq!(classify(Gateway::OpenPlatform, &shop, history), expected, "{history:?}");
     }
 }
 
 #[test]
 fn an_unsigned_terminal_refusal_of_the_open_platform_is_not_believed() {
-    let unsigned = failure(Signature::Unsigned, "40004", Some("COMMODITY_SHOP_NOT_EXIST"));
+    let unsigned = failure(Refusals::Signed, Signature::Unsigned, "40004", Some("COMMODITY_SHOP_NOT_EXIST"));
     assert_eq!(classify(Gateway::OpenPlatform, &unsigned, CLEAN), UNTRUSTED);
-    let signed = failure(Signature::Valid, "40004", Some("COMMODITY_SHOP_NOT_EXIST"));
+    let signed = failure(Refusals::Signed, Signature::Valid, "40004", Some("COMMODITY_SHOP_NOT_EXIST"));
     assert_eq!(classify(Gateway::OpenPlatform, &signed, CLEAN), Outcome::Terminal(Reason::ItemNotFound));
 }
 
@@ -113,7 +116,8 @@ fn a_signed_answer_says_what_it_says_under_any_http_status() {
 fn a_business_failure_without_a_listed_sub_code_ends_as_unknown_code_after_bounded_retries() {
     let policy = RetryPolicy::default();
     for sub_code in [None, Some("SOMETHING_NEW")] {
-        let outcome = classify(Gateway::OpenPlatform, &failure(Signature::Valid, "40004", sub_code), CLEAN);
+        let outcome =
+            classify(Gateway::OpenPlatform, &failure(Refusals::Signed, Signature::Valid, "40004", sub_code), CLEAN);
         let decided = |attempt| {
             let progress = Progress {
                 attempt,
@@ -136,6 +140,12 @@ fn a_business_failure_without_a_listed_sub_code_ends_as_unknown_code_after_bound
 #[test]
 fn an_unlisted_code_is_never_guessed() {
     let expected = Outcome::Retryable(Cause::UnlistedCode, Effect::Possible);
-    assert_eq!(classify(Gateway::Mapi, &failure(Signature::Unsigned, "SOMETHING_NEW", None), CLEAN), expected);
-    assert_eq!(classify(Gateway::OpenPlatform, &failure(Signature::Valid, "40004", Some("NEW")), CLEAN), expected);
+    assert_eq!(
+        classify(Gateway::Mapi, &failure(Refusals::Unsigned, Signature::Unsigned, "SOMETHING_NEW", None), CLEAN),
+        expected
+    );
+    assert_eq!(
+        classify(Gateway::OpenPlatform, &failure(Refusals::Signed, Signature::Valid, "40004", Some("NEW")), CLEAN),
+        expected
+    );
 }

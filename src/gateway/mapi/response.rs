@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::domain::reply::{Answer, Claim, ItemMatch, Signature};
+use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature};
 use crate::domain::takedown::{Gateway, MapiItem};
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::mapi::MapiAccount;
@@ -19,7 +19,8 @@ use crate::signing::charset::Charset;
 pub fn parse(account: &MapiAccount, item: &MapiItem, answer: &HttpAnswer) -> Answer {
     let (signature, claim) = read(account, item, &answer.body)
         .unwrap_or_else(|problem| (Signature::Malformed, page::unreadable(Gateway::Mapi, &answer.body, problem)));
-    Answer { http_status: answer.status, signature, claim, retry_after: answer.retry_after }
+    let refusals = Refusals::Unsigned;
+    Answer { http_status: answer.status, signature, refusals, claim, retry_after: answer.retry_after }
 }
 
 /// The parts of an answer that mean something.

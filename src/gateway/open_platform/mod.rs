@@ -2,6 +2,7 @@
 
 pub mod request;
 pub mod response;
+pub mod v3;
 
 mod span;
 

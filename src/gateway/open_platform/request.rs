@@ -18,9 +18,16 @@ use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
 
 /// Business parameters, in the order of the interface document.
 #[derive(Serialize)]
-struct BizContent<'a> {
+pub(super) struct BizContent<'a> {
     commodity_id: &'a str,
     shop_id: &'a str,
+}
+
+impl<'a> BizContent<'a> {
+    pub(super) fn json(item: &'a OpenPlatformItem) -> String {
+        let content = Self { commodity_id: &item.commodity_id, shop_id: &item.shop_id };
+        serde_json::to_string(&content).expect("invariant: plain strings always serialise")
+    }
 }
 
 /// Builds the signed request for one item.
@@ -38,8 +45,7 @@ pub fn build(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: System
 /// As [`build`].
 pub fn params(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: SystemTime) -> Result<Params, Reply> {
     let token = token(account, item)?;
-    let content = BizContent { commodity_id: &item.commodity_id, shop_id: &item.shop_id };
-    let mut content = serde_json::to_string(&content).expect("invariant: plain strings always serialise");
+    let mut content = BizContent::json(item);
     if let Some(key) = &account.content_key {
         let bytes = account.charset.encode(&content);
         let bytes = bytes.map_err(|character| Reply::NotEncodable { field: "biz_content".to_owned(), character })?;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::reply::{Answer, Claim, ItemMatch, Signature};
+use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature};
 use crate::domain::takedown::{Gateway, OpenPlatformItem};
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::open_platform::span::{self, Member};
@@ -23,7 +23,8 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
         Ok(members) => read(account, item, body, &members),
         Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem)),
     };
-    Answer { http_status: answer.status, signature, claim, retry_after: answer.retry_after }
+    let refusals = Refusals::Signed;
+    Answer { http_status: answer.status, signature, refusals, claim, retry_after: answer.retry_after }
 }
 
 /// Which envelope an answer came in.
@@ -110,13 +111,16 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
     if code == "10000" && sub_code.is_none() {
         return Ok(Claim::Success { goods_id: None, item: ItemMatch::Same });
     }
-    // `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
-    let token = request::token(account, item).ok().flatten();
-    let message = word(node.sub_msg).or(word(node.msg)).map(|text| match token {
-        Some(token) => text.replace(token.expose(), "***"),
-        None => text,
-    });
+    let message = word(node.sub_msg).or(word(node.msg)).map(|text| masked(account, item, text));
     Ok(Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref()))
+}
+
+/// `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
+pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, text: String) -> String {
+    match request::token(account, item) {
+        Ok(Some(token)) => text.replace(token.expose(), "***"),
+        Ok(None) | Err(_) => text,
+    }
 }
 
 /// Opens an encrypted node: its value is a string (protocol notes 2.8).
@@ -128,7 +132,7 @@ fn decrypt(account: &OpenPlatformAccount, text: &str) -> Result<String, &'static
 }
 
 /// A text, or a number as its decimal text; empty is none.
-fn word(value: Option<Value>) -> Option<String> {
+pub(super) fn word(value: Option<Value>) -> Option<String> {
     match value? {
         Value::String(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),

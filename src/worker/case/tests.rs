@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::codes::{Certainty, Scope};
 use crate::domain::outcome::Status;
-use crate::domain::reply::{Answer, BrokenCall, Claim, Signature};
+use crate::domain::reply::{Answer, BrokenCall, Claim, Refusals, Signature};
 
 const SHOPS: &str = r#"{"version":1,"id":"t-1","account":"shops","batch":"night","takedown":
     {"gateway":"open_platform","commodity_id":"c1","shop_id":"s1","merchant":"m1"}}"#;
@@ -75,7 +75,8 @@ fn complete(settlement: Settlement) -> FinalOutcome {
 }
 
 fn answered(claim: Claim) -> Reply {
-    Reply::Answered(Answer { http_status: 200, signature: Signature::Valid, claim, retry_after: None })
+    let (signature, refusals) = (Signature::Valid, Refusals::Signed);
+    Reply::Answered(Answer { http_status: 200, signature, refusals, claim, retry_after: None })
 }
 
 fn failure(sub_code: &str) -> Reply {
@@ -250,6 +251,7 @@ fn what_was_put_off_or_tried_before_may_have_a_twin_that_did_it() {
     let gateway_says_off = Reply::Answered(Answer {
         http_status: 200,
         signature: Signature::Valid,
+        refusals: Refusals::Signed,
         claim: Claim::Failure {
             code: Some("40004".into()),
             sub_code: Some("SHOP_STATUS_NOT_SUPPORT".into()),

@@ -12,6 +12,7 @@ mod mapi_requests;
 mod mapi_responses;
 mod openapi_requests;
 mod openapi_responses;
+mod openapi_v3;
 mod result_codes;
 
 use std::io::Write;
