@@ -1,6 +1,8 @@
 //! The canonical string: parameters sorted by name in byte order, empties and `sign` dropped, joined `name=value` by
 //! `&`, values unencoded, then turned into the charset's bytes (protocol notes 1.2 and 2.2).
 
+use zeroize::Zeroizing;
+
 use crate::signing::charset::{Charset, NotEncodable};
 
 /// Request parameters, in any order.
@@ -40,19 +42,24 @@ pub fn canonical(
     sign_type: SignTypeField,
     charset: Charset,
 ) -> Result<Vec<u8>, NotEncodable> {
-    let mut bytes = Vec::new();
-    for (name, value) in signed(params, sign_type) {
+    let signed = signed(params, sign_type);
+    // The user key and tokens stand in here; bytes that grow would leave copies of them behind. No charset needs more
+    // room for a text than UTF-8.
+    let room = signed.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    for (name, value) in signed {
         let encode = |text: &str| {
-            charset.encode(text).map_err(|character| NotEncodable { field: name.to_owned(), character, charset })
+            let encoded = charset.encode(text).map(Zeroizing::new);
+            encoded.map_err(|character| NotEncodable { field: name.to_owned(), character, charset })
         };
         if !bytes.is_empty() {
             bytes.push(b'&');
         }
-        bytes.extend(encode(name)?);
+        bytes.extend_from_slice(&encode(name)?);
         bytes.push(b'=');
-        bytes.extend(encode(value)?);
+        bytes.extend_from_slice(&encode(value)?);
     }
-    Ok(bytes)
+    Ok(std::mem::take(&mut bytes))
 }
 
 #[cfg(test)]

@@ -92,13 +92,33 @@ impl Material<'_> {
 
 /// Returns the DER bytes of a key text. Of several PEM blocks the first that may hold the wanted half is taken.
 pub(super) fn read(text: &str, half: Half) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    // Environment files often carry the line breaks of a PEM as the two characters backslash and n.
-    let text = Zeroizing::new(text.trim_start_matches('\u{feff}').replace("\\r", ""));
-    let text = Zeroizing::new(text.replace("\\n", "\n"));
+    let text = with_line_breaks(text.trim_start_matches('\u{feff}'));
     if text.trim().is_empty() {
         return Err(KeyError::Empty);
     }
     if text.contains("-----BEGIN ") { pem(&text, half) } else { base64(&text) }
+}
+
+/// Environment files often carry the line breaks of a PEM as the two characters backslash and n.
+fn with_line_breaks(text: &str) -> Zeroizing<String> {
+    let mut plain = room_for(text);
+    let mut pieces = text.split('\\');
+    plain.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (replacement, rest) = match piece.as_bytes().first() {
+            Some(b'r') => ("", &piece[1..]),
+            Some(b'n') => ("\n", &piece[1..]),
+            _ => ("\\", piece),
+        };
+        plain.push_str(replacement);
+        plain.push_str(rest);
+    }
+    plain
+}
+
+/// A text that grows leaves copies of itself behind, and those nobody wipes: what is made of a key gets its room at once.
+fn room_for(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(String::with_capacity(text.len()))
 }
 
 fn pem(text: &str, half: Half) -> Result<Zeroizing<Vec<u8>>, KeyError> {
@@ -127,7 +147,9 @@ fn block(text: &str) -> Result<(&str, &str), KeyError> {
 }
 
 fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
+    let mut bare = room_for(text);
+    bare.extend(text.chars().filter(|c| !c.is_whitespace()));
+    let text = bare;
     if text.is_empty() {
         return Err(KeyError::Empty);
     }
@@ -136,10 +158,12 @@ fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
             problem: format!("it holds {odd:?}; give the key itself, not the name of a file"),
         });
     }
-    BASE64_STANDARD
-        .decode(text.as_bytes())
-        .map(Zeroizing::new)
-        .map_err(|_| KeyError::Text { problem: "the Base64 is cut off or damaged".to_owned() })
+    let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
+    let length = BASE64_STANDARD
+        .decode_slice(text.as_bytes(), &mut bytes)
+        .map_err(|_| KeyError::Text { problem: "the Base64 is cut off or damaged".to_owned() })?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 const ENCRYPTED: &str = "an encrypted private key; decrypt it with `openssl pkey -in KEY -out PLAIN`";

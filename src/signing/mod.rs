@@ -1,8 +1,28 @@
 //! The shared signing code, both directions: canonical bytes, signatures, verification, keys.
 //!
 //! It knows no gateway, no HTTP and no queue. Promise: the bytes it signs are those of the protocol, or it refuses;
-//! it never substitutes a character and never tries another algorithm than the configured one. Private material is wiped
-//! when it is dropped, as far as the crypto crates hold it.
+//! it never substitutes a character and never tries another algorithm than the configured one.
+//!
+//! # One job, one engine
+//! RSA2 with keys of 2048 bits and more is signed and verified by aws-lc-rs, content is encrypted by it too; RSA2 with
+//! smaller keys, RSA, DSA and MD5 by the crates `rsa`, `dsa` and `md-5`. `tests/it/signing_engines.rs` holds the two RSA
+//! engines to the same signatures and the same verdicts, over new keys in every run.
+//!
+//! # What is wiped from memory
+//! Read in the sources of rsa 0.10.0, dsa 0.7.0, aws-lc-rs 1.19.0 (aws-lc-sys 0.47.0) and md-5 0.11.0.
+//!
+//! | material | wiped |
+//! |---|---|
+//! | key files, key texts, their Base64, the DER inside | when they have been read: here and in the configuration; every buffer has its room at once, so that none leaves a copy behind as it grows |
+//! | MD5 secret, content key, merchants' tokens, user keys | on drop ([`crate::domain::secret::Secret`], [`content::ContentKey`]); the MD5 state that took the secret in, too |
+//! | RSA keys in aws-lc-rs | on drop: its `OPENSSL_free` clears all it frees; so do AES key schedules |
+//! | RSA keys in `rsa` (RSA, and small keys for RSA2) | exponent, primes and CRT exponents on drop. Not: what loading made on the way (Montgomery parameters of both primes), and the CRT coefficient |
+//! | DSA keys in `dsa` | x on drop. Not: the copy of x, and the nonce, of every signature made |
+//! | generated key pairs | on drop, as above |
+//! | parameters, canonical bytes | as soon as a call's request is built |
+//!
+//! Never wiped, because others hold it: the environment the process was started with; the configuration file's own text,
+//! where a secret stands in it; messages in the hands of the queue; and requests on their way out, in HTTP and TLS.
 
 pub mod canonical;
 pub mod charset;
@@ -19,7 +39,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
-use sha2::Sha256;
 
 use crate::signing::key::KeyError;
 
@@ -88,7 +107,7 @@ enum VerifierKey {
     Md5(md5::Secret),
     Dsa(dsa::Public),
     Rsa(rsa::Public<Sha1>),
-    Rsa2(rsa::Public<Sha256>),
+    Rsa2(rsa::Public2),
 }
 
 /// Says that the crypto library refused to sign; with a key that loaded, a broken random source is the one known cause.
@@ -162,7 +181,7 @@ impl Verifier {
             SignType::Md5 => VerifierKey::Md5(md5::Secret::load(key)?),
             SignType::Dsa => VerifierKey::Dsa(dsa::Public::load(key, format)?),
             SignType::Rsa => VerifierKey::Rsa(rsa::Public::load(key)?),
-            SignType::Rsa2 => VerifierKey::Rsa2(rsa::Public::load(key)?),
+            SignType::Rsa2 => VerifierKey::Rsa2(rsa::Public2::load(key)?),
         };
         Ok(Self { inner })
     }

@@ -12,6 +12,7 @@ mod main_job;
 mod queue_contract;
 mod sandbox;
 mod schemas;
+mod signing_engines;
 mod support;
 mod vectors;
 mod worker;

@@ -2,6 +2,8 @@
 //!
 //! Pure: the same account and item give the same request, DSA's RFC 6979 nonce included.
 
+use zeroize::Zeroizing;
+
 use crate::domain::reply::Reply;
 use crate::domain::takedown::MapiItem;
 use crate::gateway::form;
@@ -18,7 +20,7 @@ const SERVICE: &str = "sns.admin.close.goods";
 /// [`Reply::NotEncodable`] when the item's text does not fit the account's charset; [`Reply::NotSent`] when the crypto
 /// library refuses to sign.
 pub fn build(account: &MapiAccount, item: &MapiItem) -> Result<HttpRequest, Reply> {
-    seal(account, &params(account, item))
+    seal(account, &Zeroizing::new(params(account, item)))
 }
 
 /// Returns the parameters of one item, unsigned. The administrator's `key` is an ordinary parameter and is signed.
@@ -45,7 +47,7 @@ pub fn params(account: &MapiAccount, item: &MapiItem) -> Params {
 /// # Errors
 /// As [`build`].
 pub fn seal(account: &MapiAccount, params: &Params) -> Result<HttpRequest, Reply> {
-    let bytes = canonical(params, SignTypeField::Excluded, account.charset)?;
+    let bytes = Zeroizing::new(canonical(params, SignTypeField::Excluded, account.charset)?);
     let sign = account.signer.sign(&bytes)?;
     let mut pairs = signed(params, SignTypeField::Excluded);
     // The gateway reads a body by the charset of the query, and by GBK if there is none (protocol notes 1.4).

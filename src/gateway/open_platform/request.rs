@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::domain::reply::{BrokenCall, Reply};
 use crate::domain::secret::Secret;
@@ -36,7 +37,7 @@ impl<'a> BizContent<'a> {
 /// [`Reply::NoToken`] when the item names a merchant the account has no token for; [`Reply::NotEncodable`] when its text
 /// does not fit the account's charset; [`Reply::NotSent`] when the crypto library fails.
 pub fn build(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: SystemTime) -> Result<HttpRequest, Reply> {
-    seal(account, &params(account, item, now)?)
+    seal(account, &Zeroizing::new(params(account, item, now)?))
 }
 
 /// Returns the parameters of one item, unsigned, its content encrypted where the account says so.
@@ -96,7 +97,7 @@ fn timestamp(now: SystemTime) -> String {
 /// # Errors
 /// As [`build`].
 pub fn seal(account: &OpenPlatformAccount, params: &Params) -> Result<HttpRequest, Reply> {
-    let bytes = canonical(params, SignTypeField::Included, account.charset)?;
+    let bytes = Zeroizing::new(canonical(params, SignTypeField::Included, account.charset)?);
     let sign = account.signer.sign(&bytes)?;
     let (content, mut query): (Vec<_>, Vec<_>) =
         signed(params, SignTypeField::Included).into_iter().partition(|(name, _)| *name == "biz_content");

@@ -85,7 +85,8 @@ pub(super) fn read_file(base: &Path, name: &str) -> Result<Secret, Problem> {
         Problem::new(format!("names {shown}, which cannot be read: {}", reason(error)), remedy)
     };
     let file = fs::File::open(base.join(name)).map_err(|error| unreadable(&error))?;
-    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    // Bytes that grow leave copies of themselves behind, and those nobody wipes.
+    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(2 * MAX_KEY_BYTES as usize));
     file.take(MAX_KEY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_KEY_BYTES) {
         return Err(Problem::new(format!("names {shown}, which is too large for a key"), "name the key file"));

@@ -41,7 +41,7 @@ fn cases(name: &str) -> Vec<Value> {
 }
 
 /// Reads one form of one key, such as `app_rsa2048`, `private_pkcs8_pem`.
-fn key(name: &str, form: &str) -> String {
+pub(crate) fn key(name: &str, form: &str) -> String {
     text(&load("keys.json")[name][form]).to_owned()
 }
 
