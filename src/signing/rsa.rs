@@ -110,6 +110,14 @@ impl<D: Digest + AssociatedOid> Public<D> {
 }
 
 impl Public2 {
+    /// Returns the bare key, for [`crate::signing::recover`].
+    pub(super) fn key(&self) -> PublicKey {
+        match self {
+            Self::Fast(key) => public(key.as_ref()).expect("invariant: a key that loaded has the numbers of one"),
+            Self::Plain(key) => key.key(),
+        }
+    }
+
     pub(super) fn load(text: &str) -> Result<Self, KeyError> {
         let der = key::read(text, Half::Public)?;
         let pkcs1 = other(&der)?;

@@ -6,8 +6,8 @@ use std::fmt;
 use crate::domain::ids::AccountId;
 use crate::gateway::GatewayAccount;
 use crate::gateway::open_platform::GatewayKeys;
-use crate::signing::Verifier;
 use crate::signing::recover::Inspector;
+use crate::signing::{SignType, Verifier};
 
 /// Whose key it is, seen from the account in question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +75,15 @@ impl GatewayAccount {
             Self::Mapi(account) => account.signer.own_verifier(),
             Self::OpenPlatform(account) => account.signer.own_verifier(),
         }
+    }
+
+    /// Says whether a key configured as the gateway's verifies what the account itself signs (MD5 shares its secret).
+    pub(super) fn gateway_key_is_own(&self) -> bool {
+        const PROBE: &[u8] = b"takedown key probe";
+        let signer = self.signer();
+        let sign = signer.sign(PROBE).unwrap_or_default();
+        signer.sign_type() != SignType::Md5
+            && self.gateway_keys().iter().any(|(_, verifier)| verifier.is_valid(PROBE, &sign))
     }
 
     /// The gateway's keys, with their certificate numbers where they have any.

@@ -160,7 +160,7 @@ impl GatewayAccount {
         }
     }
 
-    fn signer(&self) -> &Signer {
+    pub(super) fn signer(&self) -> &Signer {
         match self {
             Self::Mapi(account) => &account.signer,
             Self::OpenPlatform(account) => &account.signer,
