@@ -13,6 +13,7 @@ pub mod request;
 
 mod draft;
 mod proof;
+mod rest;
 mod search;
 mod sign_text;
 mod slips;

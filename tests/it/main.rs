@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod crash;
 mod embedded;
+mod explain;
 mod gateway;
 mod main_job;
 mod queue_contract;

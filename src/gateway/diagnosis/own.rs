@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use crate::domain::reply::Reply;
-use crate::domain::takedown::{Gateway, Item};
+use crate::domain::takedown::{Gateway, Item, OpenPlatformItem};
 use crate::gateway::GatewayAccount;
 use crate::gateway::http::HttpRequest;
 use crate::gateway::mapi::{self, GoodsIdField};
-use crate::gateway::open_platform;
+use crate::gateway::open_platform::v3::request::{Lines, Stamp};
+use crate::gateway::open_platform::{self, OpenPlatformAccount, Protocol, v3};
 use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
 use crate::signing::charset::Charset;
 use crate::signing::{SignType, Signer};
@@ -26,11 +27,16 @@ pub struct Own {
     pub request: HttpRequest,
 }
 
-/// Builds and signs what would be sent at this moment.
+/// Builds and signs what would be sent at this moment; protocol v3 takes this nonce, or draws one.
 ///
 /// # Errors
 /// A [`Reply`] that says why nothing would be sent.
-pub fn explain(account: &GatewayAccount, item: &Item, now: SystemTime) -> Result<Own, Reply> {
+pub fn explain(account: &GatewayAccount, item: &Item, now: SystemTime, nonce: Option<&str>) -> Result<Own, Reply> {
+    if let (GatewayAccount::OpenPlatform(account), Item::OpenPlatform(item)) = (account, item)
+        && account.protocol == Protocol::V3
+    {
+        return lines(account, item, now, nonce);
+    }
     let params = params(account, item, now)?;
     let (field, charset) = account.scheme();
     let canonical = canonical(&params, field, charset)?;
@@ -41,6 +47,44 @@ pub fn explain(account: &GatewayAccount, item: &Item, now: SystemTime) -> Result
     };
     let signed = signed(&params, field).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     Ok(Own { signed, left_out: left_out(account, item, &params), canonical, sign, request })
+}
+
+/// Takes a request of protocol v3 apart.
+fn lines(
+    account: &OpenPlatformAccount,
+    item: &OpenPlatformItem,
+    now: SystemTime,
+    nonce: Option<&str>,
+) -> Result<Own, Reply> {
+    let mut stamp = Stamp::fresh(now);
+    if let Some(nonce) = nonce {
+        nonce.clone_into(&mut stamp.nonce);
+    }
+    let request = v3::request::build(account, item, &stamp)?;
+    let header = |name: &str| request.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
+    let auth = v3::request::auth(account, &stamp);
+    let token = header("alipay-app-auth-token");
+    let body = request.body.as_ref().map_or("", |body| body.text.as_str());
+    let lines = Lines { auth: &auth, method: "POST", target: v3::request::target(&request.url), body, token };
+    let canonical = v3::request::signed_text(lines).into_bytes();
+    let sign =
+        header("authorization").and_then(|value| value.split_once(",sign=")).map_or("", |(_, sign)| sign).to_owned();
+    let named = [
+        ("auth", Some(lines.auth)),
+        ("method", Some(lines.method)),
+        ("path", Some(lines.target)),
+        ("body", Some(body)),
+        ("app_auth_token", token),
+    ];
+    let signed = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    let mut left_out = vec![
+        ("scheme", format!("{} before the auth string is sent, not signed", v3::request::SCHEME)),
+        ("alipay-request-id", "names the call to the gateway's support, not signed".to_owned()),
+    ];
+    if token.is_none() {
+        left_out.push(("alipay-app-auth-token", "the item has none: neither the header nor its line".to_owned()));
+    }
+    Ok(Own { signed, left_out, canonical, sign, request })
 }
 
 fn params(account: &GatewayAccount, item: &Item, now: SystemTime) -> Result<Params, Reply> {

@@ -50,6 +50,8 @@ pub enum Place {
     Query,
     /// In the body.
     Body,
+    /// In a header.
+    Header,
 }
 
 impl Place {
@@ -59,6 +61,7 @@ impl Place {
         match self {
             Self::Query => "query",
             Self::Body => "body",
+            Self::Header => "header",
         }
     }
 }
@@ -135,6 +138,14 @@ impl Pasted {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Says whether the request names this caller, such as (`app_id`, `2016…`).
+    #[must_use]
+    pub fn names(&self, (name, value): (&str, &str)) -> bool {
+        let is_named = |field: &Field| field.name == name.as_bytes() && field.value == value.as_bytes();
+        let in_header = |header: &str| header.split([',', ' ']).any(|part| part.split_once('=') == Some((name, value)));
+        self.fields().iter().any(is_named) || self.header("authorization").is_some_and(in_header)
     }
 
     fn is_json(&self) -> bool {

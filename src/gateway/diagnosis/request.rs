@@ -9,10 +9,12 @@ use crate::gateway::diagnosis::draft::FormDraft;
 use crate::gateway::diagnosis::keyring::Keyring;
 use crate::gateway::diagnosis::own;
 use crate::gateway::diagnosis::pasted::{Field, Pasted, Place};
+use crate::gateway::diagnosis::rest;
 use crate::gateway::diagnosis::search::{Draft, Slip, search};
 use crate::gateway::diagnosis::slips::{content, moment, order, selection, values, whole};
 use crate::gateway::diagnosis::verdict::{Expected, Signer, diagnose, settled};
 use crate::gateway::diagnosis::{Cause, Diagnosis, Verdict};
+use crate::gateway::open_platform::{OpenPlatformAccount, Protocol};
 use crate::signing::SignType;
 use crate::signing::charset::Charset;
 
@@ -57,7 +59,7 @@ pub fn first_difference(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).position(|(a, b)| a != b).unwrap_or(a.len().min(b.len()))
 }
 
-/// Judges a pasted request of the form protocols (mapi, and the Open Platform's version 1.0).
+/// Judges a pasted request in the protocol of the account.
 ///
 /// # Errors
 /// A [`Reply`] that says why takedown would send nothing for the item.
@@ -68,6 +70,9 @@ pub fn judge(
     item: Option<&Item>,
     now: SystemTime,
 ) -> Result<Judged, Reply> {
+    if let GatewayAccount::OpenPlatform(OpenPlatformAccount { protocol: Protocol::V3, .. }) = account {
+        return rest::judge(account, keyring, pasted, item, now);
+    }
     let gateway = account.gateway();
     let scheme = Scheme::of(gateway);
     let fields = pasted.fields();

@@ -85,7 +85,7 @@ fn empty_kept() -> Slip<FormDraft> {
 fn only(place: Place) -> Slip<FormDraft> {
     let (name, there, other) = match place {
         Place::Query => ("only_query_signed", "the URL", "the body"),
-        Place::Body => ("only_body_signed", "the body", "the URL"),
+        Place::Body | Place::Header => ("only_body_signed", "the body", "the URL"),
     };
     let what = format!("only the parameters of {there} were signed, not those of {other}");
     let cause = Cause::new(name, what, "sign the parameters of both together: the gateway merges them");

@@ -1,0 +1,54 @@
+//! Pasted texts: from a file or stdin, bounded, and read for what they are.
+
+use std::io::Read;
+use std::path::Path;
+
+use crate::gateway::diagnosis::answer;
+use crate::gateway::diagnosis::pasted::{self, PasteError, Pasted};
+use crate::gateway::http::HttpAnswer;
+use crate::ops::cli::exit::Exit;
+use crate::ops::cli::failure::Failure;
+
+/// Stdin can be read for one thing only.
+#[derive(Default)]
+pub(super) struct Stdin {
+    is_taken: bool,
+}
+
+pub(super) fn request(file: &Path, stdin: &mut Stdin) -> Result<Pasted, Failure> {
+    let text = stdin.read(file, "--request", pasted::MAX_BYTES)?;
+    Pasted::read(&text).map_err(|error| refused("request", &error))
+}
+
+pub(super) fn answer(file: &Path, stdin: &mut Stdin) -> Result<HttpAnswer, Failure> {
+    let text = stdin.read(file, "--answer", answer::MAX_BYTES)?;
+    answer::read(&text).map_err(|error| refused("answer", &error))
+}
+
+fn refused(what: &str, error: &PasteError) -> Failure {
+    Failure::new(Exit::Usage, format!("the pasted {what} cannot be used: {error}"))
+}
+
+impl Stdin {
+    /// Reads a file, or stdin for `-`; one byte beyond the limit is enough to be told too large.
+    pub(super) fn read(&mut self, file: &Path, option: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+        let mut text = Vec::new();
+        let limit = limit as u64 + 1;
+        let read = if file.as_os_str() == "-" {
+            if std::mem::replace(&mut self.is_taken, true) {
+                let problem = format!("{option} - reads stdin, which another option has read already");
+                return Err(Failure::new(Exit::Usage, problem).remedy("put one of the two into a file"));
+            }
+            std::io::stdin().lock().take(limit).read_to_end(&mut text)
+        } else {
+            std::fs::File::open(file).and_then(|open| open.take(limit).read_to_end(&mut text))
+        };
+        match read {
+            Ok(_) => Ok(text),
+            Err(error) => {
+                Err(Failure::new(Exit::Usage, format!("{option} {} cannot be read: {error}", file.display()))
+                    .remedy("name a file that holds the text, or - to paste it and end with Ctrl-D"))
+            }
+        }
+    }
+}
