@@ -41,14 +41,17 @@ pub(super) fn diagnose(
     for (at, proof) in proofs.iter().enumerate() {
         let budget = if at == 0 || proof.is_certain() { BUDGET } else { BUDGET / 8 };
         if let Some(found) = search(proof, budget) {
+            // Without the secret it says nothing about whose it is.
+            let is_anybodys = found.seen == Seen::Md5(Placement::Absent);
+            let owner = Some(&proof.party.owner).filter(|_| !is_anybodys);
             // In the order in which somebody would go about it: key, algorithm, bytes, form.
             let text = std::mem::take(&mut causes);
-            causes.extend(key_cause(&proof.party.owner, expected.signer));
+            causes.extend(owner.and_then(|owner| key_cause(owner, expected.signer)));
             causes.extend(algorithm_cause(found.seen, proof, expected.sign_type));
             causes.extend(found.causes);
             causes.extend(text);
             let verdict = if causes.is_empty() { Verdict::Right } else { Verdict::Wrong };
-            let certain = vec![format!("the signature was made with {}", proof.party.owner)];
+            let certain = owner.map(|owner| format!("the signature was made with {owner}")).into_iter().collect();
             return Diagnosis { verdict, causes, certain, next: Vec::new(), signed: Some(found.bytes) };
         }
         if proof.is_certain() {
@@ -186,7 +189,7 @@ fn other_bytes(mut causes: Vec<Cause>, proof: &Proof<'_>, expected: Expected<'_>
     let mut certain = vec![format!("the signature was made with {}", proof.party.owner)];
     match proof.opened() {
         Some(Opened::Digest { hash, digest }) => {
-            certain.push(format!("over {} bytes whose digest is {}", hash.as_str(), hex(digest)));
+            certain.push(format!("over bytes whose {} is {}", hash.as_str(), hex(digest)));
             causes.extend(algorithm_cause(Seen::Rsa(Some(*hash)), proof, expected.sign_type));
         }
         Some(Opened::Bare(payload)) => certain.push(format!("over {} bytes without a hash's name", payload.len())),

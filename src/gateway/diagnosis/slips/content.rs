@@ -43,7 +43,11 @@ pub(in crate::gateway::diagnosis) fn rewritings(sent: &str) -> Vec<Rewriting> {
                 parts.extend(is_other.then_some("with its members in another order"));
                 parts.extend((!escaped.is_empty()).then_some(escaped));
                 parts.retain(|part| !part.is_empty());
-                let what = if parts.is_empty() { "written anew".to_owned() } else { parts.join(", ") };
+                let what = if parts.is_empty() {
+                    "without white space between its parts".to_owned()
+                } else {
+                    parts.join(", ")
+                };
                 add(what, escape(&text));
             }
         }

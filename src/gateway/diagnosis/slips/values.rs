@@ -95,8 +95,12 @@ fn escapes() -> Vec<Slip<FormDraft>> {
                 Some(field.value.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect())
             });
         }),
+        // Of a value that is JSON itself another slip tells more.
         Slip::rare(json, |draft: &mut FormDraft| {
-            draft.values(|field| Some(String::from_utf8(field.value.clone()).ok()?.replace('/', "\\/").into_bytes()));
+            draft.values(|field| {
+                let plain = std::str::from_utf8(&field.value).ok().filter(|text| !text.starts_with('{'))?;
+                Some(plain.replace('/', "\\/").into_bytes())
+            });
         }),
     ]
 }

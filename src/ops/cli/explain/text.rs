@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::reply::Reply;
+use crate::domain::reply::{Claim, Reply};
 use crate::gateway::GatewayAccount;
 use crate::gateway::diagnosis::own::Own;
 use crate::gateway::diagnosis::pasted::Pasted;
@@ -94,16 +94,15 @@ impl Page<'_> {
         self.bytes("Canonical string", &own.canonical, charset);
         self.heading(&format!("Signature ({})", self.report.account.sign_type()));
         self.line(&format!("  {}", own.sign));
-        self.heading(if veil.covers() {
-            "Request for curl (keys and tokens masked: it works with --reveal, and then it acts)"
-        } else {
-            "Request for curl (it acts: sent to the real gateway it takes the item off sale)"
-        });
         let command = curl::command(&own.request);
-        for line in command.lines() {
-            let line = self.report.veil.text(line.as_bytes());
-            self.line(&format!("  {line}"));
-        }
+        let lines: Vec<String> = command.lines().map(|line| veil.text(line.as_bytes())).collect();
+        let is_masked = lines.iter().any(|line| line.contains("***"));
+        self.heading(if is_masked {
+            "Request for curl (keys and tokens are masked, --reveal shows them; it acts: it takes the item off sale)"
+        } else {
+            "Request for curl (it acts: it takes the item off sale)"
+        });
+        lines.iter().for_each(|line| self.line(&format!("  {line}")));
     }
 
     fn unbuildable(&mut self, reply: &Reply) {
@@ -131,7 +130,7 @@ impl Page<'_> {
             lines.push(veil.window(looked_at, from, from + line.len(), charset));
             from += line.len();
         }
-        let hex = self.report.has_hex.then(|| dump(&veil.hex(looked_at, 0, shown)));
+        let hex = self.report.has_hex.then(|| dump(&veil.hex(looked_at, 0, shown), looked_at));
         self.heading(&format!("{title} ({} bytes, {})", bytes.len(), charset.as_str()));
         lines.iter().for_each(|line| self.line(&format!("  {line}")));
         if bytes.len() > shown {
@@ -210,14 +209,13 @@ impl Page<'_> {
     /// Shows a text around a position, as text and in hex from there on.
     fn around(&mut self, whose: &str, bytes: &[u8], at: usize, charset: Charset) {
         let veil = &self.report.veil;
-        let (mut from, mut to) = (at.saturating_sub(AROUND), bytes.len().min(at + AROUND));
-        // Not through the middle of a character.
-        while from > 0 && charset.decode(&bytes[from..at]).is_none() && at - from < AROUND + 4 {
-            from -= 1;
-        }
-        while to < bytes.len() && charset.decode(&bytes[at..to]).is_none() && to - at < AROUND + 4 {
-            to += 1;
-        }
+        // Not through the middle of a character, wherever that can be helped.
+        let at = (at.saturating_sub(3)..=at).rev().find(|at| charset.decode(&bytes[..*at]).is_some()).unwrap_or(at);
+        let from = at.saturating_sub(AROUND);
+        let from = (from.saturating_sub(3)..=from).rev().find(|from| charset.decode(&bytes[*from..at]).is_some());
+        let from = from.unwrap_or(at.saturating_sub(AROUND));
+        let to = (at + AROUND).min(bytes.len());
+        let to = (to..=(to + 3).min(bytes.len())).find(|to| charset.decode(&bytes[at..*to]).is_some()).unwrap_or(to);
         let dots = |is_cut: bool| if is_cut { "…" } else { "" };
         let line = format!(
             "    {whose:6}  {}{}▸{}{}",
@@ -306,14 +304,23 @@ impl Page<'_> {
                 .expect("invariant: a String takes all");
                 self.line(&lines);
             }
+            None if matches!(judged.answer.claim, Claim::Success { .. }) => {}
             None => self.line("  code    none that a table lists"),
         }
         self.line(&format!("  worker  {}", meaning::next(gateway, &judged.answer, self.report.retry)));
     }
 }
 
-/// Lays hex out in lines of sixteen bytes with their positions.
-fn dump(hex: &[String]) -> Vec<String> {
-    let line = |(number, bytes): (usize, &[String])| format!("{:06x}  {}", number * 16, bytes.join(" "));
-    hex.chunks(16).enumerate().map(line).collect()
+/// Lays hex out in lines of sixteen bytes, their position before and their text behind them.
+fn dump(hex: &[String], bytes: &[u8]) -> Vec<String> {
+    let glyph = |(hex, byte): (&String, &u8)| match byte {
+        _ if hex == "**" => '*',
+        byte if byte.is_ascii_graphic() || *byte == b' ' => char::from(*byte),
+        _ => '.',
+    };
+    let line = |(number, (hex, bytes)): (usize, (&[String], &[u8]))| {
+        let text: String = hex.iter().zip(bytes).map(glyph).collect();
+        format!("{:06x}  {:47}  {text}", number * 16, hex.join(" "))
+    };
+    hex.chunks(16).zip(bytes.chunks(16)).enumerate().map(line).collect()
 }
