@@ -12,8 +12,8 @@ use crate::sandbox::faults::Faults;
 use crate::sandbox::page::Page;
 use crate::sandbox::state::State;
 
-const PATHS: &str = "the sandbox serves /cooperate/gateway.do (mapi), /gateway.do (Open Platform), /healthz, \
-                     GET /sandbox/seen, GET /sandbox/items, GET and PUT /sandbox/items/{item}, PUT /sandbox/faults";
+const PATHS: &str = "the sandbox serves /cooperate/gateway.do (mapi), /gateway.do and /v3/… (Open Platform), \
+                     /healthz, GET /sandbox/seen, GET /sandbox/items, GET and PUT /sandbox/items/{item}, PUT /sandbox/faults";
 const STATES: &str = "a state is one of on_sale, off_sale, missing, forbidden";
 
 /// Answers one request that is for neither gateway.
@@ -91,7 +91,8 @@ fn change_faults(state: &State, body: &[u8]) -> Page {
 }
 
 fn json(content_type: &str, text: String) -> Page {
-    Page { status: StatusCode::OK, content_type: content_type.to_owned(), body: text.into_bytes() }
+    let headers = Vec::new();
+    Page { status: StatusCode::OK, content_type: content_type.to_owned(), headers, body: text.into_bytes() }
 }
 
 fn push_line(text: &mut String, value: &impl Serialize) {

@@ -28,9 +28,9 @@ pub enum Fault {
     UnsignedSuccess,
     /// A success with a wrong signature, whatever the item's state; an item on sale is taken down.
     BadSignature,
-    /// 40005 on the Open Platform, HTTP 429 on mapi; no effect.
+    /// 40005 on the Open Platform, HTTP 429 on mapi and with protocol v3; no effect.
     Throttled,
-    /// The answer is GBK, whatever was asked.
+    /// The answer is GBK, whatever was asked. Protocol v3 has UTF-8 only, so there nothing happens.
     Gbk,
     /// The answer takes this much longer.
     Latency(Duration),

@@ -18,10 +18,12 @@ pub mod faults;
 pub mod mapi;
 pub mod mix;
 pub mod open_platform;
+pub mod open_platform_v3;
 pub mod setup;
 
 mod control;
 mod form;
+mod nonces;
 mod page;
 mod plan;
 mod server;
@@ -158,7 +160,7 @@ pub struct Seen {
     pub item: String,
     /// Fault that was played, if any.
     pub fault: Option<String>,
-    /// Code answered: `T`, `10000`, the error or sub-code, `429`, `garbage`; empty where nothing was answered.
+    /// Code answered: `T`, `10000`, `200` (v3), the error or sub-code, `429`, `garbage`; empty where nothing was answered.
     pub answered: String,
     /// Whether this call took the item off sale.
     pub took_effect: bool,
@@ -208,6 +210,12 @@ impl Sandbox {
     #[must_use]
     pub fn open_platform_url(&self) -> String {
         format!("http://{}{}", self.address, open_platform::PATH)
+    }
+
+    /// Returns the address of the operation by protocol v3 of the Open Platform.
+    #[must_use]
+    pub fn open_platform_v3_url(&self) -> String {
+        format!("http://{}{}", self.address, open_platform_v3::PATH)
     }
 
     /// Sets one item's state.

@@ -26,18 +26,19 @@ const NODE: &str = "alipay_open_servicemarket_commodity_shop_offline_response";
 const ERROR_NODE: &str = "error_response";
 
 /// How far a timestamp may be from now; the real figure is not published (protocol notes 7.5).
-const TOLERANCE: Duration = Duration::from_secs(600);
+pub(super) const TOLERANCE: Duration = Duration::from_secs(600);
 const ID_LENGTH: usize = 32;
 
 /// `code` and `sub_code` of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Code(&'static str, &'static str);
+pub(super) struct Code(pub(super) &'static str, pub(super) &'static str);
 
 const SUCCESS: Code = Code("10000", "");
 const PARAMS_ERROR: Code = Code("40004", "PARAMS_ERROR");
 
+/// The business parameters.
 #[derive(Deserialize)]
-struct Business {
+pub(super) struct Business {
     #[serde(default)]
     commodity_id: String,
     #[serde(default)]
@@ -130,24 +131,32 @@ fn is_timely(state: &State, timestamp: &str) -> bool {
 }
 
 fn business(form: &Form) -> Result<Business, Code> {
-    // A derived reader takes a list for an object.
-    let content = form.get("biz_content").filter(|content| !content.trim_start().starts_with('['));
-    let content = content.ok_or(PARAMS_ERROR)?;
-    let business: Business = serde_json::from_str(content).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => PARAMS_ERROR,
-        _ => Code("40002", "isv.illegal-json"),
-    })?;
-    let is_id = |id: &str| !id.is_empty() && id.chars().count() <= ID_LENGTH;
-    if is_id(&business.commodity_id) && is_id(&business.shop_id) { Ok(business) } else { Err(PARAMS_ERROR) }
+    Business::read(form.get("biz_content").unwrap_or_default())
 }
 
 impl Business {
-    fn label(&self) -> String {
+    /// Reads and checks the JSON.
+    pub(super) fn read(content: &str) -> Result<Self, Code> {
+        // A derived reader takes a list for an object.
+        if content.is_empty() || content.trim_start().starts_with('[') {
+            return Err(PARAMS_ERROR);
+        }
+        let business: Self = serde_json::from_str(content).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => PARAMS_ERROR,
+            _ => Code("40002", "isv.illegal-json"),
+        })?;
+        let is_id = |id: &str| !id.is_empty() && id.chars().count() <= ID_LENGTH;
+        if is_id(&business.commodity_id) && is_id(&business.shop_id) { Ok(business) } else { Err(PARAMS_ERROR) }
+    }
+
+    /// Returns the item's name.
+    pub(super) fn label(&self) -> String {
         format!("{}@{}", self.commodity_id, self.shop_id)
     }
 }
 
-fn code(refusal: Refusal) -> Code {
+/// Puts a refusal into the gateway's word.
+pub(super) fn code(refusal: Refusal) -> Code {
     match refusal {
         Refusal::NotOnSale => Code("40004", "SHOP_STATUS_NOT_SUPPORT"),
         Refusal::Missing => Code("40004", "COMMODITY_SHOP_NOT_EXIST"),
@@ -194,18 +203,18 @@ fn message(code: &str) -> &'static str {
 }
 
 /// Chinese as a rule, so that an answer's charset can be told from its bytes.
-fn sub_message(sub_code: &str) -> &'static str {
-    match sub_code {
+pub(super) fn sub_message(sub_code: &str) -> &'static str {
+    match sub_code.trim_start_matches("isv.").trim_start_matches("aop.") {
         "SHOP_STATUS_NOT_SUPPORT" => "店铺插件未上线，无法下架",
         "COMMODITY_SHOP_NOT_EXIST" => "店铺插件不存在",
         "NO_PERMISSION_OFFLINE_SHOP" => "没有权限下架该店铺插件",
         "PARAMS_ERROR" => "参数校验失败",
         "SYSTEM_ERROR" => "系统繁忙",
-        "isv.invalid-signature" => "验签出错，请检查密钥、字符集与待签名字符串",
-        "isv.invalid-timestamp" => "非法的时间戳参数，须为东八区时间",
-        "isv.invalid-app-id" => "无效的应用标识",
-        "isv.app-call-limited" => "应用调用次数超限",
-        "aop.invalid-app-auth-token" => "无效的应用授权令牌",
+        "invalid-signature" => "验签出错，请检查密钥、字符集与待签名字符串",
+        "invalid-timestamp" => "非法的时间戳参数，须为东八区时间",
+        "invalid-app-id" => "无效的应用标识",
+        "app-call-limited" => "应用调用次数超限",
+        "invalid-app-auth-token" => "无效的应用授权令牌",
         _ => "沙箱拒绝了该请求",
     }
 }

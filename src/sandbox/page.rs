@@ -25,15 +25,17 @@ pub(super) struct Page {
     pub(super) status: StatusCode,
     /// Content type, with its charset.
     pub(super) content_type: String,
+    /// Headers beyond that.
+    pub(super) headers: Vec<(&'static str, String)>,
     /// Body.
     pub(super) body: Vec<u8>,
 }
 
 impl Page {
-    /// Makes an answer with status 200, which both gateways give to refusals too.
+    /// Makes an answer with status 200, which the older protocols give to refusals too.
     pub(super) fn ok(content_type: &str, charset: Charset, body: Vec<u8>) -> Self {
         let content_type = format!("{content_type};charset={}", charset.as_str());
-        Self { status: StatusCode::OK, content_type, body }
+        Self { status: StatusCode::OK, content_type, headers: Vec::new(), body }
     }
 
     /// Makes a plain text for people.
@@ -42,7 +44,14 @@ impl Page {
         if !body.is_empty() && !body.ends_with('\n') {
             body.push('\n');
         }
-        Self { status, content_type: "text/plain;charset=utf-8".into(), body: body.into_bytes() }
+        let content_type = "text/plain;charset=utf-8".into();
+        Self { status, content_type, headers: Vec::new(), body: body.into_bytes() }
+    }
+
+    /// Makes a JSON document in UTF-8.
+    pub(super) fn json(status: StatusCode, body: &str) -> Self {
+        let content_type = "application/json;charset=utf-8".into();
+        Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
     /// Makes what a broken proxy makes: half an HTML page in GBK, and no more.

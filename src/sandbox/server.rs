@@ -12,6 +12,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -21,10 +23,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::sandbox::form::RawForm;
+use crate::sandbox::open_platform_v3::RawCall;
 use crate::sandbox::page::{Page, Spoken};
 use crate::sandbox::state::{Say, State};
-use crate::sandbox::{SILENCE, Seen, control, mapi, open_platform};
-use crate::signing::SigningError;
+use crate::sandbox::{SILENCE, Seen, control, mapi, open_platform, open_platform_v3};
 
 /// Largest body read, in bytes; a takedown has a few hundred, a long list of faults a few hundred thousand.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -96,21 +98,29 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await.map(|body| body.to_bytes()) else {
         return Ok(response(Page::text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off")));
     };
-    let gateway: fn(&State, &RawForm) -> Result<Spoken, SigningError> = match head.uri.path() {
-        mapi::PATH => mapi::respond,
-        open_platform::PATH => open_platform::respond,
+    let spoken = match head.uri.path() {
+        mapi::PATH | open_platform::PATH if ![Method::GET, Method::POST].contains(&head.method) => {
+            return Ok(response(Page::text(StatusCode::METHOD_NOT_ALLOWED, "the gateways take GET and POST")));
+        }
+        mapi::PATH => mapi::respond(&state, &form(&head, &body)),
+        open_platform::PATH => open_platform::respond(&state, &form(&head, &body)),
+        open_platform_v3::PATH => {
+            let target = head.uri.path_and_query().map_or(open_platform_v3::PATH, PathAndQuery::as_str);
+            let call = RawCall { method: &head.method, target, headers: &head.headers, body: &body };
+            open_platform_v3::respond(&state, &call)
+        }
         path => return Ok(response(control::respond(&state, &head.method, path, &body))),
     };
-    if ![Method::GET, Method::POST].contains(&head.method) {
-        return Ok(response(Page::text(StatusCode::METHOD_NOT_ALLOWED, "the gateways take GET and POST")));
-    }
-    let form = RawForm {
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        body: if is_form(&head.headers) { body.to_vec() } else { Vec::new() },
-    };
-    match gateway(&state, &form) {
+    match spoken {
         Ok(spoken) => deliver(&state, spoken, at).await,
         Err(error) => Ok(response(Page::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))),
+    }
+}
+
+fn form(head: &Parts, body: &[u8]) -> RawForm {
+    RawForm {
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        body: if is_form(&head.headers) { body.to_vec() } else { Vec::new() },
     }
 }
 
@@ -148,6 +158,11 @@ fn response(page: Page) -> Response<Full<Bytes>> {
     *response.status_mut() = page.status;
     if let Ok(content_type) = HeaderValue::from_str(&page.content_type) {
         response.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    for (name, value) in page.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
     }
     if page.status == StatusCode::TOO_MANY_REQUESTS {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

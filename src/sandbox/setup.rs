@@ -17,6 +17,8 @@ use crate::signing::{DsaFormat, SignType, Signer, Verifier};
 pub const MAPI_ACCOUNT: &str = "desk";
 /// Name of the Open Platform account.
 pub const OPEN_PLATFORM_ACCOUNT: &str = "shops";
+/// Name of the account that calls the same app by protocol v3.
+pub const OPEN_PLATFORM_V3_ACCOUNT: &str = "shops-v3";
 /// Where a rehearsal's directory keeps [`Setup::to_text`].
 pub const FILE_NAME: &str = "sandbox.json";
 

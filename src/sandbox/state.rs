@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::sandbox::faults::{Effect, Fault, Faults};
+use crate::sandbox::nonces::Nonces;
+use crate::sandbox::open_platform::TOLERANCE;
 use crate::sandbox::plan::Plan;
 use crate::sandbox::{App, ItemState, MapiPartner, SandboxClock, SandboxSettings, Seen};
 use crate::signing::charset::Charset;
@@ -26,6 +28,8 @@ pub(super) struct State {
     pub(super) latency: Duration,
     /// Declares mapi failures in this charset.
     pub(super) mapi_failure_charset: Charset,
+    /// Nonces of protocol v3.
+    pub(super) nonces: Nonces,
     clock: SandboxClock,
     seed: u64,
     inner: Mutex<Inner>,
@@ -121,6 +125,8 @@ impl State {
             apps: settings.apps,
             latency: settings.latency,
             mapi_failure_charset: settings.mapi_failure_charset,
+            // A timestamp passes from this long before its moment to this long after.
+            nonces: Nonces::new(TOLERANCE * 2),
             clock: settings.clock,
             seed: settings.seed,
             inner: Mutex::new(Inner { items: BTreeMap::new(), plan, seen: Vec::new() }),

@@ -1,5 +1,7 @@
 //! The configuration: every fault at once, the environment, the default file, the schema.
 
+mod protocol;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The worker on real parts: embedded queue file, both gateways of the sandbox over HTTP.
 
 mod stopping;
+mod v3;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};

@@ -149,3 +149,48 @@ fn an_unlisted_code_is_never_guessed() {
         expected
     );
 }
+
+/// An unsigned refusal with one code, as v3 has them.
+fn rest(http_status: u16, code: &str) -> Outcome {
+    let Reply::Answered(answer) = failure(Refusals::Unsigned, Signature::Unsigned, code, None) else { unreachable!() };
+    classify(Gateway::OpenPlatform, &Reply::Answered(Answer { http_status, ..answer }), CLEAN)
+}
+
+#[test]
+fn a_listed_code_decides_before_the_http_status() {
+    for http_status in [400, 401, 403, 404, 429, 500] {
+        let missing = rest(http_status, "COMMODITY_SHOP_NOT_EXIST");
+        assert_eq!(missing, Outcome::Terminal(Reason::ItemNotFound), "{http_status}");
+        let throttled = Outcome::Retryable(Cause::Throttled(None), Effect::None);
+        assert_eq!(rest(http_status, "app-call-limited"), throttled, "{http_status}");
+    }
+}
+
+#[test]
+fn an_unlisted_code_is_judged_by_a_status_that_says_something() {
+    let doubtful = Outcome::AccountFault(Scope::App, Certainty::Doubtful);
+    for (http_status, expected) in [
+        (400, UNLISTED),
+        (403, doubtful.clone()),
+        (404, doubtful),
+        (429, Outcome::Retryable(Cause::Throttled(None), Effect::None)),
+        (503, Outcome::Retryable(Cause::ServerError, Effect::Possible)),
+    ] {
+        assert_eq!(rest(http_status, "never-heard-of"), expected, "{http_status}");
+    }
+}
+
+#[test]
+fn a_refusal_with_a_wrong_signature_is_not_believed_whatever_its_code_and_status() {
+    for signature in [Signature::Invalid, Signature::Structure, Signature::Unverifiable, Signature::Contradictory] {
+        for code in ["COMMODITY_SHOP_NOT_EXIST", "invalid-app-id", "never-heard-of"] {
+            for http_status in [200, 404, 429, 500] {
+                let Reply::Answered(answer) = failure(Refusals::Unsigned, signature, code, None) else {
+                    unreachable!()
+                };
+                let reply = Reply::Answered(Answer { http_status, ..answer });
+                assert_eq!(classify(Gateway::OpenPlatform, &reply, CLEAN), UNTRUSTED, "{signature:?} {code}");
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::sandbox::Sandbox;
-use crate::sandbox::setup::{Keys, MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, Setup};
+use crate::sandbox::setup::{Keys, MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, OPEN_PLATFORM_V3_ACCOUNT, Setup};
 use crate::signing::SignType;
 
 /// How fast and how patient a rehearsal is; each field as the configuration writes it.
@@ -53,10 +53,8 @@ pub(super) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
         .remedy("check the directory's permissions and space, or name another")
 }
 
-/// Writes the configuration.
+/// Writes the configuration: the two accounts a mix is for.
 pub(super) fn configuration(setup: &Setup, sandbox: &Sandbox, pace: &Pace) -> String {
-    let merchants: String =
-        setup.merchants.iter().map(|(name, _)| format!("{name} = {{ file = \"{name}.token\" }}\n")).collect();
     format!(
         r#"# Written for a rehearsal on loopback; `takedown config` explains every setting.
 
@@ -79,7 +77,6 @@ gateway = "open_platform"
 endpoint = "{open_platform}"
 app_id = "{app_id}"
 {open_platform_keys}{limits}
-[accounts.{OPEN_PLATFORM_ACCOUNT}.merchants]
 {merchants}"#,
         total_timeout = pace.total_timeout,
         delays = pace.delays,
@@ -92,7 +89,32 @@ app_id = "{app_id}"
         mapi_keys = keys(MAPI_ACCOUNT, &setup.mapi_keys),
         open_platform_keys = keys(OPEN_PLATFORM_ACCOUNT, &setup.open_platform_keys),
         limits = limits(pace),
+        merchants = merchants(OPEN_PLATFORM_ACCOUNT, setup),
     )
+}
+
+/// Writes the account that calls the app by protocol v3: the same keys, the same items.
+pub(super) fn v3_account(setup: &Setup, sandbox: &Sandbox, pace: &Pace) -> String {
+    format!(
+        r#"
+[accounts.{OPEN_PLATFORM_V3_ACCOUNT}]
+gateway = "open_platform"
+protocol = "v3"
+endpoint = "{endpoint}"
+app_id = "{app_id}"
+{keys}{limits}
+{merchants}"#,
+        endpoint = sandbox.open_platform_v3_url(),
+        app_id = setup.app_id,
+        keys = keys(OPEN_PLATFORM_ACCOUNT, &setup.open_platform_keys),
+        limits = limits(pace),
+        merchants = merchants(OPEN_PLATFORM_V3_ACCOUNT, setup),
+    )
+}
+
+fn merchants(account: &str, setup: &Setup) -> String {
+    let tokens = setup.merchants.iter().map(|(name, _)| format!("{name} = {{ file = \"{name}.token\" }}\n"));
+    format!("[accounts.{account}.merchants]\n{}", tokens.collect::<String>())
 }
 
 fn keys(account: &str, keys: &Keys) -> String {

@@ -102,9 +102,10 @@ impl SandboxCommand {
             program = whole(Path::new(&program)).display().to_string();
         }
         let mut text = format!(
-            "mapi           {}\nopen_platform  {}\nstate          http://{}/sandbox/seen, /sandbox/items\n",
+            "mapi           {}\nopen_platform  {}\n  by v3        {}\nstate          http://{}/sandbox/seen, /sandbox/items\n",
             sandbox.mapi_url(),
             sandbox.open_platform_url(),
+            sandbox.open_platform_v3_url(),
             sandbox.address(),
         );
         for note in notes {

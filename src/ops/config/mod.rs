@@ -11,6 +11,7 @@ mod fault;
 mod keys;
 mod mapi;
 mod open_platform;
+mod protocol;
 mod raw;
 mod section;
 pub(super) mod suggest;

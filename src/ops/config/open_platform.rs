@@ -4,24 +4,23 @@ use std::collections::BTreeMap;
 
 use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
-use crate::gateway::open_platform::{CertificateNumbers, GatewayKeys, OpenPlatformAccount, Protocol};
-use crate::ops::config::account::{bad_key, charset, endpoint};
+use crate::gateway::open_platform::{CertificateNumbers, GatewayKeys, OpenPlatformAccount};
+use crate::ops::config::account::{bad_key, charset};
 use crate::ops::config::fault::Problem;
 use crate::ops::config::keys::{self, Secrets};
 use crate::ops::config::mapi::{key_pair, own_key};
+use crate::ops::config::protocol;
 use crate::ops::config::section::Section;
 use crate::signing::content::ContentKey;
 use crate::signing::{DsaFormat, SignType, Signer, Verifier};
-
-/// The real gateway (common request parameters of the Open Platform).
-const ENDPOINT: &str = "https://openapi.alipay.com/gateway.do";
 
 pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<OpenPlatformAccount> {
     section.belongs_elsewhere(
         &["partner", "method", "send_goods_id", "secret", "secret_file", "dsa_format"],
         "gateway = \"mapi\"",
     );
-    let endpoint = endpoint(section, ENDPOINT);
+    let protocol = protocol::read(section);
+    let endpoint = protocol::endpoint(section, protocol);
     let app_id = section.required("app_id", "write the app id, as the platform shows it", app_id);
     let charset = charset(section);
     let remedy = "write RSA2 (SHA-256) or RSA (SHA-1), as set for the app";
@@ -31,7 +30,9 @@ pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Op
         _ => Err(Problem::new(format!("is {text:?}, which the Open Platform does not know"), remedy)),
     });
     let merchants = merchants(&section.section("merchants"), secrets);
-    let keys = keys(section, secrets, sign_type.unwrap_or(SignType::Rsa2));
+    let sign_type = sign_type.unwrap_or(SignType::Rsa2);
+    protocol::restrict(section, protocol, charset, sign_type, &merchants);
+    let keys = keys(section, secrets, sign_type);
     let content_key = content_key(section, secrets);
     let app_cert_sn = section.text("app_cert_sn", serial_numbers);
     let alipay_root_cert_sn = section.text("alipay_root_cert_sn", serial_numbers);
@@ -43,7 +44,7 @@ pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Op
     let (signer, keys) = keys?;
     Some(OpenPlatformAccount {
         endpoint: endpoint?,
-        protocol: Protocol::V1,
+        protocol,
         app_id: app_id?,
         charset,
         signer,

@@ -89,6 +89,28 @@ fn a_file_is_run_to_the_end_and_not_twice() {
 }
 
 #[test]
+fn the_same_file_runs_by_protocol_v3() {
+    let rehearsal = Rehearsal::start(40, &["--fault", "system_error=0.1", "--fault", "unsigned_success=0.1"]);
+    let items = fs::read_to_string(rehearsal.home.path().join("items.csv")).unwrap();
+    let shops: Vec<_> = items.lines().filter(|line| line.contains("open_platform")).collect();
+    let rows = shops.join("\n").replace(",shops,", ",shops-v3,");
+    fs::write(rehearsal.home.path().join("v3.csv"), format!("{}\n{rows}\n", items.lines().next().unwrap())).unwrap();
+    let ended = rehearsal.run(&["run", "v3.csv", "--json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(items_by_status(&ended.stdout, "any"), 20);
+    let seen = http(rehearsal.address, "GET", "/sandbox/seen", "").1;
+    let answered = |code: &str| seen.lines().filter(|line| line.contains(&format!(r#""answered":"{code}""#))).count();
+    assert!(answered("200") >= 15 && answered("10000") == 0, "{seen}");
+    assert_eq!(seen.lines().filter(|line| line.contains(r#""took_effect":true"#)).count(), 20 - off_sale(&rehearsal));
+}
+
+/// Items of the Open Platform that a call could not take off sale.
+fn off_sale(rehearsal: &Rehearsal) -> usize {
+    let outcomes = fs::read_to_string(rehearsal.home.path().join("v3.csv.outcomes.jsonl")).unwrap();
+    ["item_not_found", "no_permission", "not_on_sale"].iter().map(|reason| outcomes.matches(reason).count()).sum()
+}
+
+#[test]
 fn a_run_that_is_interrupted_drains_and_goes_on_later() {
     let rehearsal = Rehearsal::start(40, &[]);
     let (status, lines) = rehearsal.interrupted_run();
@@ -189,7 +211,7 @@ fn check_names_a_gateway_that_is_down_and_a_key_that_is_ones_own() {
     let findings: Value = serde_json::from_str(&checked.stdout).unwrap();
     let bad: Vec<_> = findings.as_array().unwrap().iter().filter(|finding| finding["ok"] == false).collect();
     let subjects: Vec<_> = bad.iter().map(|finding| finding["subject"].as_str().unwrap()).collect();
-    assert_eq!(subjects, ["gateway of desk", "keys of shops"], "{bad:#?}");
+    assert_eq!(subjects, ["gateway of desk", "keys of shops", "keys of shops-v3"], "{bad:#?}");
     assert!(bad.iter().all(|finding| !finding["remedy"].as_str().unwrap().is_empty()));
 }
 
@@ -203,14 +225,17 @@ fn check_warns_of_secrets_that_others_may_read_and_of_nothing_public() {
     assert_eq!(checked.code, Some(0), "{checked:?}");
     let warnings: Vec<_> = checked.stdout.lines().filter(|line| line.starts_with("warn ")).collect();
     let of = |key, file| format!("warn   {key} names {file}, which others than its owner may read (mode 640)");
-    let expected =
-        [of("accounts.desk.private_key_file", "desk.private.pem"), of("accounts.shops.merchants.m1.file", "m1.token")];
+    let expected = [
+        of("accounts.desk.private_key_file", "desk.private.pem"),
+        of("accounts.shops.merchants.m1.file", "m1.token"),
+        of("accounts.shops-v3.merchants.m1.file", "m1.token"),
+    ];
     assert_eq!(warnings, expected, "{checked:?}");
     let json = rehearsal.run(&["check", "--no-broker", "--json"]);
     let findings: Value = serde_json::from_str(&json.stdout).unwrap();
     let warned =
         |finding: &&Value| finding["ok"] == true && finding["remedy"].as_str().is_some_and(|r| r.contains("chmod 600"));
-    assert_eq!(findings.as_array().unwrap().iter().filter(warned).count(), 2, "{json:?}");
+    assert_eq!(findings.as_array().unwrap().iter().filter(warned).count(), 3, "{json:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod answers;
 mod checks;
 mod control;
 mod faults;
+mod v3;
 mod vectors;
 
 use std::time::SystemTime;

@@ -160,22 +160,28 @@ impl Bench {
             signer,
             verifier,
         });
-        let (signer, verifier) = load(open_platform_keys);
-        let lapsed = (MerchantId::new(LAPSED).unwrap(), Secret::new("no longer known"));
-        let shops = GatewayAccount::OpenPlatform(OpenPlatformAccount {
-            endpoint: Endpoint::new(&self.sandbox.open_platform_url()).unwrap(),
-            protocol: Protocol::V1,
-            app_id: app_id.clone(),
-            charset: Charset::Utf8,
-            signer,
-            keys: GatewayKeys::Single(verifier),
-            merchants: merchants.iter().cloned().chain([lapsed]).collect(),
-            content_key: None,
-            certificates: None,
-        });
-        [("desk", desk), ("shops", shops)]
-            .map(|(name, gateway)| (account(name), Arc::new(Account { gateway, limits: Limits::new(limits.clone()) })))
-            .into()
+        let shops = |protocol, url: String| {
+            let (signer, verifier) = load(open_platform_keys);
+            let lapsed = (MerchantId::new(LAPSED).unwrap(), Secret::new("no-longer-known"));
+            GatewayAccount::OpenPlatform(OpenPlatformAccount {
+                endpoint: Endpoint::new(&url).unwrap(),
+                protocol,
+                app_id: app_id.clone(),
+                charset: Charset::Utf8,
+                signer,
+                keys: GatewayKeys::Single(verifier),
+                merchants: merchants.iter().cloned().chain([lapsed]).collect(),
+                content_key: None,
+                certificates: None,
+            })
+        };
+        [
+            ("desk", desk),
+            ("shops", shops(Protocol::V1, self.sandbox.open_platform_url())),
+            ("shops-v3", shops(Protocol::V3, self.sandbox.open_platform_v3_url())),
+        ]
+        .map(|(name, gateway)| (account(name), Arc::new(Account { gateway, limits: Limits::new(limits.clone()) })))
+        .into()
     }
 }
 
@@ -244,6 +250,11 @@ pub(crate) fn shop_item(id: &str) -> Takedown {
 /// The same, called for a merchant.
 pub(crate) fn merchant_item(id: &str, merchant: &str) -> Takedown {
     with(id, &format!(r#","merchant":"{merchant}""#))
+}
+
+/// Has an item of the Open Platform called for by protocol v3.
+pub(crate) fn by_v3(takedown: Takedown) -> Takedown {
+    Takedown { account: account("shops-v3"), ..takedown }
 }
 
 fn with(id: &str, more: &str) -> Takedown {

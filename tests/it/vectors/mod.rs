@@ -74,7 +74,12 @@ fn decode(form: &str, charset: Charset) -> Vec<(String, String)> {
 
 /// Says by the vectors' word what an answer to a first attempt comes to.
 fn class_of(gateway: Gateway, answer: Answer) -> &'static str {
-    match classify(gateway, &Reply::Answered(answer), CLEAN) {
+    class_of_reply(gateway, &Reply::Answered(answer))
+}
+
+/// The same for a call that may have brought no answer.
+fn class_of_reply(gateway: Gateway, reply: &Reply) -> &'static str {
+    match classify(gateway, reply, CLEAN) {
         Outcome::Success(_) => "success",
         Outcome::Retryable(Cause::Throttled(_), _) => "rate_limited",
         Outcome::Retryable(Cause::UnlistedCode, _) => "unknown",

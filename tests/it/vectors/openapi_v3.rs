@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use takedown::domain::reply::{Answer, Claim};
 use takedown::domain::secret::Secret;
@@ -25,7 +25,7 @@ const HOST: &str = "https://openapi.alipay.com";
 const CERTIFICATE: &str = "b312d858289ee12e5b9d1792a40a2f5a";
 
 /// The account of the vectors, in key mode.
-fn account(gateway: &str) -> OpenPlatformAccount {
+pub(super) fn account(gateway: &str) -> OpenPlatformAccount {
     let keys = GatewayKeys::Single(verifier(SignType::Rsa2, gateway, DsaFormat::Der));
     let signer = signer(SignType::Rsa2, "app_rsa2048", DsaFormat::Der);
     let address = format!("{HOST}{}", text(&load("openapi_v3.json")["path"]));
@@ -134,6 +134,29 @@ fn responses() -> usize {
         ran += 1;
     }
     ran
+}
+
+/// Signs a body as the gateway of the vectors does.
+pub(super) fn sealed(status: u16, body: &[u8]) -> HttpAnswer {
+    let signer = signer(SignType::Rsa2, "gateway_rsa2048", DsaFormat::Der);
+    let sign = signer.sign(&signed_bytes(b"1700000000456", b"0a1b2c3d4e5f", body)).unwrap();
+    let mut answer = bare(status, body);
+    for (name, value) in
+        [("alipay-timestamp", "1700000000456"), ("alipay-nonce", "0a1b2c3d4e5f"), ("alipay-signature", &sign)]
+    {
+        answer.headers.insert(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+    }
+    answer
+}
+
+/// An answer without headers.
+pub(super) fn bare(status: u16, body: &[u8]) -> HttpAnswer {
+    HttpAnswer { status, headers: HeaderMap::new(), body: body.to_vec(), retry_after: None }
+}
+
+/// Reads an answer as the account of the vectors does.
+pub(super) fn read(answer: &HttpAnswer) -> Answer {
+    parse(&account("gateway_rsa2048"), &open_platform_item(), answer)
 }
 
 #[test]

@@ -77,7 +77,8 @@ impl Directory {
                 config.display()
             )),
             Err(_) => {
-                let text = rehearsal::configuration(setup, sandbox, &pace());
+                let text =
+                    rehearsal::configuration(setup, sandbox, &pace()) + &rehearsal::v3_account(setup, sandbox, &pace());
                 fs::write(&config, text).map_err(|error| unwritable(&config, &error))?;
             }
         }
