@@ -3,6 +3,7 @@
 //! Nothing here says what to do about it; that is `classify`. Promise: a reply is built even for garbage, so no call
 //! ends as an `Err`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -80,15 +81,33 @@ const MAX_MESSAGE: usize = 256;
 
 impl Claim {
     /// Builds a refusal. What the gateway wrote may fill a whole answer, and goes into logs, message headers and outcomes:
-    /// it is cut to what those can bear.
+    /// it is cut to what those can bear, and to what stands before a repeated request or signed text.
     #[must_use]
     pub fn failure(code: Option<&str>, sub_code: Option<&str>, message: Option<&str>) -> Self {
-        let cut = |text: Option<&str>, longest| text.map(|text| text.chars().take(longest).collect());
+        let cut =
+            |text: Option<&str>, longest| text.map(|text| before_parameters(text).chars().take(longest).collect());
         Self::Failure {
             code: cut(code, MAX_CODE),
             sub_code: cut(sub_code, MAX_CODE),
             message: cut(message, MAX_MESSAGE),
         }
+    }
+}
+
+/// Cuts a text where parameters begin: `isv.invalid-signature` quotes the whole text it verified, tokens included
+/// (protocol notes 2.2), and what was signed is nobody's to read in a log.
+fn before_parameters(text: &str) -> Cow<'_, str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut names = text.match_indices('=').filter_map(|(equals, _)| {
+        let start = text[..equals].trim_end_matches(is_name).len();
+        (start < equals).then_some((start, &text[start..equals]))
+    });
+    let Some((start, first)) = names.next() else { return Cow::Borrowed(text) };
+    // One pair may be said in passing, `max=250`; several, or a signature, are a request.
+    if first == "sign" || names.next().is_some() {
+        Cow::Owned(format!("{}***", &text[..start]))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

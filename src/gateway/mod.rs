@@ -9,6 +9,7 @@ pub mod keys;
 pub mod mapi;
 pub mod open_platform;
 
+mod echo;
 mod form;
 mod page;
 
@@ -68,18 +69,23 @@ impl GatewayAccount {
         match (self, item) {
             (Self::Mapi(account), Item::Mapi(item)) => {
                 let answer = http.send(mapi::request::build(account, item)?).await?;
-                Ok(mapi::response::parse(account, item, &answer))
+                let answer = mapi::response::parse(account, item, &answer);
+                Ok(Answer { claim: echo::mask(answer.claim, &[&item.key]), ..answer })
             }
-            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => Ok(match account.protocol {
-                Protocol::V1 => {
-                    let answer = http.send(open_platform::request::build(account, item, now)?).await?;
-                    open_platform::response::parse(account, item, &answer)
-                }
-                Protocol::V3 => {
-                    let answer = http.send(v3::request::build(account, item, &Stamp::fresh(now))?).await?;
-                    v3::response::parse(account, item, &answer)
-                }
-            }),
+            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
+                let answer = match account.protocol {
+                    Protocol::V1 => {
+                        let answer = http.send(open_platform::request::build(account, item, now)?).await?;
+                        open_platform::response::parse(account, item, &answer)
+                    }
+                    Protocol::V3 => {
+                        let answer = http.send(v3::request::build(account, item, &Stamp::fresh(now))?).await?;
+                        v3::response::parse(account, item, &answer)
+                    }
+                };
+                let token = open_platform::request::token(account, item)?;
+                Ok(Answer { claim: echo::mask(answer.claim, token.as_slice()), ..answer })
+            }
             (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
                 tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");
                 Err(Reply::NotSent(BrokenCall::Protocol))

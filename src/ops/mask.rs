@@ -1,13 +1,32 @@
 //! Showing a message without its secrets.
 //!
-//! The administrator's `key` and the merchant's `app_auth_token` are replaced wherever they stand in the JSON, whatever
-//! their type. A body that is no JSON is shown cautiously: only its size and the names of fields that can be seen in it,
-//! for a secret in a broken document cannot be found reliably. Promise: no value of a secret field comes out.
+//! Only the fields known to hold no secret are shown: the administrator's `key`, the merchant's `app_auth_token`, and
+//! whatever a producer called them by mistake, are replaced, whatever their type. A body that is no JSON is shown
+//! cautiously: only its size and the names of fields that can be seen in it, for a secret in a broken document cannot be
+//! found reliably. Promise: no value of another field comes out.
 
 use serde_json::Value;
 
-const SECRET_FIELDS: [&str; 5] = ["key", "app_auth_token", "private_key", "secret", "sign"];
+/// Fields of `schemas/takedown.v1.json` that hold no secret, and the longest text each may hold, in characters. A longer
+/// one does not belong there, and may be a key: those have 40.
+const SHOWN: [(&str, usize); 13] = [
+    ("version", 8),
+    ("id", 128),
+    ("account", 64),
+    ("batch", 64),
+    ("deadline", 36),
+    ("priority", 8),
+    ("gateway", 16),
+    ("sns_user_id", 50),
+    ("close_reason", 250),
+    ("goods_id", 25),
+    ("commodity_id", 32),
+    ("shop_id", 32),
+    ("merchant", 64),
+];
 const MASK: &str = "***";
+/// Longest name of an unknown field shown, in bytes; a user key has 40.
+const MAX_NAME: usize = 32;
 /// Values of undecodable bodies are not shown; names are, up to this many.
 const MAX_NAMES: usize = 20;
 
@@ -29,9 +48,18 @@ pub fn body(bytes: &[u8]) -> Value {
 fn mask(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            for (name, value) in map.iter_mut() {
-                if is_secret(name) { *value = Value::String(MASK.to_owned()) } else { mask(value) }
-            }
+            let shown = std::mem::take(map).into_iter().map(|(name, mut value)| {
+                let longest = SHOWN.iter().find(|(known, _)| *known == name).map(|(_, longest)| *longest);
+                let fits = |longest| value.as_str().is_none_or(|text| text.chars().count() <= longest);
+                if (name == "takedown" && value.is_object()) || longest.is_some_and(fits) {
+                    mask(&mut value);
+                    return (name, value);
+                }
+                // Where name and value were mixed up, the name is the secret.
+                let name = if name.len() <= MAX_NAME { name } else { MASK.to_owned() };
+                (name, Value::String(MASK.to_owned()))
+            });
+            *map = shown.collect();
         }
         Value::Array(items) => items.iter_mut().for_each(mask),
         // Some producers put JSON into a text.
@@ -48,11 +76,6 @@ fn mask(value: &mut Value) {
     }
 }
 
-fn is_secret(name: &str) -> bool {
-    let name = name.trim().to_ascii_lowercase().replace('-', "_");
-    SECRET_FIELDS.contains(&name.as_str()) || name.ends_with("_token") || name.ends_with("password")
-}
-
 /// Words in quotes directly before a colon: names of fields in a broken document.
 fn names(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
@@ -60,7 +83,7 @@ fn names(text: &str) -> Vec<String> {
     for pair in pieces.windows(2) {
         let (name, after) = (pair[0], pair[1]);
         let is_name = !name.is_empty()
-            && name.len() <= 32
+            && name.len() <= MAX_NAME
             && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
             && after.trim_start().starts_with(':');
         if is_name && !found.iter().any(|known| known == name) && found.len() < MAX_NAMES {
@@ -85,11 +108,21 @@ mod tests {
 
     #[test]
     fn other_spellings_and_texts_holding_json_do_not_leak() {
-        let bytes = br#"{"Key":"aaa","App-Auth-Token":"bbb","inner":"{\"key\":\"ccc\"}","broken":"{\"key\":\"ddd"}"#;
+        let bytes =
+            br#"{"Key":"aaa","App-Auth-Token":"bbb","id":"{\"key\":\"ccc\"}","batch":"{\"key\":\"ddd","kee":"eee",
+            "takedown":{"goods_id":{"key":"fff"},"token":"ggg","2011041704C579B6A4F446E7AA4421BC4CD218D7":"key"},"account":["{\"key\":\"hhh\"}"]}"#;
         let shown = body(bytes).to_string();
-        for secret in ["aaa", "bbb", "ccc", "ddd"] {
+        for secret in ["aaa", "bbb", "ccc", "ddd", "eee", "fff", "ggg", "hhh", "2011041704C5"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_text_too_long_for_its_field_is_not_shown() {
+        let key = "2011041704C579B6A4F446E7AA4421BC4CD218D7";
+        let bytes = format!(r#"{{"deadline":"{key}","takedown":{{"goods_id":"{key}","shop_id":"77"}}}}"#);
+        let shown = body(bytes.as_bytes()).to_string();
+        assert!(!shown.contains(key) && shown.contains(r#""shop_id":"77""#), "{shown}");
     }
 
     #[test]

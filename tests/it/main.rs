@@ -13,6 +13,7 @@ mod main_job;
 mod queue_contract;
 mod sandbox;
 mod schemas;
+mod secrets;
 mod signing_engines;
 mod support;
 mod vectors;

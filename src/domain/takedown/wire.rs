@@ -196,11 +196,14 @@ fn bare(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
-/// Cuts what a producer wrote, which may be most of a message, to what a log line or a header can bear.
+/// Longest text quoted, in characters: a date in full has 35, a user key 40, and so has a token.
+const MAX_QUOTED: usize = 36;
+
+/// Quotes what a producer wrote, unless it may be a secret in the wrong place, or more than a log line can bear.
 fn short(text: &str) -> String {
-    match text.char_indices().nth(64) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    match text.chars().count() {
+        ..=MAX_QUOTED => text.to_owned(),
+        length => format!("({length} characters, not shown)"),
     }
 }
 

@@ -71,7 +71,7 @@ pub fn params(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: Syste
 }
 
 /// The merchant's token: the message's own, or the one the configuration holds under the merchant's name.
-pub(super) fn token<'a>(
+pub(in crate::gateway) fn token<'a>(
     account: &'a OpenPlatformAccount,
     item: &'a OpenPlatformItem,
 ) -> Result<Option<&'a Secret>, Reply> {

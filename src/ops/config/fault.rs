@@ -88,6 +88,20 @@ impl Problem {
     pub(super) fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { problem: problem.into(), remedy: remedy.into() }
     }
+
+    /// Takes a quoted value back where it may be a secret, put where something else belongs.
+    pub(super) fn discreet(self, value: &str) -> Self {
+        if !may_be_secret(value) {
+            return self;
+        }
+        let instead = format!("a text of {} characters (not shown: it may be a secret)", value.chars().count());
+        Self { problem: self.problem.replace(&format!("{value:?}"), &instead), remedy: self.remedy }
+    }
+}
+
+/// Keys, tokens and secrets are longer than any other setting but addresses and paths, and have no dots or colons.
+fn may_be_secret(value: &str) -> bool {
+    value.contains("-----BEGIN") || (value.chars().count() >= 20 && !value.contains(['.', ':']))
 }
 
 /// Collects faults, and what is no fault but worth a warning, while every section is read to its end.

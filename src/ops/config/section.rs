@@ -106,7 +106,8 @@ impl<'a> Section<'a> {
         let found = match (&node.value, &node.origin) {
             (Value::Integer(number), _) => Ok(*number),
             (Value::Text(text), Origin::Variable(_)) => {
-                text.trim().parse().map_err(|_| Problem::new(format!("is {text:?}, which is no number"), &*remedy))
+                let wrong = || Problem::new(format!("is {text:?}, which is no number"), &*remedy).discreet(text);
+                text.trim().parse().map_err(|_| wrong())
             }
             (other, _) => Err(wrong_kind(other, "a number", &*remedy)),
         };
@@ -126,7 +127,7 @@ impl<'a> Section<'a> {
             (Value::Text(text), Origin::Variable(_)) => match text.trim().to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" => Ok(true),
                 "false" | "0" | "no" => Ok(false),
-                _ => Err(Problem::new(format!("is {text:?}"), remedy)),
+                _ => Err(Problem::new(format!("is {text:?}"), remedy).discreet(text)),
             },
             (other, _) => Err(wrong_kind(other, "true or false", remedy)),
         };
@@ -144,7 +145,9 @@ impl<'a> Section<'a> {
                 read.collect::<Vec<_>>().into_iter().collect()
             }
             (Value::Text(text), Origin::Variable(_)) => {
-                let read = text.split(',').map(|part| parse(part.trim())).collect::<Result<Vec<_>, _>>();
+                let read = text.split(',').map(str::trim);
+                let read = read.map(|part| parse(part).map_err(|problem| problem.discreet(part)));
+                let read = read.collect::<Result<Vec<_>, _>>();
                 self.note(key, node, read)
             }
             (other, _) => self.note(key, node, Err(wrong_kind(other, "a list", "write a list: [\"5s\", \"30s\"]"))),
@@ -209,7 +212,7 @@ impl<'a> Section<'a> {
             Value::Text(text) if text.trim().is_empty() => {
                 Err(Problem::new("is empty", "give it a value, or remove it"))
             }
-            Value::Text(text) => parse(text.trim()),
+            Value::Text(text) => parse(text.trim()).map_err(|problem| problem.discreet(text.trim())),
             other => Err(wrong_kind(other, "a text", "put it in quotes")),
         };
         read.map_err(|problem| self.faults.add(path, &node.origin, problem)).ok()

@@ -264,8 +264,16 @@ impl<'a> Sieve<'a> {
 
 fn unknown_account<'a>(account: &AccountId, known: impl IntoIterator<Item = &'a AccountId>) -> String {
     let known: Vec<&str> = known.into_iter().map(AccountId::as_str).collect();
-    format!("account `{account}` is not configured; configured are: {}", listed(&known))
+    // Where columns have slipped, a user key or a token stands in its place.
+    let shown = match account.as_str().len() {
+        ..MIN_KEY => format!("`{account}`"),
+        length => format!("(a text of {length} characters, not shown: it may be a key)"),
+    };
+    format!("account {shown} is not configured; configured are: {}", listed(&known))
 }
+
+/// Keys and tokens have 32 characters and more, names of accounts fewer as a rule.
+const MIN_KEY: usize = 32;
 
 fn other_gateway(
     account: &AccountId,

@@ -6,6 +6,7 @@
 //! delivery loses none.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -72,13 +73,22 @@ impl Drop for Lease {
 }
 
 /// A claimed row, not yet handed out.
-#[derive(Debug)]
 pub(super) struct Claimed {
     held: Held,
     is_high: bool,
     due_at: Millis,
     envelope: Envelope,
     body: Vec<u8>,
+}
+
+impl fmt::Debug for Claimed {
+    /// Shows no body: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claimed")
+            .field("held", &self.held)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Claimed {

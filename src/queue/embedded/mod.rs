@@ -312,7 +312,6 @@ impl DeadLetters for EmbeddedQueue {
 }
 
 /// A message about to be written.
-#[derive(Debug)]
 struct NewMessage {
     account: AccountId,
     message_id: Option<String>,

@@ -1,0 +1,61 @@
+//! Answers that repeat what they were asked: a secret of the call must not come back as a code or as wording, which go
+//! into outcomes, logs and message headers.
+//!
+//! A whole request or signed text is cut off by [`Claim::failure`] whatever it holds; here single secrets are masked.
+
+use url::form_urlencoded;
+
+use crate::domain::reply::Claim;
+use crate::domain::secret::Secret;
+
+/// Shortest beginning of a secret that is masked at the end of a text that was cut.
+const SHORTEST: usize = 4;
+
+/// Masks these secrets in what an answer says, plain and percent-encoded.
+pub(super) fn mask(claim: Claim, secrets: &[&Secret]) -> Claim {
+    let mask = |text: Option<String>| text.map(|text| secrets.iter().fold(text, |text, secret| masked(text, secret)));
+    match claim {
+        Claim::Failure { code, sub_code, message } => {
+            Claim::Failure { code: mask(code), sub_code: mask(sub_code), message: mask(message) }
+        }
+        // Words of ours, names of the table, and a goods id under the gateway's signature.
+        Claim::Success { .. } | Claim::Unreadable { .. } => claim,
+    }
+}
+
+fn masked(text: String, secret: &Secret) -> String {
+    let plain = secret.expose();
+    let encoded: String = form_urlencoded::byte_serialize(plain.as_bytes()).collect();
+    let text = text.replace(plain, "***").replace(&encoded, "***");
+    // Wording is cut to a length, and the cut may go through a secret.
+    let beginnings = plain.char_indices().map(|(end, _)| &plain[..end]).rev().take_while(|part| part.len() >= SHORTEST);
+    match beginnings.into_iter().find_map(|part| text.strip_suffix(part)) {
+        Some(rest) => format!("{rest}***"),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wording(message: &str) -> String {
+        let secrets = [Secret::new("2011k3y+x"), Secret::new("t0ken")];
+        let claim = Claim::failure(Some("CODE_t0ken"), None, Some(message));
+        match mask(claim, &secrets.each_ref()) {
+            Claim::Failure { code, sub_code: None, message: Some(message) } => {
+                assert_eq!(code.as_deref(), Some("CODE_***"));
+                message
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_secret_is_masked_plain_encoded_and_cut() {
+        assert_eq!(wording("no right for 2011k3y+x or t0ken"), "no right for *** or ***");
+        assert_eq!(wording("key 2011k3y%2Bx, please"), "key ***, please");
+        assert_eq!(wording("key 2011k3"), "key ***");
+        assert_eq!(wording("in 201"), "in 201");
+    }
+}
