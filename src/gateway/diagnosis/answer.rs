@@ -2,6 +2,7 @@
 
 mod envelope;
 mod headers;
+mod quote;
 mod rewritten;
 mod xml;
 
@@ -72,6 +73,8 @@ pub struct Judged {
     pub covered: Option<Vec<u8>>,
     /// What these bytes are, such as `the response node's value, as received`.
     pub covers: &'static str,
+    /// The canonical string the gateway says it verified the request over, where its refusal quotes one.
+    pub quoted: Option<Vec<u8>>,
 }
 
 /// What one reading of an answer came to.
@@ -109,7 +112,8 @@ pub fn judge(account: &GatewayAccount, keyring: &Keyring, answer: &HttpAnswer, i
             with_structure(account, answer, &judged, explained)
         }
     };
-    Judged { answer: judged, diagnosis, covered, covers }
+    let quoted = quote::find(&answer.body, account.charset());
+    Judged { answer: judged, diagnosis, covered, covers, quoted }
 }
 
 fn parse(account: &GatewayAccount, answer: &HttpAnswer, item: Option<&Item>) -> Answer {
@@ -231,7 +235,7 @@ fn with_structure(
     if judged.signature != Signature::Malformed || !is_explained {
         diagnosis.causes.extend(structure);
     }
-    if diagnosis.verdict == Verdict::Right || diagnosis.causes.len() > 0 && diagnosis.verdict != Verdict::Unexplained {
+    if !diagnosis.causes.is_empty() && diagnosis.verdict == Verdict::Right {
         diagnosis.verdict = Verdict::Wrong;
     }
     if diagnosis.causes.is_empty() && diagnosis.verdict == Verdict::Wrong {

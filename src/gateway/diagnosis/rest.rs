@@ -79,7 +79,8 @@ pub(super) fn judge(
             Cause::new("unsigned", what, format!("send Authorization: {SCHEME} <auth string>,sign=<signature>"));
         Diagnosis { verdict: Verdict::Unsigned, ..settled(vec![cause]) }
     } else {
-        let slips = slips(pasted, &right, auth);
+        let mut slips = changed(differences.as_deref().unwrap_or_default());
+        slips.extend(self::slips(pasted, &right, auth));
         let expected = Expected { sign_type: SignType::Rsa2, signer: Signer::Account };
         diagnose(sign, keyring, expected, |proof, budget| search(&right, &slips, proof, budget))
     };
@@ -222,6 +223,23 @@ fn slips(pasted: &Pasted, right: &Lines, auth: &str) -> Vec<Slip<Lines>> {
         );
     }
     slips
+}
+
+/// The signature may belong to the lines takedown would send: then what differs was changed after signing.
+fn changed(differences: &[Difference]) -> Vec<Slip<Lines>> {
+    let line = |difference: &Difference| {
+        let at =
+            ["auth", "method", "path", "body", "app_auth_token"].iter().position(|name| *name == difference.name)?;
+        let (name, ours) = (&difference.name, difference.ours.clone()?);
+        let what = format!("the {name} was signed as takedown would send it, and changed afterwards");
+        let cause = Cause::new("value_changed_after_signing", what, "do not touch a request once it is signed");
+        Some(Slip::common(cause, move |draft: &mut Lines| match draft.lines.get_mut(at) {
+            Some(line) => line.clone_from(&ours),
+            None => draft.lines.push(ours.clone()),
+        }))
+    };
+    // The auth string of another moment is no candidate.
+    differences.iter().filter(|difference| difference.name != "auth").filter_map(line).collect()
 }
 
 /// The members of the auth string in every other order.

@@ -58,7 +58,7 @@ pub(super) fn search<D: Draft>(right: &D, slips: &[Slip<D>], proof: &Proof<'_>, 
     if let Some(found) = attempt(plain.clone(), &[])? {
         return Some(found);
     }
-    // A slip that changes nothing here changes nothing beside another one, but for the rare case of undoing it.
+    // A slip that changes nothing here changes nothing beside another one either.
     let mut effective = Vec::new();
     for slip in slips {
         let mut draft = right.clone();
@@ -70,14 +70,13 @@ pub(super) fn search<D: Draft>(right: &D, slips: &[Slip<D>], proof: &Proof<'_>, 
         if let Some(found) = attempt(bytes, &[slip])? {
             return Some(found);
         }
-        effective.push((slip, draft));
+        effective.push(slip);
     }
-    for (at, (first, draft)) in effective.iter().enumerate() {
-        for (second, _) in &effective[at + 1..] {
-            if !(first.is_common || second.is_common) {
-                continue;
-            }
-            let mut both = draft.clone();
+    for (at, first) in effective.iter().enumerate() {
+        let mut one = right.clone();
+        (first.change)(&mut one);
+        for second in effective[at + 1..].iter().filter(|second| first.is_common || second.is_common) {
+            let mut both = one.clone();
             (second.change)(&mut both);
             if let Some(found) = attempt(both.bytes(), &[first, second])? {
                 return Some(found);

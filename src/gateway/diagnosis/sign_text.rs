@@ -13,6 +13,9 @@ pub(super) struct SignText {
     pub(super) causes: Vec<Cause>,
 }
 
+/// Undoes one thing, if it was done.
+type Undo = fn(&str) -> Option<String>;
+
 /// Reads a `sign` value.
 ///
 /// # Errors
@@ -20,7 +23,7 @@ pub(super) struct SignText {
 pub(super) fn read(sign: &str) -> Result<SignText, Cause> {
     let mut text = sign.to_owned();
     let mut causes = Vec::new();
-    let steps: [(fn(&str) -> Option<String>, Cause); 7] = [
+    let steps: [(Undo, Cause); 7] = [
         (
             json_escapes,
             named(

@@ -201,6 +201,7 @@ fn other_bytes(mut causes: Vec<Cause>, proof: &Proof<'_>, expected: Expected<'_>
             "print the exact bytes your program signs (in hex) and compare them with the canonical string above".to_owned(),
             "compare their digest with the one above: where the two are equal, the request was changed after signing".to_owned(),
             "give the item (--item, or a file and --line), so that values can be compared too".to_owned(),
+            "give the gateway's refusal (--answer): the Open Platform quotes the string it verified".to_owned(),
         ],
         Signer::Gateway(_) => vec![
             "the key is right, so the answer was changed after it was signed: take it as bytes, before any program reads or prints it".to_owned(),

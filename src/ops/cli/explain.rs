@@ -12,7 +12,7 @@ mod text;
 mod veil;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
@@ -121,10 +121,14 @@ impl Explain {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let terminal = &surroundings.terminal;
         let config = surroundings.load_config()?;
-        let mut stdin = paste::Stdin::default();
-        let pasted = self.request.as_deref().map(|file| paste::request(file, &mut stdin)).transpose()?;
-        let answered = self.answer.as_deref().map(|file| paste::answer(file, &mut stdin)).transpose()?;
-        let subject = subject::find(self, &config, pasted.as_ref(), &mut stdin).await?;
+        let stdin = paste::Stdin::for_one_of([
+            self.request.as_deref(),
+            self.answer.as_deref(),
+            self.item.as_deref().map(Path::new),
+        ])?;
+        let pasted = self.request.as_deref().map(|file| paste::request(file, &stdin)).transpose()?;
+        let answered = self.answer.as_deref().map(|file| paste::answer(file, &stdin)).transpose()?;
+        let subject = subject::find(self, &config, pasted.as_ref(), &stdin).await?;
         if subject.item.is_none() && pasted.is_none() && answered.is_none() {
             let problem = "there is nothing to explain";
             return Err(Failure::new(Exit::Usage, problem).remedy(

@@ -1,7 +1,5 @@
 //! Answers that do not verify, each for a reason that is named; and answers that do.
 
-use std::io::Write;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use encoding_rs::GBK;
@@ -9,7 +7,7 @@ use serde_json::Value;
 use takedown::signing::generate::key_pair;
 use takedown::signing::{DsaFormat, SignType, Signer};
 
-use super::fixture::{USER_KEY, causes, directory, escape, judged, sign};
+use super::fixture::{USER_KEY, causes, directory, escape, judged, sign, tell};
 
 const NODE: &str = "alipay_open_servicemarket_commodity_shop_offline_response";
 const REFUSED: &str = r#"{"code":"40004","msg":"Business Failed","sub_code":"PARAMS_ERROR","sub_msg":"参数 a\/b"}"#;
@@ -48,7 +46,7 @@ fn hold(what: &str, account: &str, extra: &str, table: Vec<(&str, Vec<u8>)>, arg
         }
         assert_eq!(value["signature"] == "valid", found.is_empty() || found == ["answer_of_another_item"], "{value}");
     }
-    writeln!(std::io::stderr(), "explain: {count} answers, {what}").unwrap();
+    tell(&format!("{count} answers, {what}"));
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
@@ -69,7 +67,7 @@ fn answers_of_the_open_platform_are_told_apart() {
         ("answer_resaved_in_another_charset", over(&gbk(REFUSED), REFUSED)),
         ("answer_resaved_in_another_charset", gbk(&as_text)),
         ("answer_rewritten", over(REFUSED.as_bytes(), &REFUSED.replace("\\/", "/"))),
-        ("answer_rewritten", over(REFUSED.replace("参数", "\\u53c2\\u6570").as_bytes(), &REFUSED)),
+        ("answer_rewritten", over(REFUSED.replace("参数", "\\u53c2\\u6570").as_bytes(), REFUSED)),
         ("answer_rewritten", over(REFUSED.replace("\\/", "/").as_bytes(), &spaced.replace("\\/", "/"))),
         ("answer_rewritten", over(REFUSED.replace("\\/", "/").as_bytes(), &reordered.replace("\\/", "/"))),
         (
@@ -194,8 +192,7 @@ fn answers_of_mapi_are_told_apart() {
         ),
         (
             "unsigned_part_signed",
-            rsa("utf-8", GOODS, format!("goods_id=2011063000011840&is_success=T&title=夏装 A&B").as_bytes())
-                .into_bytes(),
+            rsa("utf-8", GOODS, "goods_id=2011063000011840&is_success=T&title=夏装 A&B".as_bytes()).into_bytes(),
         ),
         (
             "refusal_with_signed_success",
@@ -258,4 +255,27 @@ fn what_an_answer_means_is_told() {
     );
     let value = judged(directory.path(), "--answer", limited.as_bytes(), &["--account", "shops"]);
     assert!(value["worker"].as_str().unwrap().contains("slowed down"), "{value}");
+}
+
+#[test]
+fn the_string_the_gateway_quotes_is_compared_with_what_was_signed() {
+    let directory = directory("");
+    let quoted = "app_auth_token=&amp;app_id=2014072300007148&amp;biz_content={&quot;a&quot;:1}&amp;charset=utf-8";
+    let node = format!(
+        "{{\"code\":\"40002\",\"msg\":\"Invalid Arguments\",\"sub_code\":\"isv.invalid-signature\",\
+         \"sub_msg\":\"验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配，网关生成的验签字符串为：{quoted}\"}}"
+    );
+    let answer = over(node.as_bytes(), &node);
+    let signed = r#"app_id=2014072300007148&biz_content={"a":1}&charset=utf-8"#;
+    let sign = by("app_rsa2048", SignType::Rsa2, signed.as_bytes());
+    let request =
+        format!("app_id=2014072300007148&charset=utf-8&biz_content=%7B%22a%22%3A1%7D&sign={}", escape(sign.as_bytes()));
+    std::fs::write(directory.path().join("request"), request).unwrap();
+    let value = judged(directory.path(), "--answer", &answer, &["--account", "shops", "--request", "request"]);
+    assert_eq!(value["quoted"]["first_differing_byte"], 6, "app_a… against app_i…: {value}");
+    let node = node.replace("app_auth_token=&amp;", "");
+    let answer = over(node.as_bytes(), &node);
+    let value = judged(directory.path(), "--answer", &answer, &["--account", "shops", "--request", "request"]);
+    assert_eq!(value["quoted"]["first_differing_byte"], Value::Null, "{value}");
+    assert!(value["quoted"]["text"].as_str().unwrap().contains("biz_content={\"a\":1}"), "{value}");
 }

@@ -1,7 +1,5 @@
 //! Ways to get the signature of a form wrong, each named.
 
-use std::io::Write;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use encoding_rs::GBK;
@@ -9,7 +7,7 @@ use sha2::{Digest, Sha256};
 use takedown::signing::generate::key_pair;
 use takedown::signing::{DsaFormat, SignType, Signer};
 
-use super::fixture::{APP_ID, PARTNER, TOKEN, USER_KEY, causes, directory, escape, hex, judged, key, raw, sign};
+use super::fixture::{APP_ID, PARTNER, TOKEN, USER_KEY, causes, directory, escape, hex, judged, key, raw, sign, tell};
 
 type Pairs = Vec<(&'static str, String)>;
 
@@ -70,7 +68,7 @@ fn shop() -> Pairs {
     ])
 }
 
-/// A request of the shops' account that was signed over these bytes, biz_content in the body.
+/// A request of the shops' account that was signed over these bytes, `biz_content` in the body.
 fn posted(signed: &[u8]) -> String {
     posted_with(&sign(SignType::Rsa2, "app_rsa2048", DsaFormat::Der, signed))
 }
@@ -121,7 +119,7 @@ fn hold(what: &str, account: &str, table: Vec<(&str, Vec<u8>)>, arguments: &[&st
         let is_right = expected.is_empty();
         assert_eq!(value["verdict"] == "right", is_right, "{value}");
     }
-    writeln!(std::io::stderr(), "explain: {count} requests, {what}").unwrap();
+    tell(&format!("{count} requests, {what}"));
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 

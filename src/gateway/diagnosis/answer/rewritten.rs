@@ -58,7 +58,7 @@ fn recoded(bytes: &[u8], from: Charset, to: Charset) -> Option<Vec<u8>> {
     to.encode(&from.decode(bytes)?).ok()
 }
 
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let pairs = [("&quot;", "\""), ("&#34;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&amp;", "&")];
     pairs.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }

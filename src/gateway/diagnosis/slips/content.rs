@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// Members up to which every order is tried.
 const PERMUTED: usize = 4;
 
+/// Longest text written anew, in bytes: what is longer is no takedown and no answer to one.
+const LONGEST: usize = 16 * 1024;
+
 /// A way of writing the same JSON.
 pub(in crate::gateway::diagnosis) struct Rewriting {
     /// What was different, such as `with its members in another order`.
@@ -16,8 +19,11 @@ pub(in crate::gateway::diagnosis) struct Rewriting {
     pub(in crate::gateway::diagnosis) text: String,
 }
 
-/// Returns other ways to write a JSON object, each once.
+/// Returns other ways to write a JSON object, each once; none for a text beyond 16 KiB.
 pub(in crate::gateway::diagnosis) fn rewritings(sent: &str) -> Vec<Rewriting> {
+    if sent.len() > LONGEST {
+        return Vec::new();
+    }
     let Ok(Value::Object(map)) = serde_json::from_str::<Value>(sent) else { return Vec::new() };
     let names = order_in(sent, &map);
     let mut seen = BTreeSet::from([sent.to_owned()]);

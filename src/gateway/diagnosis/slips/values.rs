@@ -80,7 +80,7 @@ fn escapes() -> Vec<Slip<FormDraft>> {
         each(encoded(), |value| escaped(value, b"-_.!*()", Plus::Space, "0123456789abcdef")),
         each(encoded(), |value| escaped(value, b"-._~", Plus::Escape, "0123456789abcdef")),
         each(twice, decoded),
-        each(html, |value| html_escaped(value)),
+        each(html, html_escaped),
         Slip::common(amp, |draft: &mut FormDraft| {
             for field in &mut draft.fields {
                 if let Some(name) = field.name.strip_prefix(b"amp;") {

@@ -107,6 +107,15 @@ fn answer_json(report: &Report<'_>, judged: &answer::Judged) -> Value {
             json!({ "code": row.code, "sub_code": row.sub_code, "meaning": row.meaning, "class": meaning::class(row.class), "source": row.source })
         })
         .into();
+    if let Some(quoted) = &judged.quoted {
+        value["quoted"] = bytes(report, quoted, charset);
+        if let Some((whose, ours)) = text::counterpart(report, quoted) {
+            let is_same = ours == *quoted;
+            value["quoted"]["compared_with"] = format!("the string that {whose}").into();
+            value["quoted"]["first_differing_byte"] =
+                (!is_same).then(|| request::first_difference(quoted, &ours) + 1).into();
+        }
+    }
     value["worker"] = meaning::next(gateway, &judged.answer, report.retry).into();
     value
 }

@@ -9,18 +9,15 @@ use crate::gateway::http::HttpAnswer;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 
-/// Stdin can be read for one thing only.
-#[derive(Default)]
-pub(super) struct Stdin {
-    is_taken: bool,
-}
+/// Stdin, which can be read for one thing only.
+pub(super) struct Stdin(());
 
-pub(super) fn request(file: &Path, stdin: &mut Stdin) -> Result<Pasted, Failure> {
+pub(super) fn request(file: &Path, stdin: &Stdin) -> Result<Pasted, Failure> {
     let text = stdin.read(file, "--request", pasted::MAX_BYTES)?;
     Pasted::read(&text).map_err(|error| refused("request", &error))
 }
 
-pub(super) fn answer(file: &Path, stdin: &mut Stdin) -> Result<HttpAnswer, Failure> {
+pub(super) fn answer(file: &Path, stdin: &Stdin) -> Result<HttpAnswer, Failure> {
     let text = stdin.read(file, "--answer", answer::MAX_BYTES)?;
     answer::read(&text).map_err(|error| refused("answer", &error))
 }
@@ -30,15 +27,20 @@ fn refused(what: &str, error: &PasteError) -> Failure {
 }
 
 impl Stdin {
+    /// Takes stdin for at most one of several options.
+    pub(super) fn for_one_of(options: [Option<&Path>; 3]) -> Result<Self, Failure> {
+        if options.into_iter().flatten().filter(|file| file.as_os_str() == "-").count() > 1 {
+            let problem = "stdin can be read for one of --request, --answer and --item";
+            return Err(Failure::new(Exit::Usage, problem).remedy("put one of the two into a file"));
+        }
+        Ok(Self(()))
+    }
+
     /// Reads a file, or stdin for `-`; one byte beyond the limit is enough to be told too large.
-    pub(super) fn read(&mut self, file: &Path, option: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+    pub(super) fn read(&self, file: &Path, option: &str, limit: usize) -> Result<Vec<u8>, Failure> {
         let mut text = Vec::new();
         let limit = limit as u64 + 1;
         let read = if file.as_os_str() == "-" {
-            if std::mem::replace(&mut self.is_taken, true) {
-                let problem = format!("{option} - reads stdin, which another option has read already");
-                return Err(Failure::new(Exit::Usage, problem).remedy("put one of the two into a file"));
-            }
             std::io::stdin().lock().take(limit).read_to_end(&mut text)
         } else {
             std::fs::File::open(file).and_then(|open| open.take(limit).read_to_end(&mut text))

@@ -28,7 +28,7 @@ pub(super) async fn find(
     asked: &Explain,
     config: &Config,
     pasted: Option<&Pasted>,
-    stdin: &mut Stdin,
+    stdin: &Stdin,
 ) -> Result<Subject, Failure> {
     let named = match &asked.account {
         Some(account) if !config.accounts.contains_key(account) => return Err(unknown(account, config)),

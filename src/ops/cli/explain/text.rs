@@ -209,6 +209,8 @@ impl Page<'_> {
     /// Shows a text around a position, as text and in hex from there on.
     fn around(&mut self, whose: &str, bytes: &[u8], at: usize, charset: Charset) {
         let veil = &self.report.veil;
+        // What is beyond is not shown, and need not be looked through for secrets.
+        let bytes = &bytes[..bytes.len().min(at + SHOWN)];
         // Not through the middle of a character, wherever that can be helped.
         let at = (at.saturating_sub(3)..=at).rev().find(|at| charset.decode(&bytes[..*at]).is_some()).unwrap_or(at);
         let from = at.saturating_sub(AROUND);
@@ -244,6 +246,24 @@ impl Page<'_> {
         if self.report.has_hex {
             self.bytes("What was signed instead", signed, charset);
         }
+    }
+
+    /// Compares what the gateway says it verified with what was signed.
+    fn quoted(&mut self, quoted: &[u8]) {
+        let charset = self.report.account.charset();
+        self.bytes("The gateway quotes the string it verified", quoted, charset);
+        let Some((whose, ours)) = counterpart(self.report, quoted) else {
+            self.line("  give the request or the item too, and the two are compared");
+            return;
+        };
+        if ours == quoted {
+            self.line(&format!("  it is the very string that {whose}: look at key and algorithm, not at the string"));
+            return;
+        }
+        let at = request::first_difference(quoted, &ours);
+        self.line(&format!("  it differs from the string that {whose}, from byte {} on", at + 1));
+        self.around("quoted", quoted, at, charset);
+        self.around("signed", &ours, at, charset);
     }
 
     fn verdict(&mut self, whose: &str, diagnosis: &Diagnosis) {
@@ -288,6 +308,9 @@ impl Page<'_> {
         {
             self.signed(signed, covered, self.report.account.charset());
         }
+        if let Some(quoted) = &judged.quoted {
+            self.quoted(quoted);
+        }
         self.heading("What it means");
         match meaning::row(gateway, &judged.answer) {
             Some(row) => {
@@ -309,6 +332,24 @@ impl Page<'_> {
         }
         self.line(&format!("  worker  {}", meaning::next(gateway, &judged.answer, self.report.retry)));
     }
+}
+
+/// Returns the string to compare a quoted one with: the pasted request's, else ours at the quoted moment.
+pub(super) fn counterpart(report: &Report<'_>, quoted: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+    if let Some((_, judged)) = &report.request {
+        let signed = judged.diagnosis.signed.as_ref().unwrap_or(&judged.canonical);
+        return Some(("the request's signature covers", signed.clone()));
+    }
+    let own = report.own.as_ref()?.as_ref().ok()?;
+    let moment = |bytes: &[u8]| {
+        let at = bytes.windows(10).position(|window| window == b"timestamp=")? + 10;
+        Some(at..bytes.iter().skip(at).position(|byte| *byte == b'&').map_or(bytes.len(), |end| at + end))
+    };
+    let mut ours = own.canonical.clone();
+    if let (Some(mine), Some(theirs)) = (moment(&ours), moment(quoted)) {
+        ours.splice(mine, quoted[theirs].iter().copied());
+    }
+    Some(("takedown would sign at that moment", ours))
 }
 
 /// Lays hex out in lines of sixteen bytes, their position before and their text behind them.

@@ -61,7 +61,7 @@ impl Veil {
         if let Ok(text) = std::str::from_utf8(secret) {
             written.extend(Charset::Gbk.encode(text));
             let json = serde_json::Value::from(text).to_string();
-            written.push(json[1..json.len() - 1].as_bytes().to_vec());
+            written.push(json.as_bytes()[1..json.len() - 1].to_vec());
             written.push(text.replace('/', "\\/").into_bytes());
         }
         for plain in written.clone() {
