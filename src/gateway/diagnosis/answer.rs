@@ -217,7 +217,7 @@ fn with_structure(
         Signature::Unverifiable => Some(Cause::new(
             "certificate_unknown",
             "the answer names a certificate whose key is not configured",
-            "download the platform's certificate anew and add its number and key to gateway_certificates",
+            "download the platform's certificate anew from its console and add it to gateway_cert_files",
         )),
         Signature::Malformed => match &judged.claim {
             Claim::Unreadable { problem, .. } => Some(Cause::new(

@@ -31,7 +31,7 @@ pub(super) enum Seen {
 }
 
 /// A DSA verification costs as much time as hashing this many bytes, roughly.
-const DSA_PRICE: u64 = 64 * 1024;
+const DSA_PRICE: u64 = 208 * 1024;
 
 impl Proof<'_> {
     /// Says whether the key is certain before any bytes are known.

@@ -72,14 +72,22 @@ pub(super) fn search<D: Draft>(right: &D, slips: &[Slip<D>], proof: &Proof<'_>, 
         }
         effective.push(slip);
     }
-    for (at, first) in effective.iter().enumerate() {
-        let mut one = right.clone();
-        (first.change)(&mut one);
-        for second in effective[at + 1..].iter().filter(|second| first.is_common || second.is_common) {
-            let mut both = one.clone();
-            (second.change)(&mut both);
-            if let Some(found) = attempt(both.bytes(), &[first, second])? {
-                return Some(found);
+    // Two common mistakes at once are likelier than a common and a rare one.
+    for is_common in [true, false] {
+        for (at, first) in effective.iter().enumerate() {
+            let mut one = right.clone();
+            (first.change)(&mut one);
+            let fits = |second: &&&Slip<D>| match (first.is_common, second.is_common) {
+                (true, true) => is_common,
+                (true, false) | (false, true) => !is_common,
+                (false, false) => false,
+            };
+            for second in effective[at + 1..].iter().filter(fits) {
+                let mut both = one.clone();
+                (second.change)(&mut both);
+                if let Some(found) = attempt(both.bytes(), &[first, second])? {
+                    return Some(found);
+                }
             }
         }
     }

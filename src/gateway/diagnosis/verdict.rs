@@ -107,7 +107,7 @@ fn key_cause(owner: &Owner, signer: Signer<'_>) -> Option<Cause> {
                 Some(named) => format!("the answer names certificate {named} and was signed with that of {number}"),
                 None => format!("the answer names no certificate and was signed with that of {number}"),
             },
-            "check which file stands under which number in gateway_certificates",
+            "check gateway_cert_files: the answer's number has to be that of the certificate whose key signed it",
         ),
         (Signer::Gateway(_), owner) => Cause::new(
             "key_of_another_account",

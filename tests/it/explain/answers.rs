@@ -1,13 +1,22 @@
 //! Answers that do not verify, each for a reason that is named; and answers that do.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use encoding_rs::GBK;
 use serde_json::Value;
+use takedown::domain::ids::AccountId;
+use takedown::gateway::GatewayAccount;
+use takedown::gateway::diagnosis::answer;
+use takedown::gateway::diagnosis::keyring::Keyring;
+use takedown::gateway::http::Endpoint;
+use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
+use takedown::signing::charset::Charset;
 use takedown::signing::generate::key_pair;
-use takedown::signing::{DsaFormat, SignType, Signer};
+use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
 
-use super::fixture::{USER_KEY, causes, directory, escape, judged, sign, tell};
+use super::fixture::{USER_KEY, causes, directory, escape, judged, key, sign, tell};
 
 const NODE: &str = "alipay_open_servicemarket_commodity_shop_offline_response";
 const REFUSED: &str = r#"{"code":"40004","msg":"Business Failed","sub_code":"PARAMS_ERROR","sub_msg":"参数 a\/b"}"#;
@@ -122,25 +131,34 @@ fn the_own_public_key_in_the_place_of_the_gateways_is_named() {
     hold("own key configured", "mixed", extra, vec![("own_key_instead_of_the_gateways", answer)], &[]);
 }
 
+/// By the library: the configuration takes certificates, and the vectors hold the key of one alone.
 #[test]
 fn certificate_numbers_choose_the_key() {
-    let number = "0123456789abcdef0123456789abcdef";
-    let wrong = "fedcba9876543210fedcba9876543210";
-    let extra = format!(
-        "[accounts.certified]\ngateway = \"open_platform\"\napp_id = \"2014072300006666\"\nsign_type = \"RSA2\"\n\
-         private_key_file = \"app_rsa2048.pem\"\napp_cert_sn = \"{number}\"\nalipay_root_cert_sn = \"{number}\"\n\
-         gateway_certificates = {{ \"{number}\" = \"gateway_rsa2048.pub\", \"{wrong}\" = \"other_rsa2048.pub\" }}\n"
-    );
-    let named = |number: &str| {
-        let answer = wrap(DONE, &by("gateway_rsa2048", SignType::Rsa2, DONE.as_bytes()));
-        answer.replace(",\"sign\"", &format!(",\"alipay_cert_sn\":\"{number}\",\"sign\"")).into_bytes()
+    let [right, other, unknown] = ["0a", "0b", "0c"].map(|byte| byte.repeat(16));
+    let load = |name: &str| Verifier::load(SignType::Rsa2, &key(name, "public_spki_pem"), DsaFormat::Der).unwrap();
+    let keys = [(right.clone(), load("gateway_rsa2048")), (other.clone(), load("other_rsa2048"))];
+    let account = GatewayAccount::OpenPlatform(OpenPlatformAccount {
+        endpoint: Endpoint::new("https://openapi.alipay.com/gateway.do").unwrap(),
+        protocol: Protocol::V1,
+        app_id: "2014072300006666".to_owned(),
+        charset: Charset::Utf8,
+        signer: Signer::load(SignType::Rsa2, &key("app_rsa2048", "private_pkcs8_pem"), DsaFormat::Der).unwrap(),
+        keys: GatewayKeys::ByCertificate(BTreeMap::from(keys)),
+        merchants: BTreeMap::new(),
+        content_key: None,
+        certificates: None,
+    });
+    let id = AccountId::new("certified").unwrap();
+    let keyring = Keyring::new(&id, &BTreeMap::from([(&id, &account)]));
+    let judge = |number: &str| {
+        let signed = wrap(DONE, &by("gateway_rsa2048", SignType::Rsa2, DONE.as_bytes()));
+        let text = signed.replace(",\"sign\"", &format!(",\"alipay_cert_sn\":\"{number}\",\"sign\""));
+        let judged = answer::judge(&account, &keyring, &answer::read(text.as_bytes()).unwrap(), None);
+        judged.diagnosis.causes.iter().map(|cause| cause.name).collect::<Vec<_>>()
     };
-    let table = vec![
-        ("", named(number)),
-        ("key_of_another_certificate", named(wrong)),
-        ("key_of_another_certificate certificate_unknown", named("00000000000000000000000000000000")),
-    ];
-    hold("certificate mode", "certified", &extra, table, &[]);
+    assert_eq!(judge(&right), [""; 0]);
+    assert_eq!(judge(&other), ["key_of_another_certificate"]);
+    assert_eq!(judge(&unknown), ["key_of_another_certificate", "certificate_unknown"]);
 }
 
 /// An answer of mapi whose `<goods>` holds this, with what was signed.
@@ -272,7 +290,7 @@ fn the_string_the_gateway_quotes_is_compared_with_what_was_signed() {
         format!("app_id=2014072300007148&charset=utf-8&biz_content=%7B%22a%22%3A1%7D&sign={}", escape(sign.as_bytes()));
     std::fs::write(directory.path().join("request"), request).unwrap();
     let value = judged(directory.path(), "--answer", &answer, &["--account", "shops", "--request", "request"]);
-    assert_eq!(value["quoted"]["first_differing_byte"], 6, "app_a… against app_i…: {value}");
+    assert_eq!(value["quoted"]["first_differing_byte"], 5, "app_a… against app_i…: {value}");
     let node = node.replace("app_auth_token=&amp;", "");
     let answer = over(node.as_bytes(), &node);
     let value = judged(directory.path(), "--answer", &answer, &["--account", "shops", "--request", "request"]);
