@@ -126,7 +126,7 @@ fn bytes(text: &str, causes: &mut Vec<Cause>) -> Option<Vec<u8>> {
         causes.push(named("sign_in_hex", "`sign` is written in hex instead of Base64", remedy));
         return Some(unhex(text));
     }
-    let bytes = BASE64_STANDARD.decode(text).ok()?;
+    let bytes = BASE64_STANDARD.decode(text).ok().filter(|bytes| !bytes.is_empty())?;
     match std::str::from_utf8(&bytes) {
         Ok(inner) if inner.len() >= 32 && is_hex(inner) => {
             let remedy = if inner.len() == 32 {

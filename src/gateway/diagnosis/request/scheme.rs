@@ -130,6 +130,15 @@ impl Scheme {
             let what = format!("`{name}` is missing, which the gateway requires");
             remarks.push(Cause::new("parameter_missing", what, format!("send `{name}` and sign it")));
         }
+        for field in fields.iter().filter(|field| field.value == b"***") {
+            let what =
+                format!("`{}` is masked (***), so that nothing can verify", String::from_utf8_lossy(&field.name));
+            remarks.push(Cause::new(
+                "value_masked",
+                what,
+                "paste the request with its keys and tokens: --reveal prints ours",
+            ));
+        }
         let is_empty = |field: &&Field| field.value.is_empty() && field.name != b"sign";
         for field in
             fields.iter().filter(is_empty).filter(|field| !self.required.iter().any(|n| n.as_bytes() == field.name))
