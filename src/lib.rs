@@ -10,7 +10,7 @@
 //! | layer | holds | knows |
 //! |---|---|---|
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
-//! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, charsets; both directions | domain |
+//! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets; both directions | domain |
 //! | [`gateway`] | the two gateways' requests and answers over HTTP | domain, signing |
 //! | [`limits`] | rate, calls in flight, holds | domain |
 //! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain |
@@ -20,6 +20,8 @@
 //!
 //! `gateway`, `limits` and `queue` do not know one another. The two gateways are an enum; the queue is a trait, because
 //! two adapters exist and one contract suite runs over both.
+//!
+//! The protocol of both gateways, with worked examples, is a page of its own: [`gateway::protocol`].
 //!
 //! # One takedown
 //! 1. [`queue::Queue::next`] hands out a [`queue::Delivery`]; the worker spawns [`worker::pipeline`] for it. A panic is

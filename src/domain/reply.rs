@@ -23,7 +23,7 @@ pub enum Reply {
         /// First character the charset cannot hold.
         character: char,
     },
-    /// The item names a merchant the configuration has no token for, so nothing was sent.
+    /// The item names a merchant the configuration has no token for, or none that can be sent; so nothing was sent.
     NoToken {
         /// The merchant.
         merchant: String,
@@ -43,6 +43,17 @@ pub struct Answer {
     pub claim: Claim,
     /// `Retry-After` (RFC 9110 section 10.2.3), if the answer carried one.
     pub retry_after: Option<Duration>,
+    /// The certificate an unverifiable answer says it was signed with; see [`certificate_number`].
+    pub unknown_certificate: Option<String>,
+}
+
+/// Longest number of a certificate passed on, in characters; a genuine one has 32.
+const MAX_NUMBER: usize = 64;
+
+/// Cuts the number of a certificate, which whoever answered may have chosen, to what a log line can bear.
+#[must_use]
+pub fn certificate_number(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).take(MAX_NUMBER).collect()
 }
 
 /// What an answer says; believed only together with its signature verdict.
@@ -235,7 +246,9 @@ impl Reply {
             Self::NotEncodable { field, character } => {
                 Some(format!("`{field}` holds {character:?}, which the configured charset has no bytes for"))
             }
-            Self::NoToken { merchant } => Some(format!("no token is configured for merchant {merchant}")),
+            Self::NoToken { merchant } => {
+                Some(format!("no token that can be sent is configured for merchant {merchant}"))
+            }
         }
     }
 
@@ -243,5 +256,29 @@ impl Reply {
     #[must_use]
     pub fn is_verified(&self) -> bool {
         matches!(self, Self::Answered(answer) if answer.signature == Signature::Valid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_where_a_request_or_what_was_signed_begins() {
+        for (text, expected) in [
+            (
+                "验签出错，网关生成的验签字符串为：app_id=1&app_auth_token=x&biz_content={}",
+                "验签出错，网关生成的验签字符串为：***",
+            ),
+            ("GET /gateway.do?service=x&amp;key=y HTTP/1.1", "GET /gateway.do?***"),
+            ("Authorization: ALIPAY-SHA256withRSA app_id=1,nonce=2,sign=3", "Authorization: ALIPAY-SHA256withRSA ***"),
+            ("wrong: sign=AAAA", "wrong: ***"),
+            ("too long, max=250", "too long, max=250"),
+            ("a = b, == c", "a = b, == c"),
+            ("=x&=y", "=x&=y"),
+        ] {
+            let claim = Claim::failure(Some(text), None, None);
+            assert_eq!(claim, Claim::Failure { code: Some(expected.to_owned()), sub_code: None, message: None });
+        }
     }
 }

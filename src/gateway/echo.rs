@@ -8,6 +8,10 @@ use url::form_urlencoded;
 use crate::domain::reply::Claim;
 use crate::domain::secret::Secret;
 
+/// Shortest secret looked for, in bytes: a shorter one would be found inside words that mean something, such as a code.
+/// The gateways' keys and tokens have 40 characters.
+const SHORTEST_SECRET: usize = 8;
+
 /// Shortest beginning of a secret that is masked at the end of a text that was cut.
 const SHORTEST: usize = 4;
 
@@ -25,6 +29,9 @@ pub(super) fn mask(claim: Claim, secrets: &[&Secret]) -> Claim {
 
 fn masked(text: String, secret: &Secret) -> String {
     let plain = secret.expose();
+    if plain.len() < SHORTEST_SECRET {
+        return text;
+    }
     let encoded: String = form_urlencoded::byte_serialize(plain.as_bytes()).collect();
     let text = text.replace(plain, "***").replace(&encoded, "***");
     // Wording is cut to a length, and the cut may go through a secret.
@@ -40,8 +47,8 @@ mod tests {
     use super::*;
 
     fn wording(message: &str) -> String {
-        let secrets = [Secret::new("2011k3y+x"), Secret::new("t0ken")];
-        let claim = Claim::failure(Some("CODE_t0ken"), None, Some(message));
+        let secrets = [Secret::new("2011k3y+x"), Secret::new("t0ken-of-m1")];
+        let claim = Claim::failure(Some("CODE_t0ken-of-m1"), None, Some(message));
         match mask(claim, &secrets.each_ref()) {
             Claim::Failure { code, sub_code: None, message: Some(message) } => {
                 assert_eq!(code.as_deref(), Some("CODE_***"));
@@ -53,9 +60,15 @@ mod tests {
 
     #[test]
     fn a_secret_is_masked_plain_encoded_and_cut() {
-        assert_eq!(wording("no right for 2011k3y+x or t0ken"), "no right for *** or ***");
+        assert_eq!(wording("no right for 2011k3y+x or t0ken-of-m1"), "no right for *** or ***");
         assert_eq!(wording("key 2011k3y%2Bx, please"), "key ***, please");
         assert_eq!(wording("key 2011k3"), "key ***");
         assert_eq!(wording("in 201"), "in 201");
+    }
+
+    #[test]
+    fn a_short_secret_eats_no_code() {
+        let claim = Claim::failure(Some("ILLEGAL_SIGN"), None, None);
+        assert_eq!(mask(claim.clone(), &[&Secret::new("SIGN"), &Secret::new("")]), claim);
     }
 }

@@ -19,18 +19,21 @@
 //! rustls with aws-lc-rs, as reqwest's feature `rustls` sets it up; roots are those of the machine (package
 //! `ca-certificates` on Debian), so [`HttpClient::new`] fails where there are none.
 
+mod date;
 mod endpoint;
 mod retry_after;
+mod skew;
 
 use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use url::Url;
 
 pub use crate::gateway::http::endpoint::Endpoint;
+pub use crate::gateway::http::skew::Skew;
 
 use crate::domain::cause::chain;
 use crate::domain::reply::{BrokenCall, Reply};
@@ -171,11 +174,15 @@ impl HttpClient {
 
     /// Connects as a call would and asks for nothing that acts (`HEAD /`); any answer will do.
     ///
+    /// Returns how far this machine's clock is from the gateway's, where the answer tells its time.
+    ///
     /// # Errors
     /// [`GatewayError::Reach`] when nothing answers.
-    pub async fn reach(&self, endpoint: &Endpoint) -> Result<(), GatewayError> {
+    pub async fn reach(&self, endpoint: &Endpoint) -> Result<Option<Skew>, GatewayError> {
+        let asked = SystemTime::now();
         let answered = self.client.head(endpoint.root()).send().await;
-        answered.map(|_| ()).map_err(|error| GatewayError::Reach(error.without_url()))
+        let answer = answered.map_err(|error| GatewayError::Reach(error.without_url()))?;
+        Ok(Skew::of(answer.headers(), asked, SystemTime::now()))
     }
 
     fn builder(settings: &HttpSettings) -> reqwest::ClientBuilder {
@@ -206,11 +213,15 @@ impl HttpClient {
     /// Dropping the future may leave a request written and its answer unread.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, Reply> {
         let HttpRequest { url, headers, body } = request;
-        let request = match body {
+        let mut request = match body {
             None => self.client.get(url),
             Some(Body { content_type, text }) => self.client.post(url).header(CONTENT_TYPE, content_type).body(text),
         };
-        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        for (name, value) in headers {
+            let mut value = HeaderValue::try_from(value).map_err(|_| Reply::NotSent(BrokenCall::Protocol))?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
+        }
         let mut response = request.send().await.map_err(broken)?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| retry_after::parse(value, SystemTime::now()));

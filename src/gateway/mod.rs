@@ -1,13 +1,15 @@
-//! Calling the gateways: build, sign, send, read, verify. Two gateways, one enum.
+//! Calling the gateways: build, sign, send, read, verify. Two gateways, one enum; one of them has two protocols.
 //!
 //! It knows no queue and no limits, and judges nothing: what came back is a [`Reply`]. Promise: a call never fails as
 //! an `Err`, and nothing unverified is called verified.
 
+pub mod certificates;
 pub mod diagnosis;
 pub mod http;
 pub mod keys;
 pub mod mapi;
 pub mod open_platform;
+pub mod protocol;
 
 mod echo;
 mod form;
@@ -53,8 +55,8 @@ impl GatewayAccount {
 
     /// Calls the gateway once for one item. The item's gateway must be this account's.
     ///
-    /// `now` becomes the request's timestamp (Open Platform, GMT+8). An item of the other gateway is not sent and comes
-    /// back as [`BrokenCall::Protocol`].
+    /// `now` becomes the request's timestamp (Open Platform; version 1.0 writes it in GMT+8). An item of the other gateway
+    /// is not sent and comes back as [`BrokenCall::Protocol`].
     ///
     /// # Cancel safety
     /// Dropping the future may leave a call made and its answer unread: the attempt is then ambiguous.
@@ -69,23 +71,18 @@ impl GatewayAccount {
         match (self, item) {
             (Self::Mapi(account), Item::Mapi(item)) => {
                 let answer = http.send(mapi::request::build(account, item)?).await?;
-                let answer = mapi::response::parse(account, item, &answer);
-                Ok(Answer { claim: echo::mask(answer.claim, &[&item.key]), ..answer })
+                Ok(mapi::response::parse(account, item, &answer))
             }
-            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
-                let answer = match account.protocol {
-                    Protocol::V1 => {
-                        let answer = http.send(open_platform::request::build(account, item, now)?).await?;
-                        open_platform::response::parse(account, item, &answer)
-                    }
-                    Protocol::V3 => {
-                        let answer = http.send(v3::request::build(account, item, &Stamp::fresh(now))?).await?;
-                        v3::response::parse(account, item, &answer)
-                    }
-                };
-                let token = open_platform::request::token(account, item)?;
-                Ok(Answer { claim: echo::mask(answer.claim, token.as_slice()), ..answer })
-            }
+            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => Ok(match account.protocol {
+                Protocol::V1 => {
+                    let answer = http.send(open_platform::request::build(account, item, now)?).await?;
+                    open_platform::response::parse(account, item, &answer)
+                }
+                Protocol::V3 => {
+                    let answer = http.send(v3::request::build(account, item, &Stamp::fresh(now))?).await?;
+                    v3::response::parse(account, item, &answer)
+                }
+            }),
             (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
                 tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");
                 Err(Reply::NotSent(BrokenCall::Protocol))

@@ -190,6 +190,8 @@ impl Metrics {
             WorkerEvent::Draining { .. } => {
                 self.draining.set(1);
             }
+            // Its answer is counted already: the verdict of the call, and mostly of a suspicious answer, is `unverifiable`.
+            WorkerEvent::UnknownCertificate { .. } => {}
             WorkerEvent::GivenBack { .. } | WorkerEvent::Stopped { .. } => {}
         }
     }

@@ -3,17 +3,28 @@
 //! Levels: `error` when someone must act, `warn` when degraded but carrying on, `info` for the life cycle, `debug` for
 //! single deliveries. No event holds a secret, so no line does.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::outcome::{FinalOutcome, Status};
 use crate::ops::metrics::Metrics;
 use crate::worker::event::{Observer, WorkerEvent};
 
-/// Composes logging and counting.
+/// Unknown certificates told by number in one process: whoever answers chooses the number.
+const MAX_CERTIFICATES: usize = 32;
+
+/// Composes logging and counting. An unknown certificate is told once, not with each of its thousand answers.
 #[must_use]
 pub fn observer(metrics: Arc<Metrics>) -> Observer {
+    let told = Mutex::new(HashSet::new());
     Arc::new(move |event| {
         metrics.count(event);
+        if let WorkerEvent::UnknownCertificate { account, number } = event {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.len() >= MAX_CERTIFICATES || !told.insert((account.clone(), number.clone())) {
+                return;
+            }
+        }
         log(event);
     })
 }
@@ -54,6 +65,12 @@ fn log(event: &WorkerEvent) {
             account.id = %account,
             verdict,
             "an answer was not believed; compare the gateway's key and look at what stands between"
+        ),
+        WorkerEvent::UnknownCertificate { account, number } => tracing::error!(
+            account.id = %account,
+            certificate = number,
+            "the gateway signs with a certificate that is not held, so its answers cannot be verified: download the \
+             platform's new certificate, add it to gateway_cert_files and restart (told once for each number)"
         ),
         WorkerEvent::UnlistedCode { account, code } => tracing::warn!(
             account.id = %account,

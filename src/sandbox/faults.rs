@@ -38,6 +38,8 @@ pub enum Fault {
     UnlistedCode,
     /// `isv.invalid-signature` or `ILLEGAL_SIGN`, as if the key were wrong; no effect.
     IllegalSign,
+    /// The answer names a certificate nobody has, as after the platform replaced its own; none to callers without one.
+    UnknownCertificate,
 }
 
 /// Whether a faulty call takes the item off sale all the same.
@@ -71,7 +73,8 @@ pub struct Scripted {
 
 /// The words a fault may be written with.
 pub const WORDS: &str = "system_error, timeout, reset (each also with :taken or :not_taken), garbage, unsigned_success, \
-                         bad_signature, throttled, gbk, latency:DURATION (latency:200ms), unlisted_code, illegal_sign";
+                         bad_signature, throttled, gbk, latency:DURATION (latency:200ms), unlisted_code, illegal_sign, \
+                         unknown_certificate";
 
 /// Says what of a fault's text cannot be understood, and what can.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -145,6 +148,7 @@ impl fmt::Display for Fault {
             Self::Latency(time) => write!(f, "latency:{}ms", time.as_millis()),
             Self::UnlistedCode => f.write_str("unlisted_code"),
             Self::IllegalSign => f.write_str("illegal_sign"),
+            Self::UnknownCertificate => f.write_str("unknown_certificate"),
         }
     }
 }
@@ -172,6 +176,7 @@ impl FromStr for Fault {
             "latency" => Ok(Self::Latency(latency(word, detail)?)),
             "unlisted_code" => plain(Self::UnlistedCode),
             "illegal_sign" => plain(Self::IllegalSign),
+            "unknown_certificate" => plain(Self::UnknownCertificate),
             _ => Err(FaultError::Unknown { word: word.to_owned() }),
         }
     }

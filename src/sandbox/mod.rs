@@ -42,6 +42,7 @@ use crate::domain::secret::Secret;
 use crate::sandbox::faults::Faults;
 use crate::sandbox::state::State;
 use crate::signing::charset::Charset;
+use crate::signing::content::ContentKey;
 use crate::signing::{Signer, Verifier};
 
 /// How long a connection is held without an answer when [`faults::Fault::Timeout`] is played; then it is closed.
@@ -71,6 +72,21 @@ pub struct App {
     pub answer_signer: Signer,
     /// Tokens taken as valid; empty means every one is. A call without a token is the app's own and passes.
     pub tokens: Vec<Secret>,
+    /// Certificate mode: what requests must name, and answers do.
+    pub certificates: Option<AppCertificates>,
+    /// Content must be encrypted with it, and answers of the business are.
+    pub content_key: Option<ContentKey>,
+}
+
+/// Numbers of the certificates of an app in certificate mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppCertificates {
+    /// `app_cert_sn` of every request.
+    pub app: String,
+    /// `alipay_root_cert_sn` of every request.
+    pub root: String,
+    /// `alipay_cert_sn` of every answer: of the certificate that holds the public half of `answer_signer`.
+    pub gateway: String,
 }
 
 /// The time the gateways go by when they check a timestamp.

@@ -2,9 +2,9 @@
 //!
 //! Every answer is signed over its raw node, but for those to an app that cannot be identified; all are in the
 //! request's charset (protocol notes 2.6 and 2.7). Order of the checks: charset, form, app, method, algorithm, protocol
-//! fields, timestamp, signature, token, business content. Content encryption and certificate mode are not played: the
-//! certificate numbers pass as any other signed parameter. Promise: nothing but an authentic, complete request reaches
-//! an item.
+//! fields, timestamp, certificates, signature, encryption, token, business content. To an app with a content key the
+//! business answers encrypted, while a refusal of the gateway itself comes plain; to one without certificates their
+//! numbers pass as any other signed parameter. Promise: nothing but an authentic, complete request reaches an item.
 
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::sandbox::form::{Form, FormError, RawForm};
 use crate::sandbox::page::{Page, Spoken, encode};
 use crate::sandbox::state::{Refusal, Say, Seal, State};
 use crate::signing::charset::Charset;
+use crate::signing::content::ContentKey;
 use crate::signing::{SignType, SigningError};
 
 /// Path of the gateway.
@@ -48,7 +49,7 @@ pub(super) struct Business {
 /// Answers one request.
 pub(super) fn respond(state: &State, raw: &RawForm) -> Result<Spoken, SigningError> {
     let unread = |code: Code| {
-        let page = document(None, ERROR_NODE, code, Seal::Unsigned, Charset::Utf8)?;
+        let page = Document::to(None, ERROR_NODE, Charset::Utf8).page(code, Seal::Unsigned)?;
         Ok(Spoken { item: String::new(), answered: code.1, turn: None, page })
     };
     let Some(charset) = raw.in_query("charset").and_then(|label| Charset::from_label(&label)) else {
@@ -59,32 +60,34 @@ pub(super) fn respond(state: &State, raw: &RawForm) -> Result<Spoken, SigningErr
         Err(FormError::Undecodable) => return unread(Code("40002", "isv.invalid-signature")),
         Err(FormError::Repeated) => return unread(Code("40002", "isv.invalid-parameter")),
     };
-    let item = business(&form).map(|business| business.label()).unwrap_or_default();
+    let identified = identify(state, &form);
+    let key = identified.as_ref().ok().and_then(|app| app.content_key.as_ref());
+    let item = business(&form, key, charset).map(|business| business.label()).unwrap_or_default();
     let node = if form.get("method") == Some(METHOD) { NODE } else { ERROR_NODE };
-    let app = match identify(state, &form) {
+    let app = match identified {
         Ok(app) => app,
         Err(code) => {
-            let page = document(None, node, code, Seal::Unsigned, charset)?;
+            let page = Document::to(None, node, charset).page(code, Seal::Unsigned)?;
             return Ok(Spoken { item, answered: code.1, turn: None, page });
         }
     };
-    let checked = check(state, app, &form);
-    if let Err(code) = checked {
-        let page = document(Some(app), node, code, Seal::Signed, charset)?;
+    if let Err(code) = check(state, app, &form, charset) {
+        let page = Document::to(Some(app), node, charset).page(code, Seal::Signed)?;
         return Ok(Spoken { item, answered: code.1, turn: None, page });
     }
     let turn = state.play(&item);
-    let charset = turn.charset(charset);
-    let tell = |code: Code, seal| document(Some(app), NODE, code, seal, charset);
+    let mut document = Document::to(Some(app), NODE, turn.charset(charset));
+    document.content_key = app.content_key.as_ref();
+    document.certificate = document.certificate.map(|number| turn.certificate(number));
     let (answered, page) = match turn.say {
-        Say::Success(seal) => (SUCCESS.0, tell(SUCCESS, seal)?),
+        Say::Success(seal) => (SUCCESS.0, document.page(SUCCESS, seal)?),
         Say::Refusal(refusal) => {
             let code = code(refusal);
-            (code.1, tell(code, Seal::Signed)?)
+            (code.1, document.page(code, Seal::Signed)?)
         }
         Say::Throttled => {
             let code = Code("40005", "isv.app-call-limited");
-            (code.1, tell(code, Seal::Signed)?)
+            (code.1, document.page(code, Seal::Signed)?)
         }
         Say::Garbage => ("garbage", Page::garbage()),
         Say::Silence | Say::Reset => ("", Page::text(hyper::StatusCode::OK, "")),
@@ -97,7 +100,7 @@ fn identify<'a>(state: &'a State, form: &Form) -> Result<&'a App, Code> {
     state.apps.iter().find(|app| app.app_id == id).ok_or(Code("40002", "isv.invalid-app-id"))
 }
 
-fn check(state: &State, app: &App, form: &Form) -> Result<(), Code> {
+fn check(state: &State, app: &App, form: &Form, charset: Charset) -> Result<(), Code> {
     let need = |name: &str, code: &'static str| form.get(name).ok_or(Code("40001", code));
     let hold = |rule: bool, code: &'static str| if rule { Ok(()) } else { Err(Code("40002", code)) };
 
@@ -108,16 +111,28 @@ fn check(state: &State, app: &App, form: &Form) -> Result<(), Code> {
     hold(form.get("format").is_none_or(|format| format.eq_ignore_ascii_case("json")), "isv.invalid-format")?;
     hold(need("version", "isv.missing-version")? == "1.0", "isv.invalid-parameter")?;
     hold(is_timely(state, need("timestamp", "isv.missing-timestamp")?), "isv.invalid-timestamp")?;
+    if let Some(certificates) = &app.certificates {
+        let (app, root) = (
+            need("app_cert_sn", "isv.missing-app-cert-sn")?,
+            need("alipay_root_cert_sn", "isv.missing-alipay-root-cert-sn")?,
+        );
+        hold(app == certificates.app && root == certificates.root, "isv.missing-signature-config")?;
+    }
     let sign = need("sign", "isv.missing-signature")?;
     hold(app.request_verifier.is_valid(&form.canonical(&["sign"]), sign), "isv.invalid-signature")?;
 
     hold(!form.has_empty(), "isv.invalid-parameter")?;
-    hold(form.get("encrypt_type").is_none(), "isv.decryption-error-not-valid-encrypt-key")?;
+    if app.content_key.is_some() {
+        let encrypt_type = need("encrypt_type", "isv.decryption-error-missing-encrypt-type")?;
+        hold(encrypt_type == "AES", "isv.decryption-error-not-valid-encrypt-type")?;
+    } else {
+        hold(form.get("encrypt_type").is_none(), "isv.decryption-error-not-valid-encrypt-key")?;
+    }
     let is_known = |token: &str| app.tokens.is_empty() || app.tokens.iter().any(|known| known.expose() == token);
     if !form.get("app_auth_token").is_none_or(is_known) {
         return Err(Code("20001", "aop.invalid-app-auth-token"));
     }
-    business(form).map(drop)
+    business(form, app.content_key.as_ref(), charset).map(drop)
 }
 
 /// Reads `yyyy-MM-dd HH:mm:ss`, which is in GMT+8 whatever the caller's zone.
@@ -130,8 +145,11 @@ fn is_timely(state: &State, timestamp: &str) -> bool {
     is_exact && now.duration_since(time).unsigned_abs() <= TOLERANCE
 }
 
-fn business(form: &Form) -> Result<Business, Code> {
-    Business::read(form.get("biz_content").unwrap_or_default())
+fn business(form: &Form, key: Option<&ContentKey>, charset: Charset) -> Result<Business, Code> {
+    let content = form.get("biz_content").ok_or(PARAMS_ERROR)?;
+    let Some(key) = key else { return Business::read(content) };
+    let plain = key.decrypt(content).and_then(|bytes| charset.decode(&bytes));
+    Business::read(&plain.ok_or(Code("40002", "isv.invalid-encrypt"))?)
 }
 
 impl Business {
@@ -167,28 +185,56 @@ pub(super) fn code(refusal: Refusal) -> Code {
     }
 }
 
-fn document(app: Option<&App>, node: &str, code: Code, seal: Seal, charset: Charset) -> Result<Page, SigningError> {
-    let Code(code, sub_code) = code;
-    let json = match sub_code {
-        "" => format!(r#"{{"code":"{code}","msg":"{}"}}"#, message(code)),
-        _ => format!(
-            r#"{{"code":"{code}","msg":"{}","sub_code":"{sub_code}","sub_msg":"{}"}}"#,
-            message(code),
-            sub_message(sub_code)
-        ),
-    };
-    let mut signed = encode(charset, &json, |character| format!("\\u{:04x}", u32::from(character)));
-    let mut body = [b"{\"", node.as_bytes(), b"\":", &signed].concat();
-    if let (Some(app), Seal::Signed | Seal::Wrong) = (app, seal) {
-        if seal == Seal::Wrong {
-            signed.push(b' ');
-        }
-        let sign = app.answer_signer.sign(&signed)?;
-        body.extend_from_slice(format!(",\"sign\":\"{sign}\"").as_bytes());
+/// What an answer comes in.
+struct Document<'a> {
+    /// Whose key signs it; an unidentified caller's answers are not signed.
+    app: Option<&'a App>,
+    node: &'static str,
+    charset: Charset,
+    /// The certificate it says it is signed with.
+    certificate: Option<&'a str>,
+    content_key: Option<&'a ContentKey>,
+}
+
+impl<'a> Document<'a> {
+    /// A plain one, as the gateway itself writes it.
+    fn to(app: Option<&'a App>, node: &'static str, charset: Charset) -> Self {
+        let certificates = app.and_then(|app| app.certificates.as_ref());
+        let certificate = certificates.map(|certificates| certificates.gateway.as_str());
+        Self { app, node, charset, certificate, content_key: None }
     }
-    body.push(b'}');
-    // The content type says HTML although the body is JSON, as the real gateway's does (protocol notes 2.6).
-    Ok(Page::ok("text/html", charset, body))
+
+    fn page(&self, code: Code, seal: Seal) -> Result<Page, SigningError> {
+        let Code(code, sub_code) = code;
+        let json = match sub_code {
+            "" => format!(r#"{{"code":"{code}","msg":"{}"}}"#, message(code)),
+            _ => format!(
+                r#"{{"code":"{code}","msg":"{}","sub_code":"{sub_code}","sub_msg":"{}"}}"#,
+                message(code),
+                sub_message(sub_code)
+            ),
+        };
+        let mut signed = encode(self.charset, &json, |character| format!("\\u{:04x}", u32::from(character)));
+        if let Some(key) = self.content_key {
+            let cipher = key.encrypt(&signed).expect("invariant: AES encrypts any text with a key of 16 bytes");
+            // The quotes are signed with it (protocol notes 2.6).
+            signed = format!("\"{cipher}\"").into_bytes();
+        }
+        let mut body = [b"{\"", self.node.as_bytes(), b"\":", &signed].concat();
+        if let (Some(app), Seal::Signed | Seal::Wrong) = (self.app, seal) {
+            if seal == Seal::Wrong {
+                signed.push(b' ');
+            }
+            let sign = app.answer_signer.sign(&signed)?;
+            if let Some(number) = self.certificate {
+                body.extend_from_slice(format!(",\"alipay_cert_sn\":\"{number}\"").as_bytes());
+            }
+            body.extend_from_slice(format!(",\"sign\":\"{sign}\"").as_bytes());
+        }
+        body.push(b'}');
+        // The content type says HTML although the body is JSON, as the real gateway's does (protocol notes 2.6).
+        Ok(Page::ok("text/html", self.charset, body))
+    }
 }
 
 fn message(code: &str) -> &'static str {

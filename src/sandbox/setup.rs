@@ -1,14 +1,21 @@
-//! New credentials for a rehearsal: both sides of one mapi partner and one Open Platform app.
+//! New credentials for a rehearsal: both sides of one mapi partner and of two Open Platform apps, one in key mode and
+//! one in certificate mode whose content is encrypted.
 //!
 //! A setup is kept as one text ([`Setup::to_text`]), so that a sandbox started again knows the same callers; the
 //! caller's half also comes as key files. It guards no real thing, yet its texts are secrets like any other. Promise:
 //! what [`Setup::from_text`] accepts gives working keys on both sides.
 
+mod certified;
 mod text;
+
+pub use crate::sandbox::setup::certified::{CERTIFIED_ACCOUNT, Certified};
+
+use std::time::SystemTime;
 
 use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
 use crate::sandbox::{App, MapiPartner, SandboxSettings};
+use crate::signing::certificate::CertificateError;
 use crate::signing::generate::{self, GenerateError};
 use crate::signing::key::KeyError;
 use crate::signing::{DsaFormat, SignType, Signer, Verifier};
@@ -24,7 +31,7 @@ pub const FILE_NAME: &str = "sandbox.json";
 
 const MERCHANTS: [&str; 3] = ["m1", "m2", "m3"];
 
-/// Both sides of two accounts.
+/// Both sides of every account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {
     /// Partner id at mapi; every administrator is taken.
@@ -37,6 +44,8 @@ pub struct Setup {
     pub open_platform_keys: Keys,
     /// Tokens of the merchants the app may call for; no other token is taken.
     pub merchants: Vec<(MerchantId, Secret)>,
+    /// The app in certificate mode.
+    pub certified: Certified,
 }
 
 /// The keys of one account, both sides. With MD5 all four are the one shared secret.
@@ -76,6 +85,15 @@ pub enum SetupError {
         /// Why.
         #[source]
         source: KeyError,
+    },
+    /// A certificate kept earlier cannot be read.
+    #[error("a certificate of account {account} cannot be used; remove {FILE_NAME} to have new ones made")]
+    Certificate {
+        /// The account.
+        account: &'static str,
+        /// Why.
+        #[source]
+        source: CertificateError,
     },
     /// A private key and its public half are not of one pair.
     #[error("the {side}'s keys of account {account} do not fit each other; remove {FILE_NAME} to have new keys made")]
@@ -179,6 +197,7 @@ impl Setup {
             app_id: "2026000000000001".into(),
             open_platform_keys: Keys::generate(OPEN_PLATFORM_ACCOUNT, SignType::Rsa2)?,
             merchants: MERCHANTS.map(|name| (merchant(name), token())).into(),
+            certified: Certified::generate(SystemTime::now())?,
         })
     }
 
@@ -192,17 +211,26 @@ impl Setup {
         let partner = MapiPartner { partner, request_verifier, answer_signer, administrators: Vec::new() };
         let (request_verifier, answer_signer) = self.open_platform_keys.load(OPEN_PLATFORM_ACCOUNT)?;
         let tokens = self.merchants.iter().map(|(_, token)| token.clone()).collect();
-        let app = App { app_id: self.app_id.clone(), request_verifier, answer_signer, tokens };
-        Ok(SandboxSettings { partners: vec![partner], apps: vec![app], ..SandboxSettings::default() })
+        let app = App {
+            app_id: self.app_id.clone(),
+            request_verifier,
+            answer_signer,
+            tokens,
+            certificates: None,
+            content_key: None,
+        };
+        let apps = vec![app, self.certified.app()?];
+        Ok(SandboxSettings { partners: vec![partner], apps, ..SandboxSettings::default() })
     }
 
-    /// Returns the caller's key files by name: `desk.private.pem`, `desk.gateway.pem` (or `desk.secret`), the same for
-    /// `shops`, and `m1.token` … for the merchants. To be written with mode 0600.
+    /// Returns the caller's files by name: `desk.private.pem`, `desk.gateway.pem` (or `desk.secret`), the same for
+    /// `shops`, `m1.token` … for the merchants, and those of [`Certified::files`]. To be written with mode 0600.
     #[must_use]
     pub fn caller_files(&self) -> Vec<(String, Secret)> {
         let mut files = self.mapi_keys.files(MAPI_ACCOUNT);
         files.extend(self.open_platform_keys.files(OPEN_PLATFORM_ACCOUNT));
         files.extend(self.merchants.iter().map(|(name, token)| (format!("{name}.token"), token.clone())));
+        files.extend(self.certified.files());
         files
     }
 }
@@ -217,7 +245,18 @@ mod tests {
             let files = Setup::generate(sign_type).unwrap().caller_files();
             files.into_iter().map(|(name, _)| name).collect()
         };
-        let rest = ["shops.private.pem", "shops.gateway.pem", "m1.token", "m2.token", "m3.token"];
+        let rest = [
+            "shops.private.pem",
+            "shops.gateway.pem",
+            "m1.token",
+            "m2.token",
+            "m3.token",
+            "shops-cert.private.pem",
+            "shops-cert.app.crt",
+            "shops-cert.root.crt",
+            "shops-cert.gateway.crt",
+            "shops-cert.content.key",
+        ];
         assert_eq!(names(SignType::Md5), [&["desk.secret"], rest.as_slice()].concat());
         assert_eq!(names(SignType::Rsa), [&["desk.private.pem", "desk.gateway.pem"], rest.as_slice()].concat());
     }

@@ -17,6 +17,9 @@ use crate::signing::charset::Charset;
 /// Requests kept for [`State::seen`]; later ones are served but not remembered (about 150 bytes each).
 const MOST_SEEN: usize = 1_000_000;
 
+/// A number no certificate has, as far as anybody knows.
+const UNKNOWN_CERTIFICATE: &str = "00000000000000000000000000000000";
+
 /// Everything a running sandbox knows.
 #[derive(Debug)]
 pub(super) struct State {
@@ -114,6 +117,11 @@ impl Turn {
     pub(super) fn charset(&self, usual: Charset) -> Charset {
         if self.fault == Some(Fault::Gbk) { Charset::Gbk } else { usual }
     }
+
+    /// Returns the number of the certificate to name in an answer, given the one it is signed with.
+    pub(super) fn certificate<'a>(&self, usual: &'a str) -> &'a str {
+        if self.fault == Some(Fault::UnknownCertificate) { UNKNOWN_CERTIFICATE } else { usual }
+    }
 }
 
 impl State {
@@ -153,7 +161,14 @@ impl State {
                 *effect == Effect::Taken
             }
             Some(Fault::Throttled | Fault::UnlistedCode | Fault::IllegalSign) => false,
-            Some(Fault::Garbage | Fault::UnsignedSuccess | Fault::BadSignature | Fault::Gbk | Fault::Latency(_))
+            Some(
+                Fault::Garbage
+                | Fault::UnsignedSuccess
+                | Fault::BadSignature
+                | Fault::Gbk
+                | Fault::Latency(_)
+                | Fault::UnknownCertificate,
+            )
             | None => true,
         };
         let before = shelf.state;
@@ -171,7 +186,7 @@ impl State {
             Some(Fault::Throttled) => Say::Throttled,
             Some(Fault::UnlistedCode) => Say::Refusal(Refusal::Unlisted),
             Some(Fault::IllegalSign) => Say::Refusal(Refusal::IllegalSign),
-            Some(Fault::Gbk | Fault::Latency(_)) | None => match before {
+            Some(Fault::Gbk | Fault::Latency(_) | Fault::UnknownCertificate) | None => match before {
                 ItemState::OnSale => Say::Success(Seal::Signed),
                 ItemState::OffSale => Say::Refusal(Refusal::NotOnSale),
                 ItemState::Missing => Say::Refusal(Refusal::Missing),
@@ -254,6 +269,7 @@ mod tests {
             ("latency:5ms", Say::Success(Seal::Signed), ItemState::OffSale),
             ("unlisted_code", Say::Refusal(Refusal::Unlisted), ItemState::OnSale),
             ("illegal_sign", Say::Refusal(Refusal::IllegalSign), ItemState::OnSale),
+            ("unknown_certificate", Say::Success(Seal::Signed), ItemState::OffSale),
         ];
         for (fault, say, after) in table {
             let state = state(&format!("{{\"fault\":\"{fault}\"}}"));

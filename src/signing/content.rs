@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
-use crate::signing::key::KeyError;
+use crate::signing::key::{self, KeyError};
 
 /// The AES key both sides hold.
 pub struct ContentKey(Zeroizing<[u8; 16]>);
@@ -24,7 +24,9 @@ impl ContentKey {
     /// # Errors
     /// [`KeyError::Text`] where it is not Base64, [`KeyError::Numbers`] where it is not 16 bytes.
     pub fn load(text: &str) -> Result<Self, KeyError> {
-        let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
+        let mut bare = key::room_for(text);
+        bare.extend(text.chars().filter(|c| !c.is_whitespace()));
+        let text = bare;
         if text.is_empty() {
             return Err(KeyError::Empty);
         }

@@ -1,4 +1,6 @@
-//! New key pairs, for rehearsals and tests; real keys are made and kept by their owners.
+//! New key pairs and certificates, for rehearsals and tests; real ones are made and kept by their owners.
+
+pub mod authority;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize as RsaSize;

@@ -77,30 +77,37 @@ pub(super) struct DsaNumbers<'a> {
 }
 
 impl Material<'_> {
+    /// Names a key that could be used, if it stood elsewhere.
+    pub(super) fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::RsaPrivate(_) => Some("an RSA private key"),
+            Self::RsaPublic(_) => Some("an RSA public key"),
+            Self::DsaPrivate(_) => Some("a DSA private key"),
+            Self::DsaPublic(_) => Some("a DSA public key"),
+            Self::Other(_) => None,
+        }
+    }
+
     /// Turns what was found into the error for what was expected.
     pub(super) fn refuse(self, expected: &'static str) -> KeyError {
-        let found = match self {
-            Self::RsaPrivate(_) => "an RSA private key".to_owned(),
-            Self::RsaPublic(_) => "an RSA public key".to_owned(),
-            Self::DsaPrivate(_) => "a DSA private key".to_owned(),
-            Self::DsaPublic(_) => "a DSA public key".to_owned(),
-            Self::Other(found) => found,
-        };
-        KeyError::Structure { expected, found }
+        let key = self.key().unwrap_or_default().to_owned();
+        KeyError::Structure { expected, found: if let Self::Other(found) = self { found } else { key } }
     }
 }
 
 /// Returns the DER bytes of a key text. Of several PEM blocks the first that may hold the wanted half is taken.
 pub(super) fn read(text: &str, half: Half) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let text = with_line_breaks(text.trim_start_matches('\u{feff}'));
+    let text = plain(text);
     if text.trim().is_empty() {
         return Err(KeyError::Empty);
     }
     if text.contains("-----BEGIN ") { pem(&text, half) } else { base64(&text) }
 }
 
-/// Environment files often carry the line breaks of a PEM as the two characters backslash and n.
-fn with_line_breaks(text: &str) -> Zeroizing<String> {
+/// Undoes what the way here did to a text: environment files often carry the line breaks of a PEM as the two characters
+/// backslash and n.
+pub(super) fn plain(text: &str) -> Zeroizing<String> {
+    let text = text.trim_start_matches('\u{feff}');
     let mut plain = room_for(text);
     let mut pieces = text.split('\\');
     plain.push_str(pieces.next().unwrap_or_default());
@@ -117,7 +124,7 @@ fn with_line_breaks(text: &str) -> Zeroizing<String> {
 }
 
 /// A text that grows leaves copies of itself behind, and those nobody wipes: what is made of a key gets its room at once.
-fn room_for(text: &str) -> Zeroizing<String> {
+pub(super) fn room_for(text: &str) -> Zeroizing<String> {
     Zeroizing::new(String::with_capacity(text.len()))
 }
 
@@ -139,14 +146,14 @@ fn pem(text: &str, half: Half) -> Result<Zeroizing<Vec<u8>>, KeyError> {
 }
 
 /// Splits one PEM block, its `-----BEGIN ` already cut off, into label and body.
-fn block(text: &str) -> Result<(&str, &str), KeyError> {
+pub(super) fn block(text: &str) -> Result<(&str, &str), KeyError> {
     let problem = |what: &str| KeyError::Text { problem: what.to_owned() };
     let (label, rest) = text.split_once("-----").ok_or_else(|| problem("its BEGIN line is cut off"))?;
     let (body, _) = rest.split_once("-----END").ok_or_else(|| problem("its END line is missing"))?;
     Ok((label.trim(), body))
 }
 
-fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+pub(super) fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let mut bare = room_for(text);
     bare.extend(text.chars().filter(|c| !c.is_whitespace()));
     let text = bare;
@@ -155,7 +162,7 @@ fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     }
     if let Some(odd) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "+/=".contains(*c))) {
         return Err(KeyError::Text {
-            problem: format!("it holds {odd:?}; give the key itself, not the name of a file"),
+            problem: format!("it holds {odd:?}; give the text itself, not the name of a file"),
         });
     }
     let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);

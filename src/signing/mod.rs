@@ -13,7 +13,7 @@
 //!
 //! | material | wiped |
 //! |---|---|
-//! | key files, key texts, their Base64, the DER inside | when they have been read: here and in the configuration; every buffer has its room at once, so that none leaves a copy behind as it grows |
+//! | the configuration file and its values, key files, key texts, their Base64, the DER inside | when they have been read; a buffer for a key has its room at once, so that none leaves a copy behind as it grows |
 //! | MD5 secret, content key, merchants' tokens, user keys | on drop ([`crate::domain::secret::Secret`], [`content::ContentKey`]); the MD5 state that took the secret in, too |
 //! | RSA keys in aws-lc-rs | on drop: its `OPENSSL_free` clears all it frees; so do AES key schedules |
 //! | RSA keys in `rsa` (RSA, and small keys for RSA2) | exponent, primes and CRT exponents on drop. Not: what loading made on the way (Montgomery parameters of both primes), and the CRT coefficient |
@@ -21,10 +21,11 @@
 //! | generated key pairs | on drop, as above |
 //! | parameters, canonical bytes | as soon as a call's request is built |
 //!
-//! Never wiped, because others hold it: the environment the process was started with; the configuration file's own text,
-//! where a secret stands in it; messages in the hands of the queue; and requests on their way out, in HTTP and TLS.
+//! Never wiped, because others hold it: the environment the process was started with, the broker's address, messages in
+//! the hands of the queue, and requests on their way out, in HTTP and TLS.
 
 pub mod canonical;
+pub mod certificate;
 pub mod charset;
 pub mod content;
 pub mod generate;
@@ -182,6 +183,18 @@ impl Verifier {
             SignType::Dsa => VerifierKey::Dsa(dsa::Public::load(key, format)?),
             SignType::Rsa => VerifierKey::Rsa(rsa::Public::load(key)?),
             SignType::Rsa2 => VerifierKey::Rsa2(rsa::Public2::load(key)?),
+        };
+        Ok(Self { inner })
+    }
+
+    /// Takes the public key of a certificate, which for the Open Platform is one of RSA.
+    fn from_certificate(sign_type: SignType, public_key: &[u8]) -> Result<Self, KeyError> {
+        let inner = match sign_type {
+            SignType::Rsa => VerifierKey::Rsa(rsa::Public::from_der(public_key)?),
+            SignType::Rsa2 => VerifierKey::Rsa2(rsa::Public2::from_der(public_key)?),
+            SignType::Md5 | SignType::Dsa => {
+                return Err(KeyError::numbers(format!("certificates go with RSA and RSA2, not with {sign_type}")));
+            }
         };
         Ok(Self { inner })
     }

@@ -99,8 +99,11 @@ impl<D: Digest> Public<D> {
 
 impl<D: Digest + AssociatedOid> Public<D> {
     pub(super) fn load(text: &str) -> Result<Self, KeyError> {
-        let der = key::read(text, Half::Public)?;
-        Ok(Self(VerifyingKey::new(public(other(&der)?)?)))
+        Self::from_der(&key::read(text, Half::Public)?)
+    }
+
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self(VerifyingKey::new(public(other(der)?)?)))
     }
 
     pub(super) fn is_valid(&self, bytes: &[u8], sign: &str) -> bool {
@@ -119,8 +122,11 @@ impl Public2 {
     }
 
     pub(super) fn load(text: &str) -> Result<Self, KeyError> {
-        let der = key::read(text, Half::Public)?;
-        let pkcs1 = other(&der)?;
+        Self::from_der(&key::read(text, Half::Public)?)
+    }
+
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        let pkcs1 = other(der)?;
         // Which keys are taken is for one of the two to say, and this one names the sizes.
         let plain = public(pkcs1)?;
         Ok(fast(pkcs1).map_or_else(|| Self::Plain(Public(VerifyingKey::new(plain))), Self::Fast))

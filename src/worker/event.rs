@@ -71,6 +71,13 @@ pub enum WorkerEvent {
         /// Signature verdict.
         verdict: &'static str,
     },
+    /// An answer signed with a certificate that is not held: none of that certificate can be verified.
+    UnknownCertificate {
+        /// The account.
+        account: AccountId,
+        /// The certificate's number as the answer names it, cut to letters and digits; `none` where it names none.
+        number: String,
+    },
     /// A code no table lists.
     UnlistedCode {
         /// The account.

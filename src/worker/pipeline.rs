@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::domain::cause::chain;
 use crate::domain::classify::{self, Cause, Outcome};
 use crate::domain::ids::AccountId;
-use crate::domain::reply::Reply;
+use crate::domain::reply::{Answer, Reply, Signature};
 use crate::domain::settlement::{Deferral, Settlement};
 use crate::limits::pause::HoldChange;
 use crate::limits::{Admission, Ticket};
@@ -156,6 +156,10 @@ impl<Q: Queue> Replica<Q> {
 
     fn tell_oddities(&self, case: &Case<'_>, reply: &Reply, outcome: &Outcome) {
         let account = case.takedown.account.clone();
+        if let Reply::Answered(Answer { signature: Signature::Unverifiable, unknown_certificate, .. }) = reply {
+            let number = unknown_certificate.clone().unwrap_or_else(|| "none".to_owned());
+            self.context.tell(&WorkerEvent::UnknownCertificate { account: account.clone(), number });
+        }
         match outcome {
             Outcome::Retryable(Cause::Untrusted, _) => self.context.tell(&WorkerEvent::Suspicious {
                 id: case.takedown.id.to_string(),

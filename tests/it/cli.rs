@@ -1,6 +1,7 @@
 //! The command line, run as the real binary: help, exit codes, and every command on real parts.
 
 mod broker;
+mod check;
 pub(crate) mod rehearsal;
 
 use std::fs;

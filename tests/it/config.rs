@@ -1,5 +1,6 @@
 //! The configuration: every fault at once, the environment, the default file, the schema.
 
+mod certificates;
 mod protocol;
 
 use std::collections::BTreeMap;

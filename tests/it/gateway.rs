@@ -13,7 +13,7 @@ use takedown::domain::takedown::{Gateway, Item, MapiItem, OpenPlatformItem};
 use takedown::gateway::GatewayAccount;
 use takedown::gateway::http::{Endpoint, HttpClient, HttpSettings};
 use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
-use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
+use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol, v3};
 use takedown::signing::charset::Charset;
 use takedown::signing::generate::key_pair;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
@@ -152,6 +152,30 @@ async fn a_signed_success_of_the_open_platform_is_a_success() {
     let reply = account.call(&client(), &plug_in(), SystemTime::now()).await;
     assert_eq!(classify(Gateway::OpenPlatform, &reply, CLEAN), Outcome::Success(Reason::TakenDown), "{reply:?}");
     assert!(peer.requests()[0].starts_with("POST /cooperate/gateway.do?app_id=2014072300007148&charset=utf-8&"));
+}
+
+#[tokio::test]
+async fn a_call_by_v3_sends_each_header_once_and_reads_the_answers() {
+    let pair = key_pair(SignType::Rsa2).unwrap();
+    let signer = || Signer::load(SignType::Rsa2, pair.private.expose(), DsaFormat::Der).unwrap();
+    let sign = signer().sign(b"1\n2\n{}\n").unwrap();
+    let answer = write(&format!(
+        "HTTP/1.1 200 OK\r\nAlipay-Timestamp: 1\r\nalipay-nonce: 2\r\nalipay-signature: {sign}\r\n\
+         content-length: 2\r\n\r\n{{}}"
+    ));
+    let peer = Peer::start(vec![vec![Step::Read, answer]]).await;
+    let endpoint = Endpoint::new(&format!("http://{}{}", peer.address, v3::PATH)).unwrap();
+    let account = open_platform(&url(&peer), signer(), signer().own_verifier());
+    let account = OpenPlatformAccount { protocol: Protocol::V3, endpoint, ..account };
+    let reply = GatewayAccount::OpenPlatform(account).call(&client(), &plug_in(), SystemTime::now()).await;
+    assert_eq!(classify(Gateway::OpenPlatform, &reply, CLEAN), Outcome::Success(Reason::TakenDown), "{reply:?}");
+    let request = &peer.requests()[0];
+    assert!(request.starts_with(&format!("POST {} HTTP/1.1\r\n", v3::PATH)), "{request}");
+    for header in ["accept: application/json", "authorization: ALIPAY-SHA256withRSA app_id=", "alipay-request-id: "] {
+        let name = header.split(' ').next().unwrap();
+        assert_eq!((request.matches(name).count(), request.matches(header).count()), (1, 1), "{name} in {request}");
+    }
+    assert!(request.contains("content-type: application/json\r\n") && !request.contains("alipay-app-auth-token"));
 }
 
 #[tokio::test]

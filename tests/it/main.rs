@@ -3,6 +3,7 @@
 
 mod amqp;
 mod architecture;
+mod certified;
 mod cli;
 mod config;
 mod crash;
@@ -10,6 +11,7 @@ mod embedded;
 mod explain;
 mod gateway;
 mod main_job;
+mod protocol_page;
 mod queue_contract;
 mod sandbox;
 mod schemas;

@@ -6,6 +6,7 @@ mod debug;
 mod gateway;
 mod needles;
 mod plant;
+mod rehearsal;
 
 use std::fs;
 

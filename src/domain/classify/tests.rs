@@ -15,6 +15,7 @@ fn failure(refusals: Refusals, signature: Signature, code: &str, sub_code: Optio
         refusals,
         claim: Claim::Failure { code: Some(code.into()), sub_code: sub_code.map(Into::into), message: None },
         retry_after: None,
+        unknown_certificate: None,
     })
 }
 
@@ -25,6 +26,7 @@ fn success(signature: Signature, item: ItemMatch) -> Reply {
         refusals: Refusals::Unsigned,
         claim: Claim::Success { goods_id: None, item },
         retry_after: None,
+        unknown_certificate: None,
     })
 }
 
@@ -35,6 +37,7 @@ fn status(http_status: u16) -> Reply {
         refusals: Refusals::Unsigned,
         claim: Claim::Unreadable { problem: "not JSON".into(), named_code: None },
         retry_after: Some(Duration::from_secs(9)),
+        unknown_certificate: None,
     })
 }
 

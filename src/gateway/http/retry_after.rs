@@ -1,16 +1,11 @@
-//! The `Retry-After` header (RFC 9110 section 10.2.3): seconds, or an HTTP-date in any of the three forms a recipient
-//! must accept (section 5.6.7).
+//! The `Retry-After` header (RFC 9110 section 10.2.3): seconds, or an HTTP-date.
 
 use std::time::{Duration, SystemTime};
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use crate::gateway::http::date;
 
 /// Longest wait believed (1 hour); a gateway that asks for more is asked again then.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
-
-/// The preferred form, the obsolete one of RFC 850, and C's asctime.
-const DATES: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
 /// Reads a value; `None` for anything but the two forms. A moment in the past is no wait.
 pub(super) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
@@ -19,9 +14,7 @@ pub(super) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
         // A number too long for its type is a long wait, not a fault.
         Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
-        let date = DATES.iter().find_map(|form| DateTime::strptime(form, value).ok())?;
-        let moment = SystemTime::try_from(TimeZone::UTC.to_timestamp(date).ok()?).ok()?;
-        moment.duration_since(now).unwrap_or_default()
+        date::parse(value)?.duration_since(now).unwrap_or_default()
     };
     Some(wait.min(MAX_RETRY_AFTER))
 }

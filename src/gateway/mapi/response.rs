@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature};
 use crate::domain::takedown::{Gateway, MapiItem};
+use crate::gateway::echo;
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::mapi::MapiAccount;
 use crate::gateway::mapi::xml::{self, Element};
@@ -19,8 +20,15 @@ use crate::signing::charset::Charset;
 pub fn parse(account: &MapiAccount, item: &MapiItem, answer: &HttpAnswer) -> Answer {
     let (signature, claim) = read(account, item, &answer.body)
         .unwrap_or_else(|problem| (Signature::Malformed, page::unreadable(Gateway::Mapi, &answer.body, problem)));
-    let refusals = Refusals::Unsigned;
-    Answer { http_status: answer.status, signature, refusals, claim, retry_after: answer.retry_after }
+    let (refusals, unknown_certificate) = (Refusals::Unsigned, None);
+    Answer {
+        http_status: answer.status,
+        signature,
+        refusals,
+        claim,
+        retry_after: answer.retry_after,
+        unknown_certificate,
+    }
 }
 
 /// The parts of an answer that mean something.
@@ -44,7 +52,7 @@ fn read(account: &MapiAccount, item: &MapiItem, body: &[u8]) -> Result<(Signatur
         }
         ("F", Some(code)) => {
             let signature = if signature == Signature::Valid { Signature::Contradictory } else { signature };
-            (signature, Claim::failure(Some(code), None, None))
+            (signature, echo::mask(Claim::failure(Some(code), None, None), &[&item.key]))
         }
         ("F", None) => (signature, page::unreadable(Gateway::Mapi, body, "a refusal that names no error")),
         _ => return Err("is_success is neither T nor F"),

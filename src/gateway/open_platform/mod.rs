@@ -46,7 +46,7 @@ pub struct OpenPlatformAccount {
     pub protocol: Protocol,
     /// App id, up to 32 characters.
     pub app_id: String,
-    /// Charset of requests and answers.
+    /// Charset of requests and answers; v3 has UTF-8 whatever this says.
     pub charset: Charset,
     /// Own key and algorithm.
     pub signer: Signer,

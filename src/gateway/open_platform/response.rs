@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature};
+use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature, certificate_number};
 use crate::domain::takedown::{Gateway, OpenPlatformItem};
+use crate::gateway::echo;
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::open_platform::span::{self, Member};
 use crate::gateway::open_platform::{GatewayKeys, METHOD, OpenPlatformAccount, request};
@@ -19,12 +20,24 @@ use crate::gateway::page;
 #[must_use]
 pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &HttpAnswer) -> Answer {
     let body = answer.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&answer.body);
-    let (signature, claim) = match span::members(body, account.charset) {
-        Ok(members) => read(account, item, body, &members),
-        Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem)),
+    let (signature, claim, unknown_certificate) = match span::members(body, account.charset) {
+        Ok(members) => {
+            let (signature, claim) = read(account, item, body, &members);
+            let number = if signature == Signature::Unverifiable { certificate(body, &members) } else { None };
+            (signature, claim, number)
+        }
+        Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem), None),
     };
     let refusals = Refusals::Signed;
-    Answer { http_status: answer.status, signature, refusals, claim, retry_after: answer.retry_after }
+    let unknown_certificate = unknown_certificate.map(|number| certificate_number(&number));
+    Answer {
+        http_status: answer.status,
+        signature,
+        refusals,
+        claim,
+        retry_after: answer.retry_after,
+        unknown_certificate,
+    }
 }
 
 /// Which envelope an answer came in.
@@ -65,11 +78,7 @@ pub(in crate::gateway) fn own_node() -> String {
 }
 
 fn verdict(account: &OpenPlatformAccount, body: &[u8], span: &[u8], members: &[Member]) -> Signature {
-    let text = |name: &str| -> Option<Value> {
-        let member = members.iter().find(|member| member.name == name)?;
-        Some(serde_json::from_slice(&body[member.span.clone()]).unwrap_or(Value::Bool(false)))
-    };
-    let sign = match text("sign") {
+    let sign = match value(body, members, "sign") {
         None | Some(Value::Null) => return Signature::Unsigned,
         Some(Value::String(sign)) if sign.is_empty() => return Signature::Unsigned,
         Some(Value::String(sign)) => sign,
@@ -77,15 +86,26 @@ fn verdict(account: &OpenPlatformAccount, body: &[u8], span: &[u8], members: &[M
     };
     let verifier = match &account.keys {
         GatewayKeys::Single(verifier) => Some(verifier),
-        GatewayKeys::ByCertificate(keys) => {
-            text("alipay_cert_sn").and_then(|number| keys.get(number.as_str().unwrap_or_default()))
-        }
+        GatewayKeys::ByCertificate(keys) => certificate(body, members).and_then(|number| keys.get(&number)),
     };
     match verifier {
         None => Signature::Unverifiable,
         Some(verifier) if verifier.is_valid(span, &sign) => Signature::Valid,
         Some(_) => Signature::Invalid,
     }
+}
+
+/// Returns the number of the certificate the answer says it was signed with.
+fn certificate(body: &[u8], members: &[Member]) -> Option<String> {
+    match value(body, members, "alipay_cert_sn")? {
+        Value::String(number) => Some(number),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn value(body: &[u8], members: &[Member], name: &str) -> Option<Value> {
+    let member = members.iter().find(|member| member.name == name)?;
+    Some(serde_json::from_slice(&body[member.span.clone()]).unwrap_or(Value::Bool(false)))
 }
 
 /// The fields of a response node; a repeated one is an error of the parser.
@@ -111,16 +131,14 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
     if code == "10000" && sub_code.is_none() {
         return Ok(Claim::Success { goods_id: None, item: ItemMatch::Same });
     }
-    let message = word(node.sub_msg).or(word(node.msg)).map(|text| masked(account, item, text));
-    Ok(Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref()))
+    let message = word(node.sub_msg).or(word(node.msg));
+    Ok(masked(account, item, Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref())))
 }
 
 /// `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
-pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, text: String) -> String {
-    match request::token(account, item) {
-        Ok(Some(token)) => text.replace(token.expose(), "***"),
-        Ok(None) | Err(_) => text,
-    }
+pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, claim: Claim) -> Claim {
+    let token = request::token(account, item).ok().flatten();
+    echo::mask(claim, token.as_slice())
 }
 
 /// Opens an encrypted node: its value is a string (protocol notes 2.8).

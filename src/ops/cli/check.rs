@@ -1,24 +1,30 @@
-//! `takedown check`: configuration, keys, broker, topology and gateways; every fault with its remedy.
+//! `takedown check`: configuration, keys, certificates, clock, broker, topology and gateways; every fault with its
+//! remedy.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::domain::ids::AccountId;
+use crate::domain::takedown::Gateway;
 use crate::gateway::GatewayAccount;
-use crate::gateway::http::{HttpClient, HttpSettings};
+use crate::gateway::certificates::CertificateSet;
+use crate::gateway::http::{HttpClient, HttpSettings, Skew};
+use crate::gateway::keys::{self, Severity};
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::tables::{Output, counted};
-use crate::ops::config::{Config, Fault};
+use crate::ops::config::units::duration_text;
+use crate::ops::config::{AccountConfig, Config, Fault};
 use crate::queue::amqp::topology::Topology;
 
-/// Examine configuration, keys, broker, topology and gateways, and name every fault with its remedy.
+/// Examine configuration, keys, certificates, clock, broker, topology and gateways, and name every fault with its remedy.
 ///
-/// Keys are tried by signing a probe; gateways are connected to (TLS included) and not called. Exit code 9 if anything
-/// is wrong, 3 if the configuration itself is; a warning, as of a key file that others may read, changes neither.
+/// Keys are tried by signing a probe, certificates by their dates and their chain to a root; gateways are connected to
+/// (TLS included) and not called, and the time they tell is compared with this machine's. Exit code 9 if anything is
+/// wrong, 3 if the configuration itself is; a warning, as of a certificate that ends within 30 days, changes neither.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  takedown check\n  takedown check --no-broker     # for `takedown run`")]
 pub(super) struct Check {
@@ -28,6 +34,12 @@ pub(super) struct Check {
     #[command(flatten)]
     output: Output,
 }
+
+/// From here on a clock is worth a warning: one that is kept at all is kept to the second.
+const SKEW_WORTH_A_WARNING: Duration = Duration::from_mins(1);
+/// From here on calls are taken to fail. How far a timestamp may be off is published nowhere (protocol notes 7.5); this
+/// is what the sandbox takes, a third of what an older interface of the vendor allowed its own.
+const SKEW_TOO_FAR: Duration = Duration::from_mins(10);
 
 /// What was found out about one subject.
 struct Finding {
@@ -49,9 +61,9 @@ impl Finding {
         Self { subject: subject.into(), verdict: Verdict::Good { note: note.into() } }
     }
 
-    fn warning(Fault { key, problem, remedy, .. }: &Fault) -> Self {
-        let (problem, remedy) = (problem.clone(), remedy.clone());
-        Self { subject: key.clone(), verdict: Verdict::Warning { problem, remedy } }
+    fn warning(subject: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let (problem, remedy) = (problem.into(), remedy.into());
+        Self { subject: subject.into(), verdict: Verdict::Warning { problem, remedy } }
     }
 
     fn bad(subject: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
@@ -64,10 +76,11 @@ impl Check {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let config = surroundings.load_config()?;
         let mut findings = vec![Finding::good("configuration", accounts_line(&config))];
-        findings.extend(config.warnings.iter().map(Finding::warning));
+        let warning = |Fault { key, problem, remedy, .. }: &Fault| Finding::warning(&**key, &**problem, &**remedy);
+        findings.extend(config.warnings.iter().map(warning));
         for (id, account) in &config.accounts {
-            findings.extend(keys(id, &account.gateway));
-            findings.push(gateway(id, &account.gateway, config.http.connect_timeout).await);
+            findings.extend(credentials(id, account));
+            findings.extend(gateway(id, &account.gateway, config.http.connect_timeout).await);
         }
         if !self.no_broker {
             findings.extend(broker(&config).await);
@@ -87,17 +100,33 @@ fn accounts_line(config: &Config) -> String {
     )
 }
 
-fn keys(id: &AccountId, account: &GatewayAccount) -> Vec<Finding> {
-    let subject = format!("keys of {id}");
-    let findings = account.key_findings();
-    if findings.is_empty() {
-        return vec![Finding::good(subject, "signed a probe; the gateway's key is not your own")];
+fn credentials(id: &AccountId, account: &AccountConfig) -> Vec<Finding> {
+    let all_well = "signed a probe; the gateway's key is not your own";
+    let mut findings = told(&format!("keys of {id}"), account.gateway.key_findings(), all_well);
+    if let Some(set) = &account.certificates {
+        findings.extend(certificates(id, set));
     }
-    findings.into_iter().map(|finding| Finding::bad(&*subject, finding.problem, finding.remedy)).collect()
+    findings
+}
+
+fn certificates(id: &AccountId, set: &CertificateSet) -> Vec<Finding> {
+    let all_well = format!("{}; the gateway's lead to a root", set.summary());
+    told(&format!("certificates of {id}"), set.findings(SystemTime::now()), &all_well)
+}
+
+fn told(subject: &str, found: Vec<keys::Finding>, all_well: &str) -> Vec<Finding> {
+    if found.is_empty() {
+        return vec![Finding::good(subject, all_well)];
+    }
+    let told = |keys::Finding { severity, problem, remedy }| match severity {
+        Severity::Warning => Finding::warning(subject, problem, remedy),
+        Severity::Fault => Finding::bad(subject, problem, remedy),
+    };
+    found.into_iter().map(told).collect()
 }
 
 /// Connects as a call would, with a client of its own for each: one machine may do without TLS here and not there.
-async fn gateway(id: &AccountId, account: &GatewayAccount, timeout: Duration) -> Finding {
+async fn gateway(id: &AccountId, account: &GatewayAccount, timeout: Duration) -> Vec<Finding> {
     let subject = format!("gateway of {id}");
     let endpoint = account.endpoint();
     let settings =
@@ -108,11 +137,34 @@ async fn gateway(id: &AccountId, account: &GatewayAccount, timeout: Duration) ->
     };
     let shown = endpoint.root();
     match answered {
-        Ok(()) => Finding::good(subject, format!("{shown} answers")),
+        Ok(skew) => {
+            let how = if endpoint.is_plain() { "without TLS" } else { "over TLS" };
+            vec![Finding::good(subject, format!("{shown} answers {how}")), clock(id, account.gateway(), skew)]
+        }
         Err(error) => {
             let remedy = "check the endpoint, name resolution, the firewall, and the machine's root certificates";
-            Finding::bad(subject, format!("{shown}: {}", chain(&error)), remedy)
+            vec![Finding::bad(subject, format!("{shown}: {}", chain(&error)), remedy)]
         }
+    }
+}
+
+/// Judges this machine's clock by the time a gateway told; a request of mapi carries no time, so there it is only told.
+fn clock(id: &AccountId, gateway: Gateway, skew: Option<Skew>) -> Finding {
+    let subject = format!("clock, by the gateway of {id}");
+    let Some(skew) = skew else { return Finding::good(subject, "the gateway tells no time") };
+    let size = duration_text(Duration::from_secs(skew.size().as_secs()));
+    let difference = match skew {
+        Skew::None => "the same time".to_owned(),
+        Skew::Ahead(_) => format!("this machine is {size} ahead"),
+        Skew::Behind(_) => format!("this machine is {size} behind"),
+    };
+    let remedy = "set the clock, and keep it by NTP (chrony, systemd-timesyncd): every request carries the time, and one \
+                  too far off is refused (isv.invalid-timestamp)";
+    match gateway {
+        Gateway::OpenPlatform if skew.size() > SKEW_TOO_FAR => Finding::bad(subject, difference, remedy),
+        Gateway::OpenPlatform if skew.size() >= SKEW_WORTH_A_WARNING => Finding::warning(subject, difference, remedy),
+        Gateway::OpenPlatform => Finding::good(subject, difference),
+        Gateway::Mapi => Finding::good(subject, format!("{difference}; requests of mapi carry no time")),
     }
 }
 
@@ -138,7 +190,7 @@ async fn broker(config: &Config) -> Vec<Finding> {
 fn as_text(findings: &[Finding]) -> String {
     let line = |Finding { subject, verdict }: &Finding| match verdict {
         Verdict::Good { note } => format!("ok     {subject}: {note}\n"),
-        Verdict::Warning { problem, remedy } => format!("warn   {subject} {problem}\n       what to do: {remedy}\n"),
+        Verdict::Warning { problem, remedy } => format!("warn   {subject}: {problem}\n       what to do: {remedy}\n"),
         Verdict::Fault { problem, remedy } => format!("FAULT  {subject}: {problem}\n       what to do: {remedy}\n"),
     };
     findings.iter().map(line).collect()

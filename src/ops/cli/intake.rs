@@ -98,7 +98,10 @@ impl ItemsFile {
             text.push_str(&format!("\n  … and {} more", bad - TOLD));
         }
         if let Some(file) = file {
-            text.push_str(&format!("\nall of them, each with its reason: {}", file.display()));
+            text.push_str(&format!(
+                "\nall of them, each with its reason (they hold keys: nobody else may read the file): {}",
+                file.display()
+            ));
         }
         if self.skip_rejected {
             terminal.say(&text);

@@ -76,7 +76,8 @@ struct Global {
     /// Configuration file; without one, ./takedown.toml if it exists, and the environment (TAKEDOWN_…).
     #[arg(long, global = true, env = "TAKEDOWN_CONFIG", value_name = "FILE", value_parser = path())]
     config: Option<PathBuf>,
-    /// Log filter, such as info, debug or takedown=trace; a worker logs info, other commands warn.
+    /// Log filter, such as info, debug or takedown=trace; a worker logs info, other commands warn. Trace lines of
+    /// libraries, which show passwords and requests, are never written.
     #[arg(long, global = true, env = "TAKEDOWN_LOG", value_name = "FILTER")]
     log: Option<String>,
     /// How log lines are written (to stderr).

@@ -8,7 +8,9 @@ use std::path::Path;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::sandbox::Sandbox;
-use crate::sandbox::setup::{Keys, MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, OPEN_PLATFORM_V3_ACCOUNT, Setup};
+use crate::sandbox::setup::{
+    CERTIFIED_ACCOUNT, Keys, MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, OPEN_PLATFORM_V3_ACCOUNT, Setup,
+};
 use crate::signing::SignType;
 
 /// How fast and how patient a rehearsal is; each field as the configuration writes it.
@@ -24,9 +26,9 @@ pub(super) struct Pace {
     pub(super) max_attempts: u32,
     /// `[http] total_timeout`.
     pub(super) total_timeout: &'static str,
-    /// `cool_down` of both accounts.
+    /// `cool_down` of each account.
     pub(super) cool_down: &'static str,
-    /// `hold.first_probe` of both accounts.
+    /// `hold.first_probe` of each account.
     pub(super) first_probe: &'static str,
 }
 
@@ -77,7 +79,17 @@ gateway = "open_platform"
 endpoint = "{open_platform}"
 app_id = "{app_id}"
 {open_platform_keys}{limits}
-{merchants}"#,
+{merchants}
+[accounts.{CERTIFIED_ACCOUNT}]
+gateway = "open_platform"
+endpoint = "{open_platform}"
+app_id = "{certified_app_id}"
+private_key_file = "{CERTIFIED_ACCOUNT}.private.pem"
+app_cert_file = "{CERTIFIED_ACCOUNT}.app.crt"
+root_cert_file = "{CERTIFIED_ACCOUNT}.root.crt"
+gateway_cert_files = ["{CERTIFIED_ACCOUNT}.gateway.crt"]
+content_key_file = "{CERTIFIED_ACCOUNT}.content.key"
+{limits}"#,
         total_timeout = pace.total_timeout,
         delays = pace.delays,
         rungs = pace.rungs,
@@ -86,6 +98,7 @@ app_id = "{app_id}"
         open_platform = sandbox.open_platform_url(),
         partner = setup.partner,
         app_id = setup.app_id,
+        certified_app_id = setup.certified.app_id,
         mapi_keys = keys(MAPI_ACCOUNT, &setup.mapi_keys),
         open_platform_keys = keys(OPEN_PLATFORM_ACCOUNT, &setup.open_platform_keys),
         limits = limits(pace),

@@ -40,6 +40,7 @@ impl Watch {
             WorkerEvent::Suspicious { .. } => &self.suspicious,
             WorkerEvent::Started { .. }
             | WorkerEvent::GivenBack { .. }
+            | WorkerEvent::UnknownCertificate { .. }
             | WorkerEvent::UnlistedCode { .. }
             | WorkerEvent::Resumed { .. }
             | WorkerEvent::SettleFailed { .. }

@@ -1,6 +1,7 @@
 //! `takedown worker`: one replica, from RabbitMQ to the gateways to the result exchange.
 
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,7 @@ use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::{assemble, signals};
-use crate::ops::config::Fault;
+use crate::ops::config::{Config, Fault};
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::status::{Readiness, Status, StatusServer};
@@ -39,8 +40,8 @@ impl Worker {
         for Fault { key, problem, remedy, .. } in &config.warnings {
             tracing::warn!(key, problem, "{remedy}");
         }
+        warn_of_keys(&config);
         let context = assemble::context(config, observer(metrics.clone()))?;
-        warn_of_keys(&context);
         let status_server = StatusServer::bind(listen).await?;
         let listen = status_server.address().unwrap_or(listen);
         let shutdown = Shutdown::new();
@@ -71,10 +72,12 @@ impl Worker {
     }
 }
 
-/// A key that is no pair with its counterpart is worth a word before the first call fails.
-fn warn_of_keys(context: &Context) {
-    for (id, account) in &context.accounts {
-        for finding in account.gateway.key_findings() {
+/// A key that is no pair with its counterpart, or a certificate about to end, is worth a word before the first call
+/// fails.
+fn warn_of_keys(config: &Config) {
+    for (id, account) in &config.accounts {
+        let certificates = account.certificates.iter().flat_map(|set| set.findings(SystemTime::now()));
+        for finding in account.gateway.key_findings().into_iter().chain(certificates) {
             tracing::warn!(account.id = %id, problem = finding.problem, "{}", finding.remedy);
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::takedown::Gateway;
 use crate::gateway::GatewayAccount;
+use crate::gateway::certificates::CertificateSet;
 use crate::gateway::http::Endpoint;
 use crate::limits::LimitSettings;
 use crate::limits::pause::HoldSettings;
@@ -30,6 +31,8 @@ const MAX_PREFETCH: u16 = 2000;
 pub struct AccountConfig {
     /// Credentials.
     pub gateway: GatewayAccount,
+    /// The certificates they were made of, in certificate mode.
+    pub certificates: Option<CertificateSet>,
     /// Limits.
     pub limits: LimitSettings,
     /// Messages handed out ahead, bounded in count and in time: prefetch ÷ rate is at most 10 minutes.
@@ -54,11 +57,12 @@ pub(super) fn read(mut section: Section<'_>, secrets: Secrets<'_>) -> Option<Rea
     // What the rest means depends on the gateway; telling it unknown would only confuse.
     let gateway = gateway?;
     let account = match gateway {
-        Gateway::Mapi => mapi::read(&mut section, secrets).map(GatewayAccount::Mapi),
-        Gateway::OpenPlatform => open_platform::read(&mut section, secrets).map(GatewayAccount::OpenPlatform),
+        Gateway::Mapi => mapi::read(&mut section, secrets).map(|account| (GatewayAccount::Mapi(account), None)),
+        Gateway::OpenPlatform => open_platform::read(&mut section, secrets)
+            .map(|(account, certificates)| (GatewayAccount::OpenPlatform(account), certificates)),
     };
     section.finish();
-    let config = account.map(|account| AccountConfig { gateway: account, limits, prefetch });
+    let config = account.map(|(gateway, certificates)| AccountConfig { gateway, certificates, limits, prefetch });
     Some(Read { gateway, config })
 }
 

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 use crate::ops::config::fault::{Faults, Origin, Problem};
 use crate::ops::config::raw::{Node, Table, Value};
 
@@ -48,7 +50,8 @@ fn put(table: &mut Table, parts: &[&str], value: &str, origin: &Origin) -> Resul
     let Some((part, deeper)) = parts.split_first() else { return Ok(()) };
     let key = existing(table, part)?.unwrap_or_else(|| part.to_ascii_lowercase());
     if deeper.is_empty() {
-        table.entries.insert(key, Node { value: Value::Text(value.to_owned()), origin: origin.clone() });
+        let value = Value::Text(Zeroizing::new(value.to_owned()));
+        table.entries.insert(key, Node { value, origin: origin.clone() });
         return Ok(());
     }
     let fresh = || Node { value: Value::Table(Table::default()), origin: origin.clone() };

@@ -15,8 +15,8 @@ const MAX_KEY_BYTES: u64 = 64 * 1024;
 /// Permission of group and others to read.
 const OTHERS_READ: u32 = 0o044;
 
-/// The one key that is no secret.
-const PUBLIC: &str = "gateway_key";
+/// Those that are no secret.
+const PUBLIC: [&str; 3] = ["gateway_key", "app_cert", "root_cert"];
 
 /// Where secrets come from, or that this command has no use for them: a producer's or operator's machine need not hold
 /// the keys that sign.
@@ -41,24 +41,32 @@ pub(super) fn read(
     name: &'static str,
     name_file: &'static str,
 ) -> Option<Given> {
-    let given = (section.has(name), section.has(name_file));
-    let is_variable = |key| matches!(section.origin_of(key), Origin::Variable(_));
-    let (in_environment, file_in_environment) = (is_variable(name), is_variable(name_file));
     let inline = section.secret(name);
     let path = section.text(name_file, |text| Ok(text.to_owned()));
-    if given == (true, true) && in_environment == file_in_environment {
-        section.fault(name, Problem::new(format!("and `{name_file}` are both given"), "keep one of the two"));
-        return None;
-    }
+    let key = chosen(section, name, name_file)?;
     let Secrets::From(base) = secrets else { return None };
-    match (inline, path) {
-        (Some((text, _)), _) if in_environment || !given.1 => Some(Given { text, key: name }),
-        (_, Some(path)) => {
-            let read =
-                if name == PUBLIC { read_file(base, &path) } else { read_private(section, name_file, base, &path) };
-            read.map_err(|problem| section.fault(name_file, problem)).ok().map(|text| Given { text, key: name_file })
+    if key == name {
+        return inline.map(|(text, _)| Given { text, key });
+    }
+    let path = path?;
+    let read =
+        if PUBLIC.contains(&name) { read_file(base, &path) } else { read_private(section, name_file, base, &path) };
+    read.map_err(|problem| section.fault(name_file, problem)).ok().map(|text| Given { text, key })
+}
+
+/// Returns which of two ways to give the same thing holds: the environment wins over the file, both at one place are a
+/// fault.
+pub(super) fn chosen(section: &Section<'_>, name: &'static str, name_file: &'static str) -> Option<&'static str> {
+    let is_variable = |key| matches!(section.origin_of(key), Origin::Variable(_));
+    match (section.has(name), section.has(name_file)) {
+        (false, false) => None,
+        (true, false) => Some(name),
+        (false, true) => Some(name_file),
+        (true, true) if is_variable(name) == is_variable(name_file) => {
+            section.fault(name, Problem::new(format!("and `{name_file}` are both given"), "keep one of the two"));
+            None
         }
-        (Some(_) | None, None) => None,
+        (true, true) => Some(if is_variable(name) { name } else { name_file }),
     }
 }
 
@@ -89,14 +97,15 @@ pub(super) fn read_file(base: &Path, name: &str) -> Result<Secret, Problem> {
     let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(2 * MAX_KEY_BYTES as usize));
     file.take(MAX_KEY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_KEY_BYTES) {
-        return Err(Problem::new(format!("names {shown}, which is too large for a key"), "name the key file"));
+        return Err(Problem::new(format!("names {shown}, which is too large for a key"), "name the right file"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| {
-        let remedy = "convert the key to PEM: openssl pkey -inform DER -in KEY -out KEY.pem";
+        let remedy = "convert it to PEM: openssl pkey -inform DER -in FILE -out FILE.pem; a certificate: openssl x509 \
+                      -inform DER -in FILE -out FILE.pem";
         Problem::new(format!("names {shown}, which is no text file"), remedy)
     })?;
     if text.trim().is_empty() {
-        return Err(Problem::new(format!("names {shown}, which is empty"), "put the key into it"));
+        return Err(Problem::new(format!("names {shown}, which is empty"), "put into it what it is for"));
     }
     Ok(Secret::new(text.trim_start_matches('\u{feff}').trim()))
 }

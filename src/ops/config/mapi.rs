@@ -14,9 +14,12 @@ pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Ma
     section.belongs_elsewhere(
         &[
             "app_id",
-            "gateway_certificates",
-            "app_cert_sn",
-            "alipay_root_cert_sn",
+            "app_cert",
+            "app_cert_file",
+            "root_cert",
+            "root_cert_file",
+            "gateway_certs",
+            "gateway_cert_files",
             "content_key",
             "content_key_file",
             "merchants",

@@ -6,6 +6,7 @@
 
 mod account;
 pub(super) mod amqp;
+mod certificates;
 mod environment;
 mod fault;
 mod keys;
@@ -26,6 +27,8 @@ use std::time::Duration;
 
 pub use account::AccountConfig;
 pub use fault::{ConfigError, Fault, Origin};
+
+use zeroize::Zeroizing;
 
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
@@ -123,9 +126,10 @@ impl Outline {
     }
 }
 
-fn open(path: Option<&Path>) -> Result<(String, &Path), ConfigError> {
-    let Some(path) = path else { return Ok((String::new(), Path::new(""))) };
-    let text = read_file(path).map_err(|fault| error(Some(path), vec![fault]))?;
+/// The text may hold secrets.
+fn open(path: Option<&Path>) -> Result<(Zeroizing<String>, &Path), ConfigError> {
+    let Some(path) = path else { return Ok((Zeroizing::default(), Path::new(""))) };
+    let text = read_file(path).map(Zeroizing::new).map_err(|fault| error(Some(path), vec![fault]))?;
     Ok((text, path.parent().unwrap_or_else(|| Path::new(""))))
 }
 

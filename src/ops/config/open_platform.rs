@@ -4,17 +4,30 @@ use std::collections::BTreeMap;
 
 use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
+use crate::gateway::certificates::CertificateSet;
 use crate::gateway::open_platform::{CertificateNumbers, GatewayKeys, OpenPlatformAccount};
-use crate::ops::config::account::{bad_key, charset};
+use crate::ops::config::account::charset;
+use crate::ops::config::certificates;
 use crate::ops::config::fault::Problem;
 use crate::ops::config::keys::{self, Secrets};
 use crate::ops::config::mapi::{key_pair, own_key};
 use crate::ops::config::protocol;
 use crate::ops::config::section::Section;
 use crate::signing::content::ContentKey;
-use crate::signing::{DsaFormat, SignType, Signer, Verifier};
+use crate::signing::{DsaFormat, SignType, Signer};
 
-pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<OpenPlatformAccount> {
+/// What signs requests and verifies answers.
+struct Keys {
+    signer: Signer,
+    gateway: GatewayKeys,
+    certificates: Option<(CertificateNumbers, CertificateSet)>,
+}
+
+/// Reads the account, and the certificates it was made of in certificate mode.
+pub(super) fn read(
+    section: &mut Section<'_>,
+    secrets: Secrets<'_>,
+) -> Option<(OpenPlatformAccount, Option<CertificateSet>)> {
     section.belongs_elsewhere(
         &["partner", "method", "send_goods_id", "secret", "secret_file", "dsa_format"],
         "gateway = \"mapi\"",
@@ -34,15 +47,9 @@ pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Op
     protocol::restrict(section, protocol, charset, sign_type, &merchants);
     let keys = keys(section, secrets, sign_type);
     let content_key = content_key(section, secrets);
-    let app_cert_sn = section.text("app_cert_sn", serial_numbers);
-    let alipay_root_cert_sn = section.text("alipay_root_cert_sn", serial_numbers);
-    if app_cert_sn.is_some() != alipay_root_cert_sn.is_some() {
-        let key = if app_cert_sn.is_some() { "app_cert_sn" } else { "alipay_root_cert_sn" };
-        let remedy = "certificate mode needs `app_cert_sn`, `alipay_root_cert_sn` and [gateway_certificates] together";
-        section.fault(key, Problem::new("stands alone", remedy));
-    }
-    let (signer, keys) = keys?;
-    Some(OpenPlatformAccount {
+    let Keys { signer, gateway: keys, certificates } = keys?;
+    let (certificates, set) = certificates.unzip();
+    let account = OpenPlatformAccount {
         endpoint: endpoint?,
         protocol,
         app_id: app_id?,
@@ -51,22 +58,15 @@ pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Op
         keys,
         merchants,
         content_key,
-        certificates: app_cert_sn.zip(alipay_root_cert_sn).map(|(app, root)| CertificateNumbers { app, root }),
-    })
+        certificates,
+    };
+    Some((account, set))
 }
 
 fn app_id(text: &str) -> Result<String, Problem> {
     let is_app_id = text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric());
     let wrong = || Problem::new(format!("is {text:?}, which is no app id"), "write up to 32 letters and digits");
     is_app_id.then(|| text.to_owned()).ok_or_else(wrong)
-}
-
-/// Serial numbers as the gateway writes them: 32 hex digits each, joined by `_` (protocol notes 2.5).
-fn serial_numbers(text: &str) -> Result<String, Problem> {
-    let is_number = |part: &str| part.len() == 32 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    let remedy = "write 32 hex digits for each certificate, joined by _";
-    let wrong = || Problem::new(format!("is {text:?}, which is no serial number"), remedy);
-    text.split('_').all(is_number).then(|| text.to_ascii_lowercase()).ok_or_else(wrong)
 }
 
 /// The key of the content, where the app has encryption switched on.
@@ -77,29 +77,16 @@ fn content_key(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Conten
     loaded.map_err(|error| section.fault(given.key, Problem::new(format!("is not usable: {error}"), remedy))).ok()
 }
 
-/// One gateway key, or in certificate mode one for each certificate number.
-fn keys(section: &mut Section<'_>, secrets: Secrets<'_>, sign_type: SignType) -> Option<(Signer, GatewayKeys)> {
-    let certificates = section.section("gateway_certificates");
-    let numbers = certificates.names();
-    if numbers.is_empty() {
+/// One gateway key, or in certificate mode one for each of the gateway's certificates.
+fn keys(section: &mut Section<'_>, secrets: Secrets<'_>, sign_type: SignType) -> Option<Keys> {
+    let Some(files) = certificates::read(section, secrets) else {
         let (signer, verifier) = key_pair(section, secrets, sign_type, DsaFormat::Der)?;
-        return Some((signer, GatewayKeys::Single(verifier)));
-    }
-    section.belongs_elsewhere(
-        &["gateway_key", "gateway_key_file"],
-        "key mode; with gateway_certificates the answer's certificate number names the key",
-    );
-    let signer = own_key(section, secrets, sign_type, DsaFormat::Der);
-    let Secrets::From(base) = secrets else { return None };
-    let load = |number: &str| {
-        let path = certificates.entry_text(number, |text| Ok(text.to_owned()))?;
-        let loaded = keys::read_file(base, &path)
-            .and_then(|text| Verifier::load(sign_type, text.expose(), DsaFormat::Der).map_err(|error| bad_key(&error)));
-        loaded.map_err(|problem| certificates.fault(number, problem)).ok().map(|key| (number.to_owned(), key))
+        return Some(Keys { signer, gateway: GatewayKeys::Single(verifier), certificates: None });
     };
-    let loaded: Vec<_> = numbers.into_iter().map(load).collect();
-    let loaded: Option<BTreeMap<_, _>> = loaded.into_iter().collect();
-    Some((signer?, GatewayKeys::ByCertificate(loaded?)))
+    let signer = own_key(section, secrets, sign_type, DsaFormat::Der)?;
+    let loaded = files.load(section, sign_type, &signer)?;
+    let gateway = GatewayKeys::ByCertificate(loaded.keys);
+    Some(Keys { signer, gateway, certificates: Some((loaded.numbers, loaded.set)) })
 }
 
 /// `m1 = "token"`, or `m1 = { file = "FILE" }`.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 use crate::ops::config::fault::{Faults, Origin, Problem};
 
@@ -23,7 +24,7 @@ pub(super) struct Node {
 
 /// What a value is.
 pub(super) enum Value {
-    Text(String),
+    Text(Zeroizing<String>),
     Integer(i64),
     Boolean(bool),
     List(Vec<Node>),
@@ -108,7 +109,7 @@ fn convert_table(table: DeTable<'_>, lines: &Lines) -> Table {
 
 fn convert_node(value: Spanned<DeValue<'_>>, origin: Origin, lines: &Lines) -> Node {
     let value = match value.into_inner() {
-        DeValue::String(text) => Value::Text(text.into_owned()),
+        DeValue::String(text) => Value::Text(Zeroizing::new(text.into_owned())),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or(Value::Other("a number too large"), Value::Integer),
         DeValue::Boolean(is_true) => Value::Boolean(is_true),

@@ -106,6 +106,7 @@ impl<'a> Section<'a> {
         let found = match (&node.value, &node.origin) {
             (Value::Integer(number), _) => Ok(*number),
             (Value::Text(text), Origin::Variable(_)) => {
+                let text = text.as_str();
                 let wrong = || Problem::new(format!("is {text:?}, which is no number"), &*remedy).discreet(text);
                 text.trim().parse().map_err(|_| wrong())
             }
@@ -127,7 +128,7 @@ impl<'a> Section<'a> {
             (Value::Text(text), Origin::Variable(_)) => match text.trim().to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" => Ok(true),
                 "false" | "0" | "no" => Ok(false),
-                _ => Err(Problem::new(format!("is {text:?}"), remedy).discreet(text)),
+                _ => Err(Problem::new(format!("is {:?}", text.as_str()), remedy).discreet(text)),
             },
             (other, _) => Err(wrong_kind(other, "true or false", remedy)),
         };

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
-use crate::sandbox::setup::{Keys, MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, Setup, SetupError};
+use crate::sandbox::setup::{
+    CERTIFIED_ACCOUNT, Certified, Keys, MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, Setup, SetupError,
+};
 use crate::signing::SignType;
 
 #[derive(Serialize, Deserialize)]
@@ -13,6 +15,7 @@ struct Wire {
     version: One,
     mapi: WireMapi,
     open_platform: WireOpenPlatform,
+    certified: WireCertified,
 }
 
 /// The only version there is.
@@ -33,6 +36,17 @@ struct WireOpenPlatform {
     app_id: String,
     keys: WireKeys,
     merchants: Vec<WireMerchant>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireCertified {
+    app_id: String,
+    keys: WireKeys,
+    app_certificate: String,
+    gateway_certificate: String,
+    root_certificate: String,
+    content_key: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,6 +94,7 @@ impl Setup {
                 keys: (&self.open_platform_keys).into(),
                 merchants: merchants.collect(),
             },
+            certified: (&self.certified).into(),
         };
         let text = serde_json::to_string_pretty(&wire).expect("invariant: plain strings always serialise");
         Secret::new(text + "\n")
@@ -88,7 +103,8 @@ impl Setup {
     /// Reads what [`Setup::to_text`] wrote, and tries the keys.
     ///
     /// # Errors
-    /// [`SetupError::Text`], [`SetupError::Key`] or [`SetupError::Unpaired`]; all say to remove the file.
+    /// [`SetupError::Text`], [`SetupError::Key`], [`SetupError::Certificate`] or [`SetupError::Unpaired`]; all say to
+    /// remove the file.
     pub fn from_text(text: &str) -> Result<Self, SetupError> {
         let wire: Wire = serde_json::from_str(text)
             .map_err(|error| SetupError::Text { line: error.line(), column: error.column() })?;
@@ -99,10 +115,39 @@ impl Setup {
             app_id: wire.open_platform.app_id,
             open_platform_keys: wire.open_platform.keys.into(),
             merchants: merchants.map(|merchant| (merchant.name, Secret::new(merchant.token))).collect(),
+            certified: wire.certified.into(),
         };
         setup.mapi_keys.check(MAPI_ACCOUNT)?;
         setup.open_platform_keys.check(OPEN_PLATFORM_ACCOUNT)?;
+        setup.certified.keys.check(CERTIFIED_ACCOUNT)?;
+        setup.certified.app()?;
         Ok(setup)
+    }
+}
+
+impl From<&Certified> for WireCertified {
+    fn from(certified: &Certified) -> Self {
+        Self {
+            app_id: certified.app_id.clone(),
+            keys: (&certified.keys).into(),
+            app_certificate: certified.app_certificate.clone(),
+            gateway_certificate: certified.gateway_certificate.clone(),
+            root_certificate: certified.root_certificate.clone(),
+            content_key: certified.content_key.expose().into(),
+        }
+    }
+}
+
+impl From<WireCertified> for Certified {
+    fn from(certified: WireCertified) -> Self {
+        Self {
+            app_id: certified.app_id,
+            keys: certified.keys.into(),
+            app_certificate: certified.app_certificate,
+            gateway_certificate: certified.gateway_certificate,
+            root_certificate: certified.root_certificate,
+            content_key: Secret::new(certified.content_key),
+        }
     }
 }
 

@@ -75,8 +75,14 @@ fn complete(settlement: Settlement) -> FinalOutcome {
 }
 
 fn answered(claim: Claim) -> Reply {
-    let (signature, refusals) = (Signature::Valid, Refusals::Signed);
-    Reply::Answered(Answer { http_status: 200, signature, refusals, claim, retry_after: None })
+    Reply::Answered(Answer {
+        http_status: 200,
+        signature: Signature::Valid,
+        refusals: Refusals::Signed,
+        claim,
+        retry_after: None,
+        unknown_certificate: None,
+    })
 }
 
 fn failure(sub_code: &str) -> Reply {
@@ -258,6 +264,7 @@ fn what_was_put_off_or_tried_before_may_have_a_twin_that_did_it() {
             message: None,
         },
         retry_after: None,
+        unknown_certificate: None,
     });
     for (attempt, deferrals, reason) in
         [(1, 0, Reason::NotOnSale), (1, 1, Reason::TakenDownEarlier), (2, 0, Reason::TakenDownEarlier)]

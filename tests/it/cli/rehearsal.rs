@@ -224,7 +224,7 @@ fn check_warns_of_secrets_that_others_may_read_and_of_nothing_public() {
     let checked = rehearsal.run(&["check", "--no-broker"]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
     let warnings: Vec<_> = checked.stdout.lines().filter(|line| line.starts_with("warn ")).collect();
-    let of = |key, file| format!("warn   {key} names {file}, which others than its owner may read (mode 640)");
+    let of = |key, file| format!("warn   {key}: names {file}, which others than its owner may read (mode 640)");
     let expected = [
         of("accounts.desk.private_key_file", "desk.private.pem"),
         of("accounts.shops.merchants.m1.file", "m1.token"),
@@ -258,4 +258,39 @@ fn a_demo_needs_no_ca_certificates() {
     demo.env("SSL_CERT_FILE", home.path().join("none")).env("SSL_CERT_DIR", home.path());
     let ended = end(demo);
     assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+/// One item of the app in certificate mode, whose content is encrypted.
+fn certified_item(rehearsal: &Rehearsal, id: &str) -> String {
+    let file = format!("{id}.csv");
+    let row = format!("id,account,commodity_id,shop_id\n{id},shops-cert,{id},2015052000077\n");
+    fs::write(rehearsal.home.path().join(&file), row).unwrap();
+    file
+}
+
+#[test]
+fn the_account_with_certificates_works_like_any_other() {
+    let rehearsal = Rehearsal::start(10, &[]);
+    let checked = rehearsal.run(&["check", "--no-broker"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(
+        checked.stdout.contains("ok     certificates of shops-cert: the app's certificate is valid"),
+        "{checked:?}"
+    );
+    let ended = rehearsal.run(&["run", &certified_item(&rehearsal, "c1"), "--json"]);
+    assert_eq!((ended.code, items_by_status(&ended.stdout, "success")), (Some(0), 1), "{ended:?}");
+    let outcome = fs::read_to_string(rehearsal.home.path().join("c1.csv.outcomes.jsonl")).unwrap();
+    let outcome: Value = serde_json::from_str(&outcome).unwrap();
+    assert_eq!((&outcome["reason"], &outcome["verified"]), (&"taken_down".into(), &true.into()), "{outcome}");
+}
+
+#[test]
+fn an_unknown_certificate_is_told_once_as_an_error_with_the_remedy() {
+    let rehearsal = Rehearsal::start(10, &["--fault", "unknown_certificate=1"]);
+    let ended = rehearsal.run(&["run", &certified_item(&rehearsal, "c1"), "--json"]);
+    assert_eq!((ended.code, items_by_status(&ended.stdout, "dead")), (Some(9), 1), "{ended:?}");
+    let told: Vec<_> = ended.stderr.lines().filter(|line| line.contains("add it to gateway_cert_files")).collect();
+    assert_eq!(told.len(), 1, "{ended:?}");
+    let parts = ["ERROR", "shops-cert", "00000000000000000000000000000000", "download the platform's new certificate"];
+    assert!(parts.iter().all(|part| told[0].contains(part)), "{told:?}");
 }

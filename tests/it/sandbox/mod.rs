@@ -57,6 +57,8 @@ fn settings(faults: &str) -> SandboxSettings {
         request_verifier: verifier("app_rsa2048", SignType::Rsa2, DsaFormat::Der),
         answer_signer: signer("gateway_rsa2048", SignType::Rsa2, DsaFormat::Der),
         tokens: vec![Secret::new("t0ken")],
+        certificates: None,
+        content_key: None,
     };
     let faults = Faults::parse([], faults).unwrap();
     SandboxSettings { partners: vec![partner], apps: vec![app], faults, ..SandboxSettings::default() }

@@ -92,6 +92,8 @@ async fn open_platform_caller(key: &str, sign_type: SignType, clock: SandboxCloc
         request_verifier: verifier(key, sign_type, DsaFormat::Der),
         answer_signer: signer(&key.replace("app_", "gateway_"), sign_type, DsaFormat::Der),
         tokens: Vec::new(),
+        certificates: None,
+        content_key: None,
     };
     Caller::start(SandboxSettings { apps: vec![app], clock, ..SandboxSettings::default() }).await
 }
@@ -112,7 +114,7 @@ async fn every_open_platform_vector_passes_in_every_layout() {
         let answer_verifier = verifier(&key.replace("app_", "gateway_"), sign_type, DsaFormat::Der);
         for layout in ["request_split", "request_split_token_in_body", "request_all_in_body"] {
             let answer = send_layout(&caller, &case[layout]).await;
-            // The signature of the encrypted case is right; what the sandbox does not play is the encryption.
+            // The signature of the encrypted case is right; this app has no content key.
             let is_encrypted = id == "encrypted";
             let expected = if is_encrypted { "isv.decryption-error-not-valid-encrypt-key" } else { "10000" };
             assert_eq!(answer.sub_code(), expected, "{id} {layout}");

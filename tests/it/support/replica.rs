@@ -20,7 +20,7 @@ use takedown::limits::{LimitSettings, Limits};
 use takedown::queue::embedded::EmbeddedQueue;
 use takedown::queue::{Intake, QueueError};
 use takedown::sandbox::faults::{Fault, Faults, Scripted};
-use takedown::sandbox::setup::{Keys, Setup};
+use takedown::sandbox::setup::{Certified, Keys, Setup};
 use takedown::sandbox::{ItemState, Sandbox};
 use takedown::signing::charset::Charset;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
@@ -149,7 +149,7 @@ impl Bench {
     }
 
     fn accounts(&self, limits: &LimitSettings) -> BTreeMap<AccountId, Arc<Account>> {
-        let Setup { partner, mapi_keys, app_id, open_platform_keys, merchants } = &self.setup;
+        let Setup { partner, mapi_keys, app_id, open_platform_keys, merchants, .. } = &self.setup;
         let (signer, verifier) = load(mapi_keys);
         let desk = GatewayAccount::Mapi(MapiAccount {
             endpoint: Endpoint::new(&self.sandbox.mapi_url()).unwrap(),
@@ -273,10 +273,18 @@ fn decode(text: &str) -> Takedown {
 }
 
 /// The fixture keys; new ones would take a while.
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     let keys: Value = serde_json::from_str(include_str!("../../fixtures/vectors/keys.json")).unwrap();
     let text = |key: &str, form: &str| Secret::new(keys[key][form].as_str().unwrap());
     let secret = || text("mapi_md5_key", "value");
+    let certificate = |name: &str| keys["certs"][name].as_str().unwrap().to_owned();
+    let open_platform_keys = Keys {
+        sign_type: SignType::Rsa2,
+        caller_private: text("app_rsa2048", "private_pkcs8_pem"),
+        caller_public: text("app_rsa2048", "public_spki_pem"),
+        gateway_private: text("gateway_rsa2048", "private_pkcs8_pem"),
+        gateway_public: text("gateway_rsa2048", "public_spki_pem"),
+    };
     let merchants = ["m1", "m2"].map(|name| (MerchantId::new(name).unwrap(), Secret::new(format!("token-of-{name}"))));
     Setup {
         partner: "2088000000000001".into(),
@@ -288,13 +296,15 @@ fn setup() -> Setup {
             gateway_public: secret(),
         },
         app_id: "2026000000000001".into(),
-        open_platform_keys: Keys {
-            sign_type: SignType::Rsa2,
-            caller_private: text("app_rsa2048", "private_pkcs8_pem"),
-            caller_public: text("app_rsa2048", "public_spki_pem"),
-            gateway_private: text("gateway_rsa2048", "private_pkcs8_pem"),
-            gateway_public: text("gateway_rsa2048", "public_spki_pem"),
+        certified: Certified {
+            app_id: "2026000000000002".into(),
+            keys: open_platform_keys.clone(),
+            app_certificate: certificate("app_cert_pem"),
+            gateway_certificate: certificate("alipay_cert_pem") + &certificate("intermediate_pem"),
+            root_certificate: certificate("root_bundle_pem"),
+            content_key: text("openapi_aes_key", "base64"),
         },
+        open_platform_keys,
         merchants: merchants.into(),
     }
 }

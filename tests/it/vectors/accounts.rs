@@ -12,18 +12,18 @@ use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
 
 use super::key;
 
-pub(super) fn signer(sign_type: SignType, name: &str, format: DsaFormat) -> Signer {
+pub(crate) fn signer(sign_type: SignType, name: &str, format: DsaFormat) -> Signer {
     let form = if sign_type == SignType::Md5 { "value" } else { "private_pkcs8_pem" };
     Signer::load(sign_type, &key(name, form), format).unwrap()
 }
 
-pub(super) fn verifier(sign_type: SignType, name: &str, format: DsaFormat) -> Verifier {
+pub(crate) fn verifier(sign_type: SignType, name: &str, format: DsaFormat) -> Verifier {
     let form = if sign_type == SignType::Md5 { "value" } else { "public_spki_pem" };
     Verifier::load(sign_type, &key(name, form), format).unwrap()
 }
 
 /// The gateway's key is left to the case; requests do not use it.
-pub(super) fn mapi(charset: Charset, method: Method, signer: Signer, verifier: Verifier) -> MapiAccount {
+pub(crate) fn mapi(charset: Charset, method: Method, signer: Signer, verifier: Verifier) -> MapiAccount {
     MapiAccount {
         endpoint: Endpoint::new("https://www.alipay.com/cooperate/gateway.do").unwrap(),
         partner: "2088002464631181".to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn mapi(charset: Charset, method: Method, signer: Signer, verifier: V
     }
 }
 
-pub(super) fn open_platform(charset: Charset, signer: Signer, keys: GatewayKeys) -> OpenPlatformAccount {
+pub(crate) fn open_platform(charset: Charset, signer: Signer, keys: GatewayKeys) -> OpenPlatformAccount {
     OpenPlatformAccount {
         endpoint: Endpoint::new("https://openapi.alipay.com/gateway.do").unwrap(),
         protocol: Protocol::V1,
@@ -49,7 +49,7 @@ pub(super) fn open_platform(charset: Charset, signer: Signer, keys: GatewayKeys)
     }
 }
 
-pub(super) fn mapi_item(goods_id: Option<&str>) -> MapiItem {
+pub(crate) fn mapi_item(goods_id: Option<&str>) -> MapiItem {
     MapiItem {
         sns_user_id: "douban_admin".to_owned(),
         key: Secret::new("2011041704C579B6A4F446E7AA4421BC4CD218D7"),
@@ -58,7 +58,7 @@ pub(super) fn mapi_item(goods_id: Option<&str>) -> MapiItem {
     }
 }
 
-pub(super) fn open_platform_item() -> OpenPlatformItem {
+pub(crate) fn open_platform_item() -> OpenPlatformItem {
     OpenPlatformItem {
         commodity_id: "20160010200000000033400".to_owned(),
         shop_id: "2015052000077000000000182140".to_owned(),

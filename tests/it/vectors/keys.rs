@@ -117,7 +117,7 @@ fn what_is_not_the_key_wanted_is_named_for_what_it_is() {
         (signer(SignType::Rsa2, " \r\n").err(), "the key is empty".to_owned()),
         (
             signer(SignType::Rsa2, "/etc/takedown/app.pem").err(),
-            "the key is neither PEM nor Base64: it holds '.'; give the key itself, not the name of a file".to_owned(),
+            "the key is neither PEM nor Base64: it holds '.'; give the text itself, not the name of a file".to_owned(),
         ),
         (
             signer(SignType::Rsa2, &private[..400]).err(),

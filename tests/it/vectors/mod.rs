@@ -3,7 +3,9 @@
 //! Each test counts the cases it ran and asserts the number, so that a file that shrinks or a filter that skips cannot
 //! pass in silence. A fixture's own README says how the vectors were made and checked.
 
-mod accounts;
+pub(crate) mod accounts;
+mod aes;
+mod cert_sn;
 mod charset;
 mod damage;
 mod hostile;
@@ -13,6 +15,7 @@ mod mapi_responses;
 mod openapi_requests;
 mod openapi_responses;
 mod openapi_v3;
+mod openapi_v3_hostile;
 mod result_codes;
 
 use std::io::Write;

@@ -96,7 +96,9 @@ fn requests() -> usize {
         assert_eq!(signed.as_bytes(), hex(text(&case["signed_hex"])), "{id}");
 
         let sealed = seal(&account, &url, text(&case["body"]), token.as_ref(), &stamp).unwrap();
-        assert_eq!(headers(&sealed), wanted, "{id}");
+        let mut sent = headers(&sealed);
+        assert_eq!(sent.remove("accept").as_deref(), Some("application/json"), "{id}");
+        assert_eq!(sent, wanted, "{id}");
         assert_eq!(sealed.url.as_str(), format!("{HOST}{}", text(&case["path_and_query"])), "{id}");
         assert_eq!(sealed.body.as_ref().unwrap().text, text(&case["body"]), "{id}");
         assert!(wanted["authorization"].ends_with(&format!(",sign={}", text(&case["sign"]))), "{id}");

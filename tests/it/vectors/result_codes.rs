@@ -139,7 +139,14 @@ fn success(signature: Signature, item: ItemMatch) -> Reply {
 }
 
 fn answered(http_status: u16, signature: Signature, claim: Claim) -> Reply {
-    Reply::Answered(Answer { http_status, signature, refusals: Refusals::Signed, claim, retry_after: None })
+    Reply::Answered(Answer {
+        http_status,
+        signature,
+        refusals: Refusals::Signed,
+        claim,
+        retry_after: None,
+        unknown_certificate: None,
+    })
 }
 
 #[test]

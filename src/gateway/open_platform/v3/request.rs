@@ -126,6 +126,8 @@ pub fn seal(
     let lines = Lines { auth: &auth, method: "POST", target: target(url), body: &text, token };
     let sign = account.signer.sign(signed_text(lines).as_bytes())?;
     let headers = [
+        // Asked for by docs open-v3/054oog (alipay/alipay-sdk-nodejs-all:src/alipay.ts), encrypted or not.
+        ("accept", Some("application/json".to_owned())),
         ("authorization", Some(format!("{SCHEME} {auth},sign={sign}"))),
         ("alipay-request-id", Some(stamp.request_id.clone())),
         ("alipay-app-auth-token", token.map(str::to_owned)),

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature};
+use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature, certificate_number};
 use crate::domain::takedown::{Gateway, OpenPlatformItem};
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::open_platform::response::{masked, word};
@@ -39,7 +39,16 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
         }
     };
     let refusals = Refusals::Unsigned;
-    Answer { http_status: answer.status, signature, refusals, claim, retry_after: answer.retry_after }
+    let number = if signature == Signature::Unverifiable { header(answer, "alipay-sn").flatten() } else { None };
+    let unknown_certificate = number.map(|number| certificate_number(&String::from_utf8_lossy(number)));
+    Answer {
+        http_status: answer.status,
+        signature,
+        refusals,
+        claim,
+        retry_after: answer.retry_after,
+        unknown_certificate,
+    }
 }
 
 /// Judges the signature in an answer's headers. Without one, or with the text `null` for one, it is unsigned.
@@ -128,9 +137,10 @@ fn read(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &HttpAns
         (None, true) => sound(success),
         (code, _) => {
             let code = word(code).ok_or("the error names no code")?;
-            let message = word(refusal.message).map(|text| masked(account, item, text));
+            let message = word(refusal.message);
             let shape = if is_success { Shape::Contradictory } else { Shape::Sound };
-            Ok(Said { claim: Claim::failure(Some(&code), None, message.as_deref()), shape })
+            let claim = masked(account, item, Claim::failure(Some(&code), None, message.as_deref()));
+            Ok(Said { claim, shape })
         }
     }
 }
