@@ -113,7 +113,7 @@ impl Keyring {
         tried
     }
 
-    /// Finds the RSA key whose signatures have this length, to word a mismatch.
+    /// Returns the size of the account's own RSA key, to word a mismatch.
     pub(super) fn own_rsa_bits(&self) -> Option<usize> {
         let own = self.parties.iter().find(|party| party.owner == Owner::Own)?;
         own.key.rsa_bytes().map(|bytes| bytes * 8)

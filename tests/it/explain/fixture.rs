@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use base64::Engine;
@@ -31,7 +32,7 @@ pub(super) fn directory(extra: &str) -> TempDir {
     let write = |name: &str, text: &str| {
         let path = directory.path().join(name);
         fs::write(&path, text).unwrap();
-        std::os::unix::fs::PermissionsExt::set_mode(&mut fs::metadata(&path).unwrap().permissions(), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     };
     for name in [
         "app_rsa2048",

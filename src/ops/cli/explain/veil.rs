@@ -75,7 +75,7 @@ impl Veil {
         self.secrets.extend(written.into_iter().filter(|secret| secret.len() >= SHORTEST));
     }
 
-    /// Says whether secrets are covered, and there are any to cover.
+    /// Says whether secrets are covered.
     pub(super) fn covers(&self) -> bool {
         !self.is_lifted
     }
