@@ -4,6 +4,7 @@
 //! an `Err`, and nothing unverified is called verified.
 
 pub mod certificates;
+pub mod diagnosis;
 pub mod http;
 pub mod keys;
 pub mod mapi;

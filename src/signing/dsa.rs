@@ -22,6 +22,7 @@ pub(super) struct Private {
 }
 
 /// The other side's key.
+#[derive(Clone)]
 pub(super) struct Public {
     key: VerifyingKey,
     format: DsaFormat,
@@ -68,12 +69,20 @@ impl Public {
     }
 
     pub(super) fn is_valid(&self, bytes: &[u8], sign: &str) -> bool {
-        let Ok(sign) = BASE64_STANDARD.decode(sign) else { return false };
-        let signature = match self.format {
-            DsaFormat::Der => Signature::try_from(sign.as_slice()).ok(),
-            DsaFormat::Raw => from_raw(&sign, width(&self.key)),
+        BASE64_STANDARD.decode(sign).is_ok_and(|sign| self.signs(&Sha1::digest(bytes), &sign, self.format))
+    }
+
+    pub(super) fn format(&self) -> DsaFormat {
+        self.format
+    }
+
+    /// Says whether a signature of this format is one of this digest.
+    pub(super) fn signs(&self, digest: &[u8], sign: &[u8], format: DsaFormat) -> bool {
+        let signature = match format {
+            DsaFormat::Der => Signature::try_from(sign).ok(),
+            DsaFormat::Raw => from_raw(sign, width(&self.key)),
         };
-        signature.is_some_and(|signature| self.key.verify_prehash(&Sha1::digest(bytes), &signature).is_ok())
+        signature.is_some_and(|signature| self.key.verify_prehash(digest, &signature).is_ok())
     }
 }
 

@@ -30,6 +30,7 @@ pub mod charset;
 pub mod content;
 pub mod generate;
 pub mod key;
+pub mod recover;
 
 mod dsa;
 mod md5;

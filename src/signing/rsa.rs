@@ -90,6 +90,13 @@ impl Private2 {
     }
 }
 
+impl<D: Digest> Public<D> {
+    /// Returns the bare key, for [`crate::signing::recover`].
+    pub(super) fn key(&self) -> PublicKey {
+        AsRef::<PublicKey>::as_ref(&self.0).clone()
+    }
+}
+
 impl<D: Digest + AssociatedOid> Public<D> {
     pub(super) fn load(text: &str) -> Result<Self, KeyError> {
         Self::from_der(&key::read(text, Half::Public)?)
@@ -106,6 +113,14 @@ impl<D: Digest + AssociatedOid> Public<D> {
 }
 
 impl Public2 {
+    /// Returns the bare key, for [`crate::signing::recover`].
+    pub(super) fn key(&self) -> PublicKey {
+        match self {
+            Self::Fast(key) => public(key.as_ref()).expect("invariant: a key that loaded has the numbers of one"),
+            Self::Plain(key) => key.key(),
+        }
+    }
+
     pub(super) fn load(text: &str) -> Result<Self, KeyError> {
         Self::from_der(&key::read(text, Half::Public)?)
     }

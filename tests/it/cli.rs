@@ -2,7 +2,7 @@
 
 mod broker;
 mod check;
-mod rehearsal;
+pub(crate) mod rehearsal;
 
 use std::fs;
 use std::net::TcpListener;
@@ -54,7 +54,8 @@ fn the_help_of_every_command_teaches_by_examples_and_fits_80_columns() {
     for code in 0..=10 {
         assert!(help.stdout.contains(&format!("\n  {code:>2}  ")), "exit code {code} in {}", help.stdout);
     }
-    let commands = ["demo", "run", "worker", "enqueue", "dead-letters", "sandbox", "topology", "check", "config"];
+    let commands =
+        ["demo", "run", "worker", "enqueue", "dead-letters", "sandbox", "topology", "check", "explain", "config"];
     for command in commands {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} in {}", help.stdout);
         let own = run(nowhere.path(), &[command, "--help"]);

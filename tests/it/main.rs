@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod crash;
 mod embedded;
+mod explain;
 mod gateway;
 mod main_job;
 mod protocol_page;

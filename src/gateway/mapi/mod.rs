@@ -3,7 +3,7 @@
 pub mod request;
 pub mod response;
 
-mod xml;
+pub(in crate::gateway) mod xml;
 
 use serde::{Deserialize, Serialize};
 

@@ -82,7 +82,7 @@ impl<'a> Parts<'a> {
 }
 
 /// Returns the leaves of the one element inside `<response>`.
-fn signed(response: &Element) -> Result<Params, &'static str> {
+pub(in crate::gateway) fn signed(response: &Element) -> Result<Params, &'static str> {
     let group = match response.children.as_slice() {
         [group] => group,
         [] if response.text.trim().is_empty() => return Ok(Vec::new()),

@@ -13,15 +13,15 @@ const MAX_DEPTH: usize = 8;
 
 /// One element: its text, entities resolved, or its children.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Element {
-    pub(super) name: String,
-    pub(super) text: String,
-    pub(super) children: Vec<Element>,
+pub(in crate::gateway) struct Element {
+    pub(in crate::gateway) name: String,
+    pub(in crate::gateway) text: String,
+    pub(in crate::gateway) children: Vec<Element>,
 }
 
 impl Element {
     /// Returns the one child of a name; `Err` if there are more.
-    pub(super) fn child(&self, name: &str) -> Result<Option<&Self>, &'static str> {
+    pub(in crate::gateway) fn child(&self, name: &str) -> Result<Option<&Self>, &'static str> {
         let mut found = self.children.iter().filter(|child| child.name == name);
         let first = found.next();
         if found.next().is_some() { Err("an element is repeated") } else { Ok(first) }
@@ -29,7 +29,7 @@ impl Element {
 }
 
 /// Reads a document: its root and the charset of its declaration (UTF-8 if it declares none).
-pub(super) fn parse(body: &[u8]) -> Result<(Element, Charset), &'static str> {
+pub(in crate::gateway) fn parse(body: &[u8]) -> Result<(Element, Charset), &'static str> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let charset = declared(body)?;
     let text = charset.decode(body).ok_or("the bytes are not of the charset the XML declares")?;

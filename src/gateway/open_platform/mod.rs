@@ -4,7 +4,7 @@ pub mod request;
 pub mod response;
 pub mod v3;
 
-mod span;
+pub(in crate::gateway) mod span;
 
 use std::collections::BTreeMap;
 

@@ -73,7 +73,7 @@ fn read(account: &OpenPlatformAccount, item: &OpenPlatformItem, body: &[u8], mem
 }
 
 /// `alipay_open_servicemarket_commodity_shop_offline_response`.
-fn own_node() -> String {
+pub(in crate::gateway) fn own_node() -> String {
     format!("{}_response", METHOD.replace('.', "_"))
 }
 

@@ -61,7 +61,8 @@ fn batch(text: &str) -> Result<BatchId, String> {
     BatchId::new(text).map_err(|error| format!("a batch's id {error}"))
 }
 
-fn charset(text: &str) -> Result<Charset, String> {
+/// Reads a charset's name from the command line.
+pub(super) fn charset(text: &str) -> Result<Charset, String> {
     Charset::from_label(text).ok_or_else(|| "it must be utf-8, gbk or gb2312".to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! The command line: `takedown demo|run|worker|enqueue|dead-letters|sandbox|topology|check|config`.
+//! The command line: `takedown demo|run|worker|enqueue|dead-letters|sandbox|topology|check|explain|config`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -11,6 +11,7 @@ mod config;
 mod dead_letters;
 mod demo;
 mod enqueue;
+mod explain;
 mod failure;
 mod intake;
 mod progress;
@@ -53,6 +54,7 @@ Examples:
   takedown run items.csv            a file of items to the end, without a broker
   takedown worker                   a replica: RabbitMQ to the gateways
   takedown dead-letters list        what could not be resolved, and why
+  takedown explain --request FILE   why a signature is refused
 
 Exit codes:
 ";
@@ -98,6 +100,7 @@ enum Command {
     Sandbox(sandbox::SandboxCommand),
     Topology(topology::TopologyCommand),
     Check(check::Check),
+    Explain(explain::Explain),
     Config(config::ConfigCommand),
 }
 
@@ -162,6 +165,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         | Command::Sandbox(_)
         | Command::Topology(_)
         | Command::Check(_)
+        | Command::Explain(_)
         | Command::Config(_) => "warn,lapin=off",
     };
     let log = cli.global.log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default_log);
@@ -181,6 +185,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Sandbox(command) => command.execute(&surroundings).await,
         Command::Topology(command) => command.execute(&surroundings).await,
         Command::Check(command) => command.execute(&surroundings).await,
+        Command::Explain(command) => command.execute(&surroundings).await,
         Command::Config(command) => command.execute(&surroundings),
     }
 }

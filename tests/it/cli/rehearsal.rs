@@ -12,26 +12,26 @@ use tempfile::TempDir;
 use crate::support::command::{Ended, Running, end, http, run, takedown};
 
 /// A sandbox process and its directory.
-pub(super) struct Rehearsal {
-    pub(super) home: TempDir,
-    pub(super) sandbox: Running,
-    pub(super) address: SocketAddr,
+pub(crate) struct Rehearsal {
+    pub(crate) home: TempDir,
+    pub(crate) sandbox: Running,
+    pub(crate) address: SocketAddr,
 }
 
 impl Rehearsal {
     /// Starts one with `items` items and more options.
-    pub(super) fn start(items: usize, options: &[&str]) -> Self {
+    pub(crate) fn start(items: usize, options: &[&str]) -> Self {
         let home = TempDir::new().unwrap();
         let (sandbox, address) = serve(home.path(), items, "127.0.0.1:0", options);
         Self { home, sandbox, address }
     }
 
     /// Runs a command with the rehearsal's configuration and quick retries.
-    pub(super) fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         end(self.command(arguments))
     }
 
-    pub(super) fn command(&self, arguments: &[&str]) -> std::process::Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = takedown(self.home.path(), arguments);
         command.env("TAKEDOWN_RETRY__DELAYS", "10ms");
         command
