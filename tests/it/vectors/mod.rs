@@ -10,6 +10,7 @@ mod hostile;
 mod keys;
 mod mapi_requests;
 mod mapi_responses;
+mod notifications;
 mod openapi_requests;
 mod openapi_responses;
 mod result_codes;
