@@ -43,7 +43,8 @@ fn read(account: &MapiAccount, item: &MapiItem, body: &[u8]) -> Result<(Signatur
         }
         ("F", Some(code)) => {
             let signature = if signature == Signature::Valid { Signature::Contradictory } else { signature };
-            (signature, Claim::failure(Some(code), None, None))
+            // Whatever answers knows the administrator's key and may quote it.
+            (signature, Claim::failure(Some(&item.key.mask(code)), None, None))
         }
         ("F", None) => (signature, page::unreadable(Gateway::Mapi, body, "a refusal that names no error")),
         _ => return Err("is_success is neither T nor F"),

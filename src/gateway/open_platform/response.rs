@@ -112,11 +112,12 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
     }
     // `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
     let token = request::token(account, item).ok().flatten();
-    let message = word(node.sub_msg).or(word(node.msg)).map(|text| match token {
-        Some(token) => text.replace(token.expose(), "***"),
+    let masked = |text: String| match token {
+        Some(token) => token.mask(&text),
         None => text,
-    });
-    Ok(Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref()))
+    };
+    let message = word(node.sub_msg).or(word(node.msg)).map(masked);
+    Ok(Claim::failure(Some(&masked(code)), sub_code.map(masked).as_deref(), message.as_deref()))
 }
 
 /// Opens an encrypted node: its value is a string (protocol notes 2.8).
