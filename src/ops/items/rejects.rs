@@ -29,12 +29,17 @@ pub(super) fn write(items: &Items, path: &Path) -> Result<Option<PathBuf>, Items
     name.push(if items.layout.columns.is_some() { ".rejected.csv" } else { ".rejected.jsonl" });
     let target = PathBuf::from(name);
     let failed = |source| ItemsError::Write { path: target.display().to_string(), source };
-    let bytes = match &items.layout.columns {
-        Some(columns) => table(columns, items).map_err(failed)?,
-        None => lines(items),
-    };
+    let bytes = rows(items).map_err(failed)?;
     replace(&target, &bytes).map_err(failed)?;
     Ok(Some(target))
+}
+
+/// Returns the rejected rows as a file of their own.
+pub(super) fn rows(items: &Items) -> io::Result<Vec<u8>> {
+    match &items.layout.columns {
+        Some(columns) => table(columns, items),
+        None => Ok(lines(items)),
+    }
 }
 
 fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -88,10 +93,10 @@ fn lines(items: &Items) -> Vec<u8> {
             Record::Cells(_) => &[],
         };
         let notes = [("line", Value::from(*line)), ("reason", Value::from(reason.as_str()))];
-        if let Some(members) = Members::read(raw) {
+        if let Some(members) = Members::read(raw).filter(|members| !members.is_empty()) {
             bytes.extend(members.write(&notes).into_bytes());
         } else {
-            // No object to put the notes in: they stand in a line of their own.
+            // No members to put the notes before: they stand in a line of their own, and are told by standing alone.
             bytes.extend(Value::from_iter(notes).to_string().into_bytes());
             bytes.push(b'\n');
             bytes.extend(raw);

@@ -349,6 +349,17 @@ fn rejected_lines_are_written_with_notes_and_can_be_read_again() {
 }
 
 #[test]
+fn an_object_without_members_is_rejected_whenever_it_is_read() {
+    let (_dir, path) = file("items.jsonl", "{}\n{ }\n");
+    let accounts = accounts();
+    let read = |path: &Path| read(path, &options(&accounts)).unwrap();
+    let first = read(&path);
+    assert_eq!(reasons(&first), [(1, "field `version` is missing"), (2, "field `version` is missing")]);
+    let rejected = first.write_rejected(&path).unwrap().unwrap();
+    assert_eq!(reasons(&read(&rejected)), [(2, "field `version` is missing"), (4, "field `version` is missing")]);
+}
+
+#[test]
 fn without_rejected_rows_no_file_is_written() {
     let (dir, path) = file("items.csv", "account,commodity_id,shop_id\nshops,c,s\n");
     assert_eq!(read(&path, &options(&accounts())).unwrap().write_rejected(&path).unwrap(), None);
