@@ -5,6 +5,7 @@ mod amqp;
 mod architecture;
 mod cli;
 mod config;
+mod corpus;
 mod crash;
 mod embedded;
 mod gateway;

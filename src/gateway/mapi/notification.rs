@@ -113,8 +113,8 @@ pub enum NotificationError {
         /// Offset of the first byte that does not fit.
         offset: usize,
     },
-    /// A name that no field of the protocol has: not letters, digits, `_`, `-` and `.`, or none at all.
-    #[error("field {position} has an odd name; names are ASCII letters, digits, `_`, `-` and `.`")]
+    /// A name that no field of the protocol has: not letters, digits, `_`, `-` and `.`, none at all, or beyond 64.
+    #[error("field {position} has an odd name; names are at most 64 ASCII letters, digits, `_`, `-` and `.`")]
     Name {
         /// Which field, from 1.
         position: usize,
@@ -221,7 +221,7 @@ fn split(body: &[u8]) -> Result<Vec<Field<'_>>, NotificationError> {
 /// A name such as fields have.
 fn plain(name: &[u8]) -> Option<&str> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
-    let name = Some(name).filter(|name| !name.is_empty() && name.iter().all(is_plain))?;
+    let name = Some(name).filter(|name| (1..=64).contains(&name.len()) && name.iter().all(is_plain))?;
     std::str::from_utf8(name).ok()
 }
 

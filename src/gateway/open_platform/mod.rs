@@ -2,8 +2,7 @@
 
 pub mod request;
 pub mod response;
-
-mod span;
+pub mod span;
 
 use std::collections::BTreeMap;
 

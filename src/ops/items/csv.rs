@@ -52,6 +52,9 @@ const REQUIRED: [(Gateway, [&str; 2]); 2] =
 /// Columns of digits that a spreadsheet likes to take for numbers.
 const DIGITS: [&str; 3] = ["goods_id", "commodity_id", "shop_id"];
 
+/// Longest cell shown or thought about, in bytes: what is longer is neither a column's name nor an id.
+const LONGEST_QUOTED: usize = 32;
+
 /// Added where a row seems to have swallowed the next ones.
 const UNCLOSED: &str = "; perhaps a quote opened here is never closed";
 
@@ -136,9 +139,11 @@ fn unknown_column(number: usize, name: &str, columns: usize) -> String {
     if let Some(separator) = name.chars().find(|c| matches!(c, ';' | '\t' | '|')).filter(|_| columns == 1) {
         return format!("cells seem to be separated by {separator:?}, separate them by commas");
     }
-    let is_word = name.len() <= 32 && name.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | ' '));
+    let is_word =
+        name.len() <= LONGEST_QUOTED && name.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | ' '));
     let column = if is_word { format!("column `{name}`") } else { format!("column {number} of the header") };
-    let hint = match nearest(&name.replace(' ', "_"), known.iter().copied()) {
+    let near = Some(name).filter(|name| name.len() <= LONGEST_QUOTED);
+    let hint = match near.and_then(|name| nearest(&name.replace(' ', "_"), known.iter().copied())) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "is the first line a header?".to_owned(),
     };
@@ -198,7 +203,7 @@ fn text<'a>(name: &str, cell: &'a [u8], sieve: &Sieve<'_>) -> Result<Cow<'a, str
         })?;
         Cow::Owned(text)
     };
-    if DIGITS.contains(&name) && is_mangled(&text) {
+    if DIGITS.contains(&name) && text.len() <= LONGEST_QUOTED && is_mangled(&text) {
         return Err(format!(
             "column `{name}` is {text:?}: a spreadsheet has cut it down to a number; format the column as text"
         ));

@@ -91,6 +91,16 @@ enum Record {
     Line(Vec<u8>),
 }
 
+impl Record {
+    /// Length of its longest cell, in bytes.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Cells(cells) => cells.iter().map(Vec::len).max().unwrap_or_default(),
+            Self::Line(line) => line.len(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")

@@ -54,7 +54,10 @@ fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
 fn table(columns: &[String], items: &Items) -> io::Result<Vec<u8>> {
     let Layout { charset, has_mark, .. } = items.layout;
     let start = if has_mark { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
-    let mut writer = ::csv::WriterBuilder::new().flexible(true).from_writer(start);
+    // Room for the longest cell, quoted: the writer looks through all that is left of a cell each time its buffer is full.
+    let longest = items.rejected.iter().map(|row| row.record.longest()).max().unwrap_or_default();
+    let mut builder = ::csv::WriterBuilder::new();
+    let mut writer = builder.flexible(true).buffer_capacity(2 * longest + 8192).from_writer(start);
     let is_note = |position: usize| columns.get(position).is_some_and(|name| NOTES.contains(&name.as_str()));
     writer
         .write_record(NOTES.iter().copied().chain(columns.iter().map(String::as_str).filter(|c| !NOTES.contains(c))))?;

@@ -178,6 +178,15 @@ fn a_file_without_a_header_shows_no_key_and_no_control_character() {
 }
 
 #[test]
+fn a_fault_quotes_no_cell_longer_than_an_id() {
+    let long = "1".repeat(5000);
+    let items = csv(format!("account,commodity_id,shop_id\nshops,{long}E+1,s\n"));
+    assert_eq!(reasons(&items), [(2, "column `commodity_id` has 5003 characters, at most 32 are allowed")]);
+    let told = refusal("items.csv", format!("account,{long},shop_id\n"));
+    assert!(told.contains("column 2 of the header is not known") && told.len() < 512, "{told}");
+}
+
+#[test]
 fn an_unclosed_quote_is_told_where_it_opens() {
     let items = csv("account,commodity_id,shop_id\nshops,\"c,s\nshops,c2,s2\n");
     assert_eq!(reasons(&items), [(2, "has 2 cells, the header has 3; perhaps a quote opened here is never closed")]);

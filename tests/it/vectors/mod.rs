@@ -6,6 +6,7 @@
 mod accounts;
 mod charset;
 mod damage;
+mod growth;
 mod hostile;
 mod keys;
 mod mapi_requests;
