@@ -73,6 +73,9 @@ fn a_mark_crlf_and_the_blank_rows_of_a_spreadsheet_do_no_harm() {
     let items = csv("\u{feff}account,commodity_id,shop_id,id\r\nshops,c,s,t-1\r\n\r\n,,,\r\nshops,c,s,t-2\r\n");
     assert_eq!(reasons(&items), []);
     assert_eq!(items.accepted.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 5]);
+    let items = csv("account,commodity_id,shop_id,id\rshops,c,s,t-1\r\rshops,c,s,\"t\r2\"\n\rshops,c,s,t-2");
+    assert_eq!(reasons(&items)[0].0, 4);
+    assert_eq!(items.accepted.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 7]);
 }
 
 #[test]

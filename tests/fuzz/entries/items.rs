@@ -53,7 +53,12 @@ fn check(bytes: &[u8], format: Format, charset: Charset, rows: fn(&[u8]) -> usiz
 }
 
 fn hold(items: &Items, bytes: &[u8]) {
-    let lines = bytes.split(|byte| *byte == b'\n').count() as u64;
+    let ends = (0..bytes.len()).filter(|at| match bytes[*at] {
+        b'\n' => true,
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    });
+    let lines = ends.count() as u64 + 1;
     let mut ids = BTreeSet::new();
     let mut before = 0;
     for row in &items.accepted {
