@@ -48,12 +48,18 @@ fn every_file_of_every_target_keeps_every_promise() {
     assert_eq!(counts, FILES);
 }
 
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut names: Vec<_> = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn every_folder_is_a_target_and_every_file_is_small() {
-    let mut folders: Vec<_> = fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    folders.sort();
+fn every_target_has_its_program_and_its_folder_and_no_file_is_large() {
     let targets: Vec<_> = entries::TARGETS.iter().map(|(target, _)| *target).collect();
-    assert_eq!(folders, targets);
+    assert_eq!(names(&corpus()), targets);
+    assert_eq!(names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/targets")), targets);
     for file in targets.into_iter().flat_map(files) {
         assert!(fs::metadata(&file).unwrap().len() <= LARGEST, "{} is too large", file.display());
     }
