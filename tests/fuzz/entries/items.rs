@@ -46,8 +46,9 @@ fn check(bytes: &[u8], format: Format, charset: Charset, rows: fn(&[u8]) -> usiz
         let again = items.rejected_rows().unwrap();
         let again = read(&again).unwrap_or_else(|error| panic!("rejected rows can be read again: {error}"));
         assert_eq!(again.accepted.len() + again.rejected.len(), items.rejected.len(), "no rejected row is lost");
-        let is_repeat = |reason: &str| reason.contains("is on line ");
-        let last = items.rejected.iter().filter(|row| !is_repeat(&row.reason)).count();
+        // A repeat stands alone now, and a row that lacked nothing but the cells of its old notes lacks nothing any more.
+        let may_pass = |reason: &str| reason.contains("is on line ") || reason.contains(" cells, the header has ");
+        let last = items.rejected.iter().filter(|row| !may_pass(&row.reason)).count();
         assert!(again.rejected.len() >= last, "a row is rejected whenever it is read");
     }
 }
