@@ -6,6 +6,7 @@ mod architecture;
 mod certified;
 mod cli;
 mod config;
+mod corpus;
 mod crash;
 mod embedded;
 mod explain;

@@ -1,5 +1,6 @@
 //! `sns.admin.close.goods`: its account, request and response.
 
+pub mod notification;
 pub mod request;
 pub mod response;
 

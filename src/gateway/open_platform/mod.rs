@@ -2,9 +2,8 @@
 
 pub mod request;
 pub mod response;
+pub mod span;
 pub mod v3;
-
-pub(in crate::gateway) mod span;
 
 use std::collections::BTreeMap;
 

@@ -11,15 +11,18 @@ use crate::signing::charset::Charset;
 
 /// One member of the outermost object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::gateway) struct Member {
+pub struct Member {
     /// Name, escapes resolved.
-    pub(in crate::gateway) name: String,
+    pub name: String,
     /// Bytes of the value, without the white space around it.
-    pub(in crate::gateway) span: Range<usize>,
+    pub span: Range<usize>,
 }
 
 /// Finds the members of the outermost object, repeated names included.
-pub(in crate::gateway) fn members(body: &[u8], charset: Charset) -> Result<Vec<Member>, &'static str> {
+///
+/// # Errors
+/// Why the body is no JSON object of the charset, in words safe to log.
+pub fn members(body: &[u8], charset: Charset) -> Result<Vec<Member>, &'static str> {
     let text = charset.decode(body).ok_or("the bytes are not of the charset asked for")?;
     serde_json::from_str::<IgnoredAny>(&text).map_err(|_| "the answer is not JSON")?;
     let mut scan = Scan { body, charset, at: 0 };

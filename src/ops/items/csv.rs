@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use ::csv::{ByteRecord, Position, ReaderBuilder};
+use ::csv::{ByteRecord, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use crate::domain::takedown::{Gateway, MessageError, Takedown};
@@ -52,6 +52,9 @@ const REQUIRED: [(Gateway, [&str; 2]); 2] =
 /// Columns of digits that a spreadsheet likes to take for numbers.
 const DIGITS: [&str; 3] = ["goods_id", "commodity_id", "shop_id"];
 
+/// Longest cell shown or thought about, in bytes: what is longer is neither a column's name nor an id.
+const LONGEST_QUOTED: usize = 32;
+
 /// Added where a row seems to have swallowed the next ones.
 const UNCLOSED: &str = "; perhaps a quote opened here is never closed";
 
@@ -66,9 +69,10 @@ pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) -> Result<(), String> {
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
     let mut record = ByteRecord::new();
     let mut header: Option<Vec<Column>> = None;
+    let mut lines = Lines { text, at: 0, number: 1 };
     // Reading bytes from memory has no way to fail: rows may be ragged and need not be UTF-8.
     while reader.read_byte_record(&mut record).map_err(|error| error.to_string())? {
-        let line = record.position().map_or(0, |position| first_line(text, position));
+        let line = lines.first_of(&record);
         let Some(columns) = &header else {
             let columns = read_header(&record, sieve)?;
             sieve.items.layout.columns = Some(columns.iter().map(|(name, _)| (*name).to_owned()).collect());
@@ -89,11 +93,30 @@ pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Line a record begins on: its position is where the one before ended, ahead of the rest of a CRLF and of blank lines.
-fn first_line(text: &[u8], position: &Position) -> u64 {
-    let from = usize::try_from(position.byte()).unwrap_or(text.len()).min(text.len());
-    let breaks = text[from..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
-    position.line() + breaks.count() as u64
+/// Counts lines as editors do: CR LF ends one, and so does either alone. The reader itself counts LF only.
+struct Lines<'a> {
+    text: &'a [u8],
+    /// How far lines are counted.
+    at: usize,
+    number: u64,
+}
+
+impl Lines<'_> {
+    /// Line a record begins on; records come in order. Its position is where the one before ended, ahead of the rest of a
+    /// CR LF and of blank lines.
+    fn first_of(&mut self, record: &ByteRecord) -> u64 {
+        let ended = record.position().map_or(0, |position| position.byte() as usize).min(self.text.len());
+        while self.at < ended || matches!(self.text.get(self.at), Some(b'\r' | b'\n')) {
+            let is_end = match self.text[self.at] {
+                b'\n' => true,
+                b'\r' => self.text.get(self.at + 1) != Some(&b'\n'),
+                _ => false,
+            };
+            self.number += u64::from(is_end);
+            self.at += 1;
+        }
+        self.number
+    }
 }
 
 fn read_header(record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Vec<Column>, String> {
@@ -136,9 +159,11 @@ fn unknown_column(number: usize, name: &str, columns: usize) -> String {
     if let Some(separator) = name.chars().find(|c| matches!(c, ';' | '\t' | '|')).filter(|_| columns == 1) {
         return format!("cells seem to be separated by {separator:?}, separate them by commas");
     }
-    let is_word = name.len() <= 32 && name.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | ' '));
+    let is_word =
+        name.len() <= LONGEST_QUOTED && name.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | ' '));
     let column = if is_word { format!("column `{name}`") } else { format!("column {number} of the header") };
-    let hint = match nearest(&name.replace(' ', "_"), known.iter().copied()) {
+    let near = Some(name).filter(|name| name.len() <= LONGEST_QUOTED);
+    let hint = match near.and_then(|name| nearest(&name.replace(' ', "_"), known.iter().copied())) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "is the first line a header?".to_owned(),
     };
@@ -198,7 +223,7 @@ fn text<'a>(name: &str, cell: &'a [u8], sieve: &Sieve<'_>) -> Result<Cow<'a, str
         })?;
         Cow::Owned(text)
     };
-    if DIGITS.contains(&name) && is_mangled(&text) {
+    if DIGITS.contains(&name) && text.len() <= LONGEST_QUOTED && is_mangled(&text) {
         return Err(format!(
             "column `{name}` is {text:?}: a spreadsheet has cut it down to a number; format the column as text"
         ));

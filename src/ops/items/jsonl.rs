@@ -13,7 +13,7 @@ use crate::ops::items::{Candidate, IdOrigin, PLACEHOLDER_ID, Record, Sieve};
 /// Members written by us in front of a rejected line.
 const NOTES: [&str; 2] = ["line", "reason"];
 
-/// Reads every line into the sieve; blank ones, and the notes about a line that is no object, are skipped.
+/// Reads every line into the sieve; blank ones, and the notes about a line that has no members, are skipped.
 pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) {
     for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
         let line = line.trim_ascii();
@@ -25,7 +25,8 @@ pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) {
 }
 
 fn is_note(line: &[u8]) -> bool {
-    line != b"{}" && Members::read(line).is_some_and(|members| members.0.is_empty())
+    serde_json::from_slice::<Members<'_>>(line)
+        .is_ok_and(|Members(all)| !all.is_empty() && all.iter().all(|(name, _)| NOTES.contains(&name.as_str())))
 }
 
 fn decode(line: &[u8], sieve: &Sieve<'_>) -> Result<Candidate, String> {
@@ -69,6 +70,11 @@ impl<'a> Members<'a> {
         let Self(mut members) = serde_json::from_slice(line).ok()?;
         members.retain(|(name, _)| !NOTES.contains(&name.as_str()));
         Some(Self(members))
+    }
+
+    /// Says whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Writes an object of the members in front and these.

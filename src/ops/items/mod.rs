@@ -91,6 +91,16 @@ enum Record {
     Line(Vec<u8>),
 }
 
+impl Record {
+    /// Length of its longest cell, in bytes.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Cells(cells) => cells.iter().map(Vec::len).max().unwrap_or_default(),
+            Self::Line(line) => line.len(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
@@ -171,6 +181,15 @@ pub enum ItemsError {
 /// # Errors
 /// [`ItemsError`] for what is wrong with the file as a whole; a bad row is no error but in [`Items::rejected`].
 pub fn read(path: &Path, options: &Options<'_>) -> Result<Items, ItemsError> {
+    let bytes = fs::read(path).map_err(|source| ItemsError::Read { path: path.display().to_string(), source })?;
+    read_bytes(path, &bytes, options)
+}
+
+/// Checks what a file holds; the path is for the format and for errors alone.
+///
+/// # Errors
+/// As [`read`], but for [`ItemsError::Read`].
+pub fn read_bytes(path: &Path, bytes: &[u8], options: &Options<'_>) -> Result<Items, ItemsError> {
     let name = || path.display().to_string();
     let format = options.format.or_else(|| Format::of(path)).ok_or_else(|| ItemsError::Format { path: name() })?;
     if let Some(account) = options.account.filter(|account| !options.accounts.contains_key(account)) {
@@ -179,14 +198,13 @@ pub fn read(path: &Path, options: &Options<'_>) -> Result<Items, ItemsError> {
             known: options.accounts.keys().cloned().collect(),
         });
     }
-    let bytes = fs::read(path).map_err(|source| ItemsError::Read { path: name(), source })?;
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err(ItemsError::NotText { path: name(), found: "UTF-16 (\"Unicode text\")" });
     }
     if bytes.starts_with(b"PK\x03\x04") {
         return Err(ItemsError::NotText { path: name(), found: "a spreadsheet or an archive" });
     }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(ItemsError::Empty { path: name() });
     }
@@ -328,6 +346,14 @@ impl Items {
     /// [`ItemsError::Write`]; a file of that name is then as it was.
     pub fn write_rejected(&self, path: &Path) -> Result<Option<PathBuf>, ItemsError> {
         rejects::write(self, path)
+    }
+
+    /// Returns what [`Items::write_rejected`] writes.
+    ///
+    /// # Errors
+    /// Only where there is no memory for it.
+    pub fn rejected_rows(&self) -> io::Result<Vec<u8>> {
+        rejects::rows(self)
     }
 }
 

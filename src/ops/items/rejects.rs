@@ -29,12 +29,17 @@ pub(super) fn write(items: &Items, path: &Path) -> Result<Option<PathBuf>, Items
     name.push(if items.layout.columns.is_some() { ".rejected.csv" } else { ".rejected.jsonl" });
     let target = PathBuf::from(name);
     let failed = |source| ItemsError::Write { path: target.display().to_string(), source };
-    let bytes = match &items.layout.columns {
-        Some(columns) => table(columns, items).map_err(failed)?,
-        None => lines(items),
-    };
+    let bytes = rows(items).map_err(failed)?;
     replace(&target, &bytes).map_err(failed)?;
     Ok(Some(target))
+}
+
+/// Returns the rejected rows as a file of their own.
+pub(super) fn rows(items: &Items) -> io::Result<Vec<u8>> {
+    match &items.layout.columns {
+        Some(columns) => table(columns, items),
+        None => Ok(lines(items)),
+    }
 }
 
 fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -49,7 +54,10 @@ fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
 fn table(columns: &[String], items: &Items) -> io::Result<Vec<u8>> {
     let Layout { charset, has_mark, .. } = items.layout;
     let start = if has_mark { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
-    let mut writer = ::csv::WriterBuilder::new().flexible(true).from_writer(start);
+    // Room for the longest cell, quoted: the writer looks through all that is left of a cell each time its buffer is full.
+    let longest = items.rejected.iter().map(|row| row.record.longest()).max().unwrap_or_default();
+    let mut builder = ::csv::WriterBuilder::new();
+    let mut writer = builder.flexible(true).buffer_capacity(2 * longest + 8192).from_writer(start);
     let is_note = |position: usize| columns.get(position).is_some_and(|name| NOTES.contains(&name.as_str()));
     writer
         .write_record(NOTES.iter().copied().chain(columns.iter().map(String::as_str).filter(|c| !NOTES.contains(c))))?;
@@ -88,10 +96,10 @@ fn lines(items: &Items) -> Vec<u8> {
             Record::Cells(_) => &[],
         };
         let notes = [("line", Value::from(*line)), ("reason", Value::from(reason.as_str()))];
-        if let Some(members) = Members::read(raw) {
+        if let Some(members) = Members::read(raw).filter(|members| !members.is_empty()) {
             bytes.extend(members.write(&notes).into_bytes());
         } else {
-            // No object to put the notes in: they stand in a line of their own.
+            // No members to put the notes before: they stand in a line of their own, and are told by standing alone.
             bytes.extend(Value::from_iter(notes).to_string().into_bytes());
             bytes.push(b'\n');
             bytes.extend(raw);

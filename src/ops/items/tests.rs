@@ -73,6 +73,9 @@ fn a_mark_crlf_and_the_blank_rows_of_a_spreadsheet_do_no_harm() {
     let items = csv("\u{feff}account,commodity_id,shop_id,id\r\nshops,c,s,t-1\r\n\r\n,,,\r\nshops,c,s,t-2\r\n");
     assert_eq!(reasons(&items), []);
     assert_eq!(items.accepted.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 5]);
+    let items = csv("account,commodity_id,shop_id,id\rshops,c,s,t-1\r\rshops,c,s,\"t\r2\"\n\rshops,c,s,t-2");
+    assert_eq!(reasons(&items)[0].0, 4);
+    assert_eq!(items.accepted.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 7]);
 }
 
 #[test]
@@ -175,6 +178,15 @@ fn a_file_without_a_header_shows_no_key_and_no_control_character() {
     }
     let told = refusal("items.csv", "201104175550A656,admin,desk\n");
     assert!(told.contains("column 1 of the header") && told.ends_with("is the first line a header?"), "{told}");
+}
+
+#[test]
+fn a_fault_quotes_no_cell_longer_than_an_id() {
+    let long = "1".repeat(5000);
+    let items = csv(format!("account,commodity_id,shop_id\nshops,{long}E+1,s\n"));
+    assert_eq!(reasons(&items), [(2, "column `commodity_id` has 5003 characters, at most 32 are allowed")]);
+    let told = refusal("items.csv", format!("account,{long},shop_id\n"));
+    assert!(told.contains("column 2 of the header is not known") && told.len() < 512, "{told}");
 }
 
 #[test]
@@ -346,6 +358,17 @@ fn rejected_lines_are_written_with_notes_and_can_be_read_again() {
     fs::write(&rejected, text.replace("oops", &SHOP.replace("t-1", "t-0")).replace(":7", ":\"s\"")).unwrap();
     let again = read(&rejected, &options(&accounts)).unwrap();
     assert_eq!((ids(&again), again.rejected.len()), (vec!["t-0", "t-1"], 0));
+}
+
+#[test]
+fn an_object_without_members_is_rejected_whenever_it_is_read() {
+    let (_dir, path) = file("items.jsonl", "{}\n{ }\n");
+    let accounts = accounts();
+    let read = |path: &Path| read(path, &options(&accounts)).unwrap();
+    let first = read(&path);
+    assert_eq!(reasons(&first), [(1, "field `version` is missing"), (2, "field `version` is missing")]);
+    let rejected = first.write_rejected(&path).unwrap().unwrap();
+    assert_eq!(reasons(&read(&rejected)), [(2, "field `version` is missing"), (4, "field `version` is missing")]);
 }
 
 #[test]
