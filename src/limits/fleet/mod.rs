@@ -1,0 +1,263 @@
+//! Sharing an account's rate among the replicas of a fleet, by heartbeats alone.
+//!
+//! A state machine without a clock and without I/O: beats and moments arrive as arguments, beats to send are returned.
+//!
+//! # The rule
+//! A replica's share of an account is *own demand ÷ (own demand + everyone else's)*, with its own demand taken at the
+//! least it announced during the last lease, and every other's at the most that was heard of it in that time. So a
+//! share shrinks as soon as a larger demand is heard, and grows a lease after the last smaller one was.
+//!
+//! # Why the shares never exceed the whole
+//! Beats travel over one channel to the broker and through one queue to each replica, in order both ways. A replica is
+//! *fenced* (its share is 0, and its lease starts anew) while the last beat of its own that came back was sent longer
+//! ago than the fence, two heartbeats. So at any moment `t` of an unfenced replica *i*: every beat that reached the
+//! broker before `t - fence` has been heard by *i*; and every beat that an unfenced replica *j* sent before
+//! `t - 2 × fence` had reached the broker by then. Take the demands as they stood at `t - 2 × fence`: each of them was
+//! announced at most one heartbeat before that, hence lies within the lease of six heartbeats, with one to spare for
+//! late timers. Whatever *i* holds for the least and the most therefore encloses them, and as `x / (x + y)` grows with
+//! `x` and falls with `y`, the shares in use are no larger than those of one common table of demands, which sum to 1.
+//! A newcomer is heard for a lease before it calls; who is not heard for a lease has been fenced for longer.
+//!
+//! Not covered, and so to be stated wherever the bound is: a call already admitted when its replica was paused leaves
+//! when it wakes; and each replica may be one call ahead of its pace.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::ids::{AccountId, WorkerId};
+
+/// How often a replica is heard from, and what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// From one beat to the next. Default 1 s.
+    pub heartbeat: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { heartbeat: Duration::from_secs(1) }
+    }
+}
+
+impl Pace {
+    /// Returns how old the last own beat that came back may be: two heartbeats.
+    #[must_use]
+    pub fn fence(self) -> Duration {
+        self.heartbeat * 2
+    }
+
+    /// Returns how long a demand counts after it was heard: six heartbeats.
+    #[must_use]
+    pub fn lease(self) -> Duration {
+        self.heartbeat * 6
+    }
+}
+
+/// One process of a fleet. A replica that restarts under its old name is another member.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Member {
+    /// The replica's name.
+    pub worker: WorkerId,
+    /// Drawn at random when the process starts.
+    pub epoch: u64,
+}
+
+/// How much a replica wants of an account, relative to what others want.
+///
+/// An idle replica still wants a little, so that its first message need not wait for a lease while everyone is idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Demand(u32);
+
+impl Demand {
+    /// A replica that does not serve the account, or leaves.
+    pub const NONE: Self = Self(0);
+    /// A replica with calls waiting for their turn.
+    pub const BUSY: Self = Self(1_000_000);
+
+    /// Returns the demand of an idle replica among so many: all idle ones of a fleet together keep one hundredth of a
+    /// busy one's.
+    #[must_use]
+    pub fn idle_among(members: usize) -> Self {
+        let members = u32::try_from(members.max(1)).unwrap_or(u32::MAX);
+        Self((Self::BUSY.0 / 100 / members).max(1))
+    }
+
+    /// Returns the number sent in a beat.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    /// Reads the number of a beat; more than [`Demand::BUSY`] counts as that.
+    #[must_use]
+    pub fn new(number: u32) -> Self {
+        Self(number.min(Self::BUSY.0))
+    }
+}
+
+/// What a replica tells the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Who tells.
+    pub member: Member,
+    /// Counts from 1.
+    pub sequence: u64,
+    /// The sender's [`Pace::heartbeat`].
+    pub heartbeat: Duration,
+    /// What it wants of each account; an account left out is not served.
+    pub demands: BTreeMap<AccountId, Demand>,
+}
+
+/// Demands, and the moment they were sent or heard.
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    demands: BTreeMap<AccountId, Demand>,
+}
+
+/// The fleet as one replica knows it.
+#[derive(Debug)]
+pub struct Fleet {
+    me: Member,
+    pace: Pace,
+    sequence: u64,
+    /// Own beats since the lease began, and the one before them.
+    sent: VecDeque<(u64, Told)>,
+    /// When the latest own beat that came back was sent.
+    echoed: Option<Instant>,
+    /// Since when the fence has stood open; shares count a lease from here.
+    open_since: Instant,
+    others: HashMap<Member, Other>,
+    /// The longest lease of anyone heard: a fleet whose settings are being changed keeps to the more careful ones.
+    lease: Duration,
+}
+
+/// One other member.
+#[derive(Debug)]
+struct Other {
+    pace: Pace,
+    /// Beats heard within the lease.
+    heard: VecDeque<Told>,
+}
+
+impl Fleet {
+    /// Joins, listening.
+    #[must_use]
+    pub fn new(me: Member, pace: Pace, now: Instant) -> Self {
+        let (sent, others) = (VecDeque::new(), HashMap::new());
+        Self { me, pace, sequence: 0, sent, echoed: None, open_since: now, others, lease: pace.lease() }
+    }
+
+    /// Makes the next beat; send it at once, and again a heartbeat later, or sooner when the demands change.
+    pub fn beat(&mut self, demands: BTreeMap<AccountId, Demand>, now: Instant) -> Heartbeat {
+        self.sequence += 1;
+        self.sent.push_back((self.sequence, Told { at: now, demands: demands.clone() }));
+        self.forget(now);
+        Heartbeat { member: self.me.clone(), sequence: self.sequence, heartbeat: self.pace.heartbeat, demands }
+    }
+
+    /// Takes note of a beat, one's own included.
+    pub fn hear(&mut self, beat: &Heartbeat, now: Instant) {
+        if beat.member == self.me {
+            return self.hear_echo(beat.sequence, now);
+        }
+        let pace = Pace { heartbeat: beat.heartbeat };
+        let other = self.others.entry(beat.member.clone()).or_insert_with(|| Other { pace, heard: VecDeque::new() });
+        other.pace = pace;
+        self.lease = self.lease.max(pace.lease());
+        if beat.demands.is_empty() {
+            // It left, after its last call.
+            self.others.remove(&beat.member);
+        } else {
+            other.heard.push_back(Told { at: now, demands: beat.demands.clone() });
+        }
+    }
+
+    fn hear_echo(&mut self, sequence: u64, now: Instant) {
+        let Some(sent) = self.sent.iter().find(|(number, _)| *number == sequence).map(|(_, told)| told.at) else {
+            return;
+        };
+        if self.is_fenced(now) {
+            self.open_since = now;
+        }
+        self.echoed = self.echoed.max(Some(sent));
+    }
+
+    /// Says whether this replica cannot know what the others do: it has not heard itself for too long.
+    #[must_use]
+    pub fn is_fenced(&self, now: Instant) -> bool {
+        self.echoed.is_none_or(|sent| now.saturating_duration_since(sent) > self.pace.fence())
+    }
+
+    /// Returns the part of an account's rate this replica may use now, from 0 to 1.
+    ///
+    /// Ask at every call: a share falls to 0 by the mere passing of time.
+    #[must_use]
+    pub fn share(&self, account: &AccountId, now: Instant) -> f64 {
+        let lease = self.lease;
+        if self.is_fenced(now) || now.saturating_duration_since(self.open_since) < lease {
+            return 0.0;
+        }
+        let own = self.least_own(account, lease, now);
+        let others: f64 = self.others.values().map(|other| other.most(account, lease, now)).sum();
+        if own > 0.0 { own / (own + others) } else { 0.0 }
+    }
+
+    /// Returns the members heard within the lease, this one included.
+    #[must_use]
+    pub fn members(&self, now: Instant) -> usize {
+        let lease = self.lease;
+        1 + self.others.values().filter(|other| other.within(lease, now).next().is_some()).count()
+    }
+
+    fn least_own(&self, account: &AccountId, lease: Duration, now: Instant) -> f64 {
+        // Newest first, down to the one that was in force when the lease began.
+        let mut least = f64::INFINITY;
+        for (_, told) in self.sent.iter().rev() {
+            least = least.min(told.demand(account));
+            if now.saturating_duration_since(told.at) >= lease {
+                return least;
+            }
+        }
+        if least.is_finite() { least } else { 0.0 }
+    }
+
+    /// Lets go of what no lease reaches any more.
+    fn forget(&mut self, now: Instant) {
+        let lease = self.lease;
+        let is_past = |told: &Told| now.saturating_duration_since(told.at) > lease;
+        while self.sent.get(1).is_some_and(|(_, next)| is_past(next)) {
+            self.sent.pop_front();
+        }
+        self.others.retain(|_, other| {
+            while other.heard.front().is_some_and(is_past) {
+                other.heard.pop_front();
+            }
+            !other.heard.is_empty()
+        });
+        self.lease = self.others.values().map(|other| other.pace.lease()).fold(self.pace.lease(), Duration::max);
+    }
+}
+
+impl Other {
+    fn within(&self, lease: Duration, now: Instant) -> impl Iterator<Item = &Told> {
+        self.heard.iter().filter(move |told| now.saturating_duration_since(told.at) <= lease)
+    }
+
+    fn most(&self, account: &AccountId, lease: Duration, now: Instant) -> f64 {
+        self.within(lease, now).map(|told| told.demand(account)).fold(0.0, f64::max)
+    }
+}
+
+impl Told {
+    fn demand(&self, account: &AccountId) -> f64 {
+        self.demands.get(account).map_or(0.0, |demand| f64::from(demand.0))
+    }
+}
+
+#[cfg(test)]
+mod simulator;
+#[cfg(test)]
+mod tests;
