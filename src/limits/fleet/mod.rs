@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::ids::{AccountId, WorkerId};
+use crate::domain::fleet::{AccountBeat, Heartbeat, Member, VERSION};
+use crate::domain::ids::AccountId;
 
 /// How often a replica is heard from, and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,66 +56,11 @@ impl Pace {
     }
 }
 
-/// One process of a fleet. A replica that restarts under its old name is another member.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Member {
-    /// The replica's name.
-    pub worker: WorkerId,
-    /// Drawn at random when the process starts.
-    pub epoch: u64,
-}
-
-/// How much a replica wants of an account, relative to what others want.
-///
-/// An idle replica still wants a little, so that its first message need not wait for a lease while everyone is idle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Demand(u32);
-
-impl Demand {
-    /// A replica that does not serve the account, or leaves.
-    pub const NONE: Self = Self(0);
-    /// A replica with calls waiting for their turn.
-    pub const BUSY: Self = Self(1_000_000);
-
-    /// Returns the demand of an idle replica among so many: all idle ones of a fleet together keep one hundredth of a
-    /// busy one's.
-    #[must_use]
-    pub fn idle_among(members: usize) -> Self {
-        let members = u32::try_from(members.max(1)).unwrap_or(u32::MAX);
-        Self((Self::BUSY.0 / 100 / members).max(1))
-    }
-
-    /// Returns the number sent in a beat.
-    #[must_use]
-    pub fn get(self) -> u32 {
-        self.0
-    }
-
-    /// Reads the number of a beat; more than [`Demand::BUSY`] counts as that.
-    #[must_use]
-    pub fn new(number: u32) -> Self {
-        Self(number.min(Self::BUSY.0))
-    }
-}
-
-/// What a replica tells the fleet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heartbeat {
-    /// Who tells.
-    pub member: Member,
-    /// Counts from 1.
-    pub sequence: u64,
-    /// The sender's [`Pace::heartbeat`].
-    pub heartbeat: Duration,
-    /// What it wants of each account; an account left out is not served.
-    pub demands: BTreeMap<AccountId, Demand>,
-}
-
 /// Demands, and the moment they were sent or heard.
 #[derive(Debug)]
 struct Told {
     at: Instant,
-    demands: BTreeMap<AccountId, Demand>,
+    demands: BTreeMap<AccountId, u32>,
 }
 
 /// The fleet as one replica knows it.
@@ -151,11 +97,17 @@ impl Fleet {
     }
 
     /// Makes the next beat; send it at once, and again a heartbeat later, or sooner when the demands change.
-    pub fn beat(&mut self, demands: BTreeMap<AccountId, Demand>, now: Instant) -> Heartbeat {
+    pub fn beat(&mut self, accounts: BTreeMap<AccountId, AccountBeat>, now: Instant) -> Heartbeat {
         self.sequence += 1;
-        self.sent.push_back((self.sequence, Told { at: now, demands: demands.clone() }));
+        self.sent.push_back((self.sequence, Told::new(&accounts, now)));
         self.forget(now);
-        Heartbeat { member: self.me.clone(), sequence: self.sequence, heartbeat: self.pace.heartbeat, demands }
+        Heartbeat {
+            version: VERSION,
+            member: self.me.clone(),
+            sequence: self.sequence,
+            heartbeat_ms: u64::try_from(self.pace.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            accounts,
+        }
     }
 
     /// Takes note of a beat, one's own included.
@@ -163,15 +115,15 @@ impl Fleet {
         if beat.member == self.me {
             return self.hear_echo(beat.sequence, now);
         }
-        let pace = Pace { heartbeat: beat.heartbeat };
+        let pace = Pace { heartbeat: beat.interval() };
         let other = self.others.entry(beat.member.clone()).or_insert_with(|| Other { pace, heard: VecDeque::new() });
         other.pace = pace;
         self.lease = self.lease.max(pace.lease());
-        if beat.demands.is_empty() {
+        if beat.accounts.is_empty() {
             // It left, after its last call.
             self.others.remove(&beat.member);
         } else {
-            other.heard.push_back(Told { at: now, demands: beat.demands.clone() });
+            other.heard.push_back(Told::new(&beat.accounts, now));
         }
     }
 
@@ -252,8 +204,12 @@ impl Other {
 }
 
 impl Told {
+    fn new(accounts: &BTreeMap<AccountId, AccountBeat>, at: Instant) -> Self {
+        Self { at, demands: accounts.iter().map(|(id, beat)| (id.clone(), beat.demand.get())).collect() }
+    }
+
     fn demand(&self, account: &AccountId) -> f64 {
-        self.demands.get(account).map_or(0.0, |demand| f64::from(demand.0))
+        self.demands.get(account).copied().map_or(0.0, f64::from)
     }
 }
 

@@ -10,8 +10,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
+use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member};
 use crate::domain::ids::{AccountId, WorkerId};
-use crate::limits::fleet::{Demand, Fleet, Heartbeat, Member, Pace};
+use crate::limits::fleet::{Fleet, Pace};
 
 /// What befalls one replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,8 +204,8 @@ impl Simulator {
             return self.at(held_up, Event::Timer(index));
         }
         let local = origin + scaled(replica.drift, now);
-        let demands = BTreeMap::from([(self.account.clone(), replica.demand)]);
-        let beat = replica.fleet.beat(demands, local);
+        let accounts = BTreeMap::from([(self.account.clone(), AccountBeat::wanting(replica.demand))]);
+        let beat = replica.fleet.beat(accounts, local);
         self.send(index, beat);
         let interval = u64::try_from(self.pace.heartbeat.as_micros()).unwrap();
         let jitter = self.rng.random_range(0..interval / 20);

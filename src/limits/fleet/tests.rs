@@ -6,7 +6,8 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::simulator::{Simulator, Trouble};
-use super::{Demand, Fleet, Heartbeat, Member, Pace};
+use super::{Fleet, Pace};
+use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member, VERSION};
 use crate::domain::ids::{AccountId, WorkerId};
 
 const SECOND: u64 = 1_000_000;
@@ -19,12 +20,13 @@ fn member(name: &str) -> Member {
     Member { worker: WorkerId::new(name).unwrap(), epoch: 7 }
 }
 
-fn wants(demand: Demand) -> BTreeMap<AccountId, Demand> {
-    BTreeMap::from([(desk(), demand)])
+fn wants(demand: Demand) -> BTreeMap<AccountId, AccountBeat> {
+    BTreeMap::from([(desk(), AccountBeat::wanting(demand))])
 }
 
 fn beat_of(name: &str, demand: Demand) -> Heartbeat {
-    Heartbeat { member: member(name), sequence: 1, heartbeat: Duration::from_secs(1), demands: wants(demand) }
+    let (version, sequence, heartbeat_ms) = (VERSION, 1, 1000);
+    Heartbeat { version, member: member(name), sequence, heartbeat_ms, accounts: wants(demand) }
 }
 
 /// A replica that beats every second and hears itself at once.
@@ -105,7 +107,7 @@ fn who_leaves_in_order_is_not_waited_for() {
     let mut alone = Alone::new();
     alone.pass(10, &[beat_of("b", Demand::BUSY)]);
     assert_eq!(alone.share(), 0.5);
-    alone.fleet.hear(&Heartbeat { demands: BTreeMap::new(), ..beat_of("b", Demand::NONE) }, alone.now);
+    alone.fleet.hear(&Heartbeat { accounts: BTreeMap::new(), ..beat_of("b", Demand::BUSY) }, alone.now);
     assert_eq!(alone.share(), 1.0);
 }
 
@@ -122,7 +124,7 @@ fn a_restart_under_the_same_name_is_another_member() {
 #[test]
 fn the_most_careful_heartbeat_heard_is_kept_to() {
     let mut alone = Alone::new();
-    let slow = Heartbeat { heartbeat: Duration::from_secs(5), ..beat_of("b", Demand::BUSY) };
+    let slow = Heartbeat { heartbeat_ms: 5000, ..beat_of("b", Demand::BUSY) };
     alone.pass(10, std::slice::from_ref(&slow));
     assert_eq!(alone.share(), 0.0);
     alone.pass(21, std::slice::from_ref(&slow));
