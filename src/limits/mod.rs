@@ -5,8 +5,10 @@
 
 pub mod fleet;
 pub mod in_flight;
+pub mod part;
 pub mod pause;
 pub mod rate;
+pub mod turns;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,10 +22,15 @@ use crate::domain::settlement::Deferral;
 use crate::limits::in_flight::{InFlight, Permit};
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
-use crate::limits::rate::{Rate, Turns};
+use crate::limits::part::Part;
+use crate::limits::rate::Rate;
+use crate::limits::turns::{MAX_WAIT_CAP, Turns};
 
 /// Longest cool-down a gateway can ask for; a `Retry-After` of days is a mistake, and the next call asks again.
 pub const MAX_COOL_DOWN: Duration = Duration::from_hours(1);
+
+/// Longest a message is put off for its turn; by then the rate, or the share of it, may be another.
+const MAX_DEFERRAL: Duration = Duration::from_hours(24);
 
 /// Longest pause before the next message is taken: short enough that none stays in hand untouched for long.
 const PACE: Duration = Duration::from_secs(1);
@@ -37,7 +44,7 @@ pub struct LimitSettings {
     pub in_flight: usize,
     /// Longest wait in hand for a turn within the rate; beyond it the item is deferred. Default 60 s.
     ///
-    /// Raised to one and a half periods of a very slow rate, and capped at [`rate::MAX_WAIT_CAP`].
+    /// Raised to one and a half periods of a very slow rate, and capped at [`turns::MAX_WAIT_CAP`].
     pub max_wait: Duration,
     /// Least wait after a throttled call that named none. Default 5 s.
     pub cool_down: Duration,
@@ -146,7 +153,7 @@ impl Limits {
         }
         let place = match self.turns.line_up() {
             Ok(place) => place,
-            Err(wait) => return Admission::Later(wait, Deferral::RateLimited),
+            Err(wait) => return Admission::Later(wait.min(MAX_DEFERRAL), Deferral::RateLimited),
         };
         let _head = place.head().await;
         loop {
@@ -158,9 +165,11 @@ impl Limits {
             }
             match self.turns.take() {
                 Ok(()) => return self.claim(party, jitter),
-                Err(wait) if wait > self.turns.max_wait() => return Admission::Later(wait, Deferral::RateLimited),
+                Err(wait) if wait.soon > self.turns.max_wait() || place.is_overdue() => {
+                    return Admission::Later(wait.soon.min(MAX_DEFERRAL), Deferral::RateLimited);
+                }
                 Err(wait) => tokio::select! {
-                    () = sleep(wait) => {}
+                    () = sleep(wait.now.unwrap_or(PACE).min(MAX_WAIT_CAP)) => {}
                     () = changed => {}
                 },
             }
@@ -186,7 +195,7 @@ impl Limits {
             return;
         }
         while let Err(wait) = self.turns.take() {
-            sleep(wait).await;
+            sleep(wait.now.unwrap_or(PACE).min(MAX_WAIT_CAP)).await;
         }
         ticket.turn_at = Instant::now();
     }

@@ -1,0 +1,115 @@
+//! The part of an account's rate that a replica may use, and a clock that runs at its speed.
+//!
+//! A limiter over such a clock keeps the rate whatever the part does: half the part, half the time. Promise: a clock
+//! never runs faster than time itself, and stands still once its part has lapsed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use tokio::time::Instant;
+
+/// Which part of an account's rate this replica may use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// From 0 to 1.
+    pub now: f64,
+    /// What it will be before long, as far as can be told, so that no message is put off that only waits for its share
+    /// to grow.
+    pub soon: f64,
+    /// When it lapses (becomes 0) unless it is set again; `None`: it stays.
+    pub until: Option<Instant>,
+}
+
+impl Part {
+    /// The whole rate, for good.
+    pub const WHOLE: Self = Self { now: 1.0, soon: 1.0, until: None };
+}
+
+/// Tokio's time at the speed of a part, as `governor` reads it: from 0 on.
+#[derive(Debug, Clone)]
+pub(crate) struct PartClock {
+    state: Arc<Mutex<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    part: Part,
+    /// Reading when the part was set, and that moment.
+    reading: Duration,
+    since: Instant,
+}
+
+impl PartClock {
+    /// Starts a clock that runs with the time.
+    pub(crate) fn new() -> Self {
+        let running = Running { part: Part::WHOLE, reading: Duration::ZERO, since: Instant::now() };
+        Self { state: Arc::new(Mutex::new(running)) }
+    }
+
+    /// Changes the speed from now on.
+    pub(crate) fn set(&self, part: Part) {
+        let mut running = self.lock();
+        let now = Instant::now();
+        running.reading = running.read(now);
+        running.since = now;
+        running.part = Part { now: part.now.clamp(0.0, 1.0), soon: part.soon.clamp(0.0, 1.0), until: part.until };
+    }
+
+    /// Returns the reading.
+    pub(crate) fn read(&self) -> Duration {
+        self.lock().read(Instant::now())
+    }
+
+    /// Returns the part in force.
+    pub(crate) fn part(&self) -> f64 {
+        self.lock().speed(Instant::now())
+    }
+
+    /// Returns how long the clock takes for a stretch of its own time; `None` while it stands still.
+    pub(crate) fn real(&self, stretch: Duration) -> Option<Duration> {
+        let speed = self.part();
+        (speed > 0.0).then(|| stretched(stretch, speed))
+    }
+
+    /// The same with the part that is to be expected; [`Duration::MAX`] where none is.
+    pub(crate) fn real_soon(&self, stretch: Duration) -> Duration {
+        let running = self.lock();
+        let speed = running.speed(Instant::now()).max(running.part.soon);
+        if speed > 0.0 { stretched(stretch, speed) } else { Duration::MAX }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Rounded up: who waits for a cell finds it.
+fn stretched(stretch: Duration, speed: f64) -> Duration {
+    if speed == 1.0 {
+        return stretch;
+    }
+    let seconds = stretch.as_secs_f64() / speed;
+    Duration::try_from_secs_f64(seconds).map_or(Duration::MAX, |time| time.saturating_add(Duration::from_nanos(1)))
+}
+
+impl Running {
+    fn read(&self, now: Instant) -> Duration {
+        let end = self.part.until.map_or(now, |until| until.min(now));
+        let passed = end.saturating_duration_since(self.since);
+        // Exact for the whole; a part is rounded down by the conversion, never up beyond the time itself.
+        self.reading + if self.part.now == 1.0 { passed } else { passed.mul_f64(self.part.now).min(passed) }
+    }
+
+    fn speed(&self, now: Instant) -> f64 {
+        if self.part.until.is_some_and(|until| until < now) { 0.0 } else { self.part.now }
+    }
+}
+
+impl Clock for PartClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.read()
+    }
+}

@@ -1,0 +1,221 @@
+//! The turns of one account: GCRA by `governor`, over a clock that runs at the speed of the share, with a fair line in
+//! front of it.
+//!
+//! Promise: in any stretch of time no more calls leave than the rate, times the part of it in force at each moment,
+//! allows for it plus the burst; and a waiting call that is dropped takes nothing with it.
+
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::middleware::StateInformationMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
+
+use crate::limits::part::{Part, PartClock};
+use crate::limits::rate::{MAX_BURST, Rate};
+
+/// Longest wait in hand for a turn, whatever the settings: a third of RabbitMQ's default `consumer_timeout` of 30 min
+/// (rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout"), after which the broker takes the message back.
+pub const MAX_WAIT_CAP: Duration = Duration::from_mins(10);
+
+/// The turns of one account: a fair line, and at its head the limiter.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    period: Duration,
+    max_wait: Duration,
+    clock: PartClock,
+    cells: RateLimiter<NotKeyed, InMemoryState, PartClock, StateInformationMiddleware>,
+    head: tokio::sync::Mutex<()>,
+    line: Mutex<Line>,
+}
+
+/// How many wait, and when the first of them may go, by the clock of the part.
+#[derive(Debug)]
+struct Line {
+    waiting: u32,
+    next_at: Duration,
+}
+
+/// A place in the line; left on drop.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    turns: &'a Turns,
+    since: Instant,
+}
+
+/// How long until the next turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// As things stand; `None` while the part is 0.
+    pub(crate) now: Option<Duration>,
+    /// With the part that is to be expected.
+    pub(crate) soon: Duration,
+}
+
+impl Turns {
+    /// Opens an idle line with the whole rate. `max_wait` is raised to one and a half periods of a very slow rate, and
+    /// capped at [`MAX_WAIT_CAP`].
+    pub(crate) fn new(rate: Rate, max_wait: Duration) -> Self {
+        let period = rate.period();
+        let clock = PartClock::new();
+        let burst = rate.burst.min(NonZeroU32::new(MAX_BURST).unwrap_or(NonZeroU32::MIN));
+        let quota = Quota::with_period(period).expect("invariant: a period is at least 1 ns").allow_burst(burst);
+        Self {
+            period,
+            max_wait: max_wait.max(period.saturating_mul(3) / 2).min(MAX_WAIT_CAP),
+            cells: RateLimiter::direct_with_clock(quota, clock.clone()).with_middleware(),
+            line: Mutex::new(Line { waiting: 0, next_at: Duration::ZERO }),
+            clock,
+            head: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Changes the part of the rate; what was waited for stays waited for.
+    pub(crate) fn set_part(&self, part: Part) {
+        self.clock.set(part);
+    }
+
+    /// Returns the part in force.
+    pub(crate) fn part(&self) -> f64 {
+        self.clock.part()
+    }
+
+    /// Queues, unless the wait would be too long; that wait is then the error.
+    pub(crate) fn line_up(&self) -> Result<Place<'_>, Duration> {
+        let mut line = self.line();
+        let wait = self.expected(&line);
+        if wait > self.max_wait {
+            return Err(wait);
+        }
+        line.waiting += 1;
+        Ok(Place { turns: self, since: Instant::now() })
+    }
+
+    /// Says whether a newcomer would wait too long.
+    pub(crate) fn is_full(&self) -> bool {
+        self.expected(&self.line()) > self.max_wait
+    }
+
+    /// Says whether anyone waits for a turn.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.line().waiting > 0
+    }
+
+    /// Takes the next cell, or says how long until there is one. For the head of the line, lest others be passed.
+    pub(crate) fn take(&self) -> Result<(), Wait> {
+        let (answer, next) = match self.cells.check() {
+            Ok(cells) if cells.remaining_burst_capacity() > 0 => (Ok(()), Duration::ZERO),
+            Ok(_) => (Ok(()), self.period),
+            Err(not_until) => {
+                let wait = not_until.wait_time_from(self.clock.read());
+                (Err(Wait { now: self.clock.real(wait), soon: self.clock.real_soon(wait) }), wait)
+            }
+        };
+        self.line().next_at = self.clock.read() + next;
+        answer
+    }
+
+    /// The longest wait in hand.
+    pub(crate) fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
+    /// Wait of a newcomer: until the next cell, then one period for each of those in line before it.
+    fn expected(&self, line: &Line) -> Duration {
+        let next = line.next_at.saturating_sub(self.clock.read());
+        self.clock.real_soon(next.saturating_add(self.period.saturating_mul(line.waiting)))
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Place<'a> {
+    /// Waits to be the first in line; in order of arrival, since tokio's mutex is fair.
+    pub(crate) async fn head(&self) -> tokio::sync::MutexGuard<'a, ()> {
+        self.turns.head.lock().await
+    }
+
+    /// Says whether the wait became longer than could be foreseen: half as long again as the longest, because the part
+    /// shrank meanwhile.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.since.elapsed() > self.turns.max_wait * 3 / 2
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.turns.line().waiting -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_wait_suits_slow_rates_and_the_broker() {
+        let longest = |rate: &str, wait| Turns::new(rate.parse().unwrap(), Duration::from_secs(wait)).max_wait();
+        assert_eq!(longest("20/s", 60), Duration::from_secs(60));
+        assert_eq!(longest("60/h", 60), Duration::from_secs(90));
+        assert_eq!(longest("1/h", 60), MAX_WAIT_CAP);
+        assert_eq!(longest("20/s", 3600), MAX_WAIT_CAP);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slowest_rate_and_the_largest_burst_do_not_overflow() {
+        let turns = Turns::new("1/h".parse::<Rate>().unwrap().with_burst(NonZeroU32::MAX), Duration::MAX);
+        turns.take().unwrap();
+    }
+
+    fn part(now: f64) -> Part {
+        Part { now, soon: now, until: None }
+    }
+
+    async fn next(turns: &Turns) -> Duration {
+        let start = Instant::now();
+        while let Err(wait) = turns.take() {
+            tokio::time::sleep(wait.now.unwrap()).await;
+        }
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_of_a_rate_is_half_as_fast_and_what_was_waited_for_stays() {
+        let turns = Turns::new("10/s".parse().unwrap(), Duration::from_secs(60));
+        assert_eq!(next(&turns).await, Duration::ZERO);
+        turns.set_part(part(0.5));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        turns.set_part(part(1.0));
+        // Half of the period has passed at half the speed.
+        // Timers are good to a millisecond, and never early.
+        assert!((50..=51).contains(&next(&turns).await.as_millis()));
+        turns.set_part(part(0.25));
+        assert!((400..=404).contains(&next(&turns).await.as_millis()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_nothing_lets_nothing_through_and_saves_nothing_up() {
+        let turns = Turns::new("10/s".parse().unwrap(), Duration::from_secs(60));
+        turns.take().unwrap();
+        turns.set_part(Part { now: 1.0, soon: 1.0, until: Some(Instant::now() + Duration::from_millis(30)) });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!((turns.part(), turns.take().unwrap_err().now), (0.0, None));
+        turns.set_part(part(1.0));
+        assert!((70..=71).contains(&next(&turns).await.as_millis()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_waits_for_a_share_that_is_about_to_grow() {
+        let turns = Turns::new("1/s".parse().unwrap(), Duration::from_secs(10));
+        turns.take().unwrap();
+        turns.set_part(Part { now: 0.001, soon: 0.5, until: None });
+        assert_eq!(turns.take().unwrap_err().soon.as_secs(), 2);
+        assert!(!turns.is_full());
+        turns.set_part(part(0.001));
+        assert!(turns.is_full());
+    }
+}
