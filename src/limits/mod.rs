@@ -3,6 +3,7 @@
 //! It knows no gateway and no queue. Promise: no call leaves without having been admitted, and a held account's
 //! backlog is put off, never spent.
 
+pub mod brake;
 pub mod fleet;
 pub mod in_flight;
 pub mod part;
@@ -17,8 +18,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::domain::classify::{Cause, Outcome};
+use crate::domain::fleet::Slowdown;
 use crate::domain::ids::RequestId;
 use crate::domain::settlement::Deferral;
+use crate::limits::brake::Brake;
 use crate::limits::in_flight::{InFlight, Permit};
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
@@ -72,7 +75,11 @@ struct Gate {
 #[derive(Debug)]
 struct GateState {
     holds: Holds,
-    cool_until: Option<Instant>,
+    brake: Brake,
+    /// The part of the rate this replica was given, before the brake.
+    part: Part,
+    /// When a call last waited for its turn or was made; the start counts, for nothing is known then.
+    wanted_at: Instant,
 }
 
 /// Whether a call may be made.
@@ -97,7 +104,12 @@ impl Limits {
     /// Opens an account's limits.
     #[must_use]
     pub fn new(settings: LimitSettings) -> Self {
-        let state = GateState { holds: Holds::new(settings.hold.clone()), cool_until: None };
+        let state = GateState {
+            holds: Holds::new(settings.hold.clone()),
+            brake: Brake::default(),
+            part: Part::WHOLE,
+            wanted_at: Instant::now(),
+        };
         Self {
             in_flight: InFlight::new(settings.in_flight),
             turns: Turns::new(settings.rate, settings.max_wait),
@@ -130,6 +142,10 @@ impl Limits {
     /// Safe.
     pub async fn pace(&self) {
         let changed = self.gate.changed.notified();
+        if self.turns.part() == 0.0 {
+            // Nothing is known of the others yet, or any more; the message stays with the broker.
+            return changed.await;
+        }
         let shut_for = self.gate.lock().shut_for(Instant::now());
         let pause = shut_for.or_else(|| self.turns.is_full().then_some(PACE));
         if let Some(pause) = pause {
@@ -148,7 +164,7 @@ impl Limits {
     /// Nothing is taken when dropped, and those behind move up.
     pub async fn admit(&self, party: Option<&str>) -> Admission {
         let jitter = rand::random::<f64>();
-        if let Some((wait, why)) = self.gate.lock().wait(party, Instant::now(), jitter) {
+        if let Some((wait, why)) = self.look(party, jitter) {
             return Admission::Later(wait, why);
         }
         let place = match self.turns.line_up() {
@@ -160,7 +176,7 @@ impl Limits {
             let changed = self.gate.changed.notified();
             // Asked again: the gate may have shut while others had their turns. Before the cell is taken, so that a
             // message put off costs none.
-            if let Some((wait, why)) = self.gate.lock().wait(party, Instant::now(), jitter) {
+            if let Some((wait, why)) = self.look(party, jitter) {
                 return Admission::Later(wait, why);
             }
             match self.turns.take() {
@@ -174,6 +190,54 @@ impl Limits {
                 },
             }
         }
+    }
+
+    /// Says why a call may not line up now, if so; and lets the rate recover.
+    fn look(&self, party: Option<&str>, jitter: f64) -> Option<(Duration, Deferral)> {
+        let now = Instant::now();
+        let mut state = self.gate.lock();
+        state.wanted_at = now;
+        if state.brake.is_on(now) {
+            self.turns.set_part(state.effective_part(now));
+        }
+        state.wait(party, now, jitter)
+    }
+
+    /// Gives this replica a part of the rate; the brake acts on it.
+    pub fn set_part(&self, part: Part) {
+        let mut state = self.gate.lock();
+        state.part = part;
+        self.turns.set_part(state.effective_part(Instant::now()));
+        drop(state);
+        self.gate.changed.notify_waiters();
+    }
+
+    /// Returns the part of the rate in force now, from 0 to 1.
+    #[must_use]
+    pub fn part(&self) -> f64 {
+        self.turns.part()
+    }
+
+    /// Says whether a call waited for its turn, or was made, not longer ago than this.
+    #[must_use]
+    pub fn was_wanted_within(&self, time: Duration) -> bool {
+        self.turns.is_awaited() || self.in_flight() > 0 || self.gate.lock().wanted_at.elapsed() <= time
+    }
+
+    /// Returns what the other replicas should know of this one's slowing down.
+    #[must_use]
+    pub fn slowdown(&self) -> Option<Slowdown> {
+        self.gate.lock().brake.tell(Instant::now())
+    }
+
+    /// Slows down with another replica.
+    pub fn hear_slowdown(&self, told: Slowdown) {
+        let now = Instant::now();
+        let mut state = self.gate.lock();
+        state.brake.hear(told, now);
+        self.turns.set_part(state.effective_part(now));
+        drop(state);
+        self.gate.changed.notify_waiters();
     }
 
     fn claim(&self, party: Option<&str>, jitter: f64) -> Admission {
@@ -209,7 +273,8 @@ impl Limits {
         let mut is_changed = !recorded.changes.is_empty();
         if let Outcome::Retryable(Cause::Throttled(asked), _) = outcome {
             let wait = asked.unwrap_or_default().clamp(self.settings.cool_down.min(MAX_COOL_DOWN), MAX_COOL_DOWN);
-            state.cool_until = state.cool_until.max(Some(now + wait));
+            state.brake.refused(wait, now);
+            self.turns.set_part(state.effective_part(now));
             is_changed = true;
         }
         drop(state);
@@ -253,17 +318,17 @@ impl GateState {
     /// Returns how long a call for this party has to wait, and why, if it may not line up now.
     fn wait(&self, party: Option<&str>, now: Instant, jitter: f64) -> Option<(Duration, Deferral)> {
         let held = self.holds.wait(party, now, jitter).map(|wait| (wait, Deferral::Held));
-        let cooling = self.cooling(now).map(|left| (left + (left / 2).mul_f64(jitter), Deferral::Throttled));
+        let cooling = self.brake.cooling(now).map(|left| (left + (left / 2).mul_f64(jitter), Deferral::Throttled));
         held.into_iter().chain(cooling).max_by_key(|(wait, _)| *wait)
     }
 
-    fn cooling(&self, now: Instant) -> Option<Duration> {
-        let left = self.cool_until?.saturating_duration_since(now);
-        (!left.is_zero()).then_some(left)
+    fn effective_part(&self, now: Instant) -> Part {
+        let factor = self.brake.factor(now);
+        Part { now: self.part.now * factor, soon: self.part.soon * factor, until: self.part.until }
     }
 
     fn shut_for(&self, now: Instant) -> Option<Duration> {
-        self.holds.shut_for(now).max(self.cooling(now))
+        self.holds.shut_for(now).max(self.brake.cooling(now))
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod context;
 pub mod event;
+pub mod fleet;
 pub mod pipeline;
 pub mod shutdown;
 

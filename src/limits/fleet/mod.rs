@@ -143,6 +143,12 @@ impl Fleet {
         self.echoed.is_none_or(|sent| now.saturating_duration_since(sent) > self.pace.fence())
     }
 
+    /// Returns when this replica will be fenced unless it hears itself again; `None` while it is, for want of an echo.
+    #[must_use]
+    pub fn fenced_at(&self) -> Option<Instant> {
+        self.echoed.map(|sent| sent + self.pace.fence())
+    }
+
     /// Returns the part of an account's rate this replica may use now, from 0 to 1.
     ///
     /// Ask at every call: a share falls to 0 by the mere passing of time.

@@ -4,6 +4,7 @@
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
 pub mod dead_letters;
+pub mod fleet;
 pub mod publisher;
 pub mod results;
 pub mod topology;
@@ -30,6 +31,7 @@ use crate::domain::settlement::Settlement;
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::{Inbox, Supervisor};
 use crate::queue::amqp::dial::masked;
+use crate::queue::amqp::fleet::AmqpFleet;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::Publisher;
 use crate::queue::amqp::settle::{Mender, Settler};
@@ -140,6 +142,15 @@ impl AmqpQueue {
         let mender = Mender::new(topology, Arc::clone(&consume));
         let settler = Settler { publisher, names, rungs: settings.rungs, mender };
         Ok(Self { consume, settler, inboxes, supervisors: Mutex::new(supervisors), stop })
+    }
+}
+
+impl AmqpQueue {
+    /// Returns the way to the other replicas.
+    #[must_use]
+    pub fn fleet(&self) -> AmqpFleet {
+        let exchange = self.settler.names.fleet();
+        AmqpFleet { consume: Arc::clone(&self.consume), publish: self.settler.publisher.link(), exchange }
     }
 }
 

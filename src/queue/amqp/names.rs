@@ -46,6 +46,11 @@ impl Names {
         format!("{}.dead.{account}", self.prefix)
     }
 
+    /// The exchange on which replicas hear each other.
+    pub(super) fn fleet(&self) -> String {
+        format!("{}.fleet", self.prefix)
+    }
+
     /// Exchange and queue where everything lands that no queue wants.
     pub(super) fn unrouted(&self) -> String {
         format!("{}.unrouted", self.prefix)

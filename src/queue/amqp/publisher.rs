@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -40,7 +40,7 @@ pub(super) struct Outgoing<'a> {
 
 /// Publishes with confirms over a connection of its own.
 pub(super) struct Publisher {
-    link: Link,
+    link: Arc<Link>,
     idle: Mutex<Vec<Channel>>,
     slots: Semaphore,
     confirm_timeout: Duration,
@@ -77,7 +77,7 @@ impl Publisher {
     /// [`QueueError::Connect`].
     pub(super) async fn open(settings: &AmqpSettings) -> Result<Self, QueueError> {
         Ok(Self {
-            link: Link::open(settings, "publish").await?,
+            link: Arc::new(Link::open(settings, "publish").await?),
             idle: Mutex::new(Vec::new()),
             slots: Semaphore::new(IN_FLIGHT),
             confirm_timeout: settings.confirm_timeout,
@@ -176,6 +176,11 @@ impl Publisher {
 
     fn put_back(&self, channel: Channel) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+    }
+
+    /// Returns the connection, for what is published without a confirm.
+    pub(super) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
     }
 
     /// Waits until messages can be published.

@@ -95,7 +95,8 @@ impl Topology {
             );
             table.binding(name.clone(), name, "");
         }
-        // The fleet's fanout exchange (heartbeats, pauses) has its row here once replicas share a rate.
+        // Each replica binds a queue of its own, which goes with it.
+        table.exchange(names.fleet(), ExchangeKind::Fanout, &[]);
         for account in accounts {
             let [strategy, overflow] = at_least_once();
             table.queue(

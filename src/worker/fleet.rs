@@ -1,0 +1,174 @@
+//! Keeps a replica in its fleet: beats, hears, and gives the accounts their shares of the rate.
+//!
+//! Promise: no account calls anyone before a lease of listening, and none goes on calling once this replica no longer
+//! hears itself; a broker that is gone, or holds publishers back, stops the calls within the fence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::cause::chain;
+use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member};
+use crate::domain::ids::AccountId;
+use crate::limits::fleet::{Fleet, Pace};
+use crate::limits::part::Part;
+use crate::queue::amqp::fleet::{AmqpFleet, FleetSession};
+use crate::worker::context::{Account, Context};
+
+/// Leases for which an account counts as busy after it was last wanted, so that shares do not swing.
+const STICKY_LEASES: u32 = 2;
+
+/// One replica's membership.
+pub struct Membership {
+    /// The way to the others.
+    pub line: AmqpFleet,
+    /// How often it beats.
+    pub pace: Pace,
+    /// The accounts whose rate is shared; others keep theirs.
+    pub shared: Vec<AccountId>,
+}
+
+/// Takes the shared accounts off the air until they are given a share; call it before the first message is taken.
+pub fn silence(context: &Context, shared: &[AccountId]) {
+    for account in shared.iter().filter_map(|id| context.accounts.get(id)) {
+        account.limits.set_part(Part { now: 0.0, soon: 1.0, until: None });
+    }
+}
+
+/// Stays in the fleet until told to leave: after the last call, so that the others take over at once.
+pub async fn run(membership: Membership, context: Arc<Context>, leave: CancellationToken) {
+    let Membership { line, pace, shared } = membership;
+    let accounts: BTreeMap<AccountId, Arc<Account>> =
+        shared.into_iter().filter_map(|id| Some((id.clone(), Arc::clone(context.accounts.get(&id)?)))).collect();
+    if accounts.is_empty() {
+        return leave.cancelled().await;
+    }
+    let me = Member { worker: context.worker.clone(), epoch: rand::random() };
+    loop {
+        let session = tokio::select! {
+            () = leave.cancelled() => return,
+            session = line.join() => session,
+        };
+        let Some(session) = session else { return };
+        // What was told between two sessions was not heard, so everything heard before counts for nothing.
+        let fleet = Fleet::new(me.clone(), pace, Instant::now());
+        let mut seat = Seat { fleet, session, accounts: &accounts, pace };
+        let ended = tokio::select! {
+            () = leave.cancelled() => None,
+            cause = seat.keep() => Some(cause),
+        };
+        match ended {
+            None => return seat.leave().await,
+            Some(cause) => {
+                tracing::warn!(%cause, "out of the fleet: no calls leave until it is heard again");
+                seat.shut();
+            }
+        }
+    }
+}
+
+/// A replica's place in one session.
+struct Seat<'a> {
+    fleet: Fleet,
+    session: FleetSession,
+    accounts: &'a BTreeMap<AccountId, Arc<Account>>,
+    pace: Pace,
+}
+
+impl Seat<'_> {
+    /// Beats and hears until the session ends; returns why it did.
+    async fn keep(&mut self) -> String {
+        let mut timer = interval(self.pace.heartbeat);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut slowed = self.slowed();
+        loop {
+            tokio::select! {
+                _ = timer.tick() => {
+                    if let Err(cause) = self.beat().await {
+                        return cause;
+                    }
+                }
+                heard = self.session.hear() => match heard {
+                    Ok(bytes) => self.hear(&bytes),
+                    Err(error) => return chain(&error),
+                },
+            }
+            // The others should not go on at full speed until the next beat.
+            let now_slowed = self.slowed();
+            if now_slowed > slowed
+                && let Err(cause) = self.beat().await
+            {
+                return cause;
+            }
+            slowed = now_slowed;
+            self.share();
+        }
+    }
+
+    fn slowed(&self) -> usize {
+        self.accounts.values().filter(|account| account.limits.slowdown().is_some()).count()
+    }
+
+    async fn beat(&mut self) -> Result<(), String> {
+        let sticky = self.pace.lease() * STICKY_LEASES;
+        let idle = Demand::idle_among(self.fleet.members(Instant::now()));
+        let told = self.accounts.iter().map(|(id, account)| {
+            let demand = if account.limits.was_wanted_within(sticky) { Demand::BUSY } else { idle };
+            (id.clone(), AccountBeat { demand, slowdown: account.limits.slowdown() })
+        });
+        let beat = self.fleet.beat(told.collect(), Instant::now());
+        self.tell(&beat).await
+    }
+
+    async fn tell(&self, beat: &Heartbeat) -> Result<(), String> {
+        match timeout(self.pace.fence(), self.session.tell(&beat.encode())).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(chain(&error)),
+            Err(_) => Err("the broker takes no beats".to_owned()),
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        let beat = match Heartbeat::decode(bytes) {
+            Ok(beat) => beat,
+            Err(error) => return tracing::warn!(error = %chain(&error), "a beat was not understood"),
+        };
+        for (id, told) in &beat.accounts {
+            if let (Some(slowdown), Some(account)) = (told.slowdown, self.accounts.get(id)) {
+                account.limits.hear_slowdown(slowdown);
+            }
+        }
+        self.fleet.hear(&beat, Instant::now());
+    }
+
+    /// Gives every account what it may use until the next beat, or the fence.
+    fn share(&self) {
+        let now = Instant::now();
+        let fair = 1.0 / f64::from(u32::try_from(self.fleet.members(now)).unwrap_or(u32::MAX));
+        for (id, account) in self.accounts {
+            let part = Part { now: self.fleet.share(id, now), soon: fair, until: self.fleet.fenced_at() };
+            account.limits.set_part(part);
+        }
+    }
+
+    fn shut(&self) {
+        for account in self.accounts.values() {
+            account.limits.set_part(Part { now: 0.0, soon: 1.0, until: None });
+        }
+    }
+
+    /// Tells the others that no call follows.
+    async fn leave(mut self) {
+        self.shut();
+        let beat = self.fleet.beat(BTreeMap::new(), Instant::now());
+        if let Err(cause) = self.tell(&beat).await {
+            tracing::debug!(%cause, "left without a word: the others wait for a lease");
+        }
+        if timeout(Duration::from_secs(2), self.session.close()).await.is_err() {
+            tracing::debug!("the broker did not confirm the end of a fleet session");
+        }
+    }
+}
