@@ -63,7 +63,8 @@ impl Brake {
 
     /// Takes over what another replica knows, if it is newer or slower.
     pub(crate) fn hear(&mut self, told: Slowdown, now: Instant) {
-        self.cool_until = self.cool_until.max(Some(now + Duration::from_millis(told.cool_ms).min(super::MAX_COOL_DOWN)));
+        self.cool_until =
+            self.cool_until.max(Some(now + Duration::from_millis(told.cool_ms).min(super::MAX_COOL_DOWN)));
         let Some(at) = now.checked_sub(Duration::from_millis(told.age_ms)) else { return };
         let factor = if told.factor.is_finite() { told.factor.clamp(FLOOR, 1.0) } else { return };
         let heard = Step { factor, at };

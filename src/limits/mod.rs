@@ -23,9 +23,9 @@ use crate::domain::ids::RequestId;
 use crate::domain::settlement::Deferral;
 use crate::limits::brake::Brake;
 use crate::limits::in_flight::{InFlight, Permit};
+use crate::limits::part::Part;
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
-use crate::limits::part::Part;
 use crate::limits::rate::Rate;
 use crate::limits::turns::{MAX_WAIT_CAP, Turns};
 
@@ -38,11 +38,23 @@ const MAX_DEFERRAL: Duration = Duration::from_hours(24);
 /// Longest pause before the next message is taken: short enough that none stays in hand untouched for long.
 const PACE: Duration = Duration::from_secs(1);
 
+/// How replicas share an account's rate.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Sharing {
+    /// Each may use this part of it, above 0 and at most 1, whoever else there is. Default: all of it.
+    Static(f64),
+    /// They agree by heartbeats; needs a broker, without one it is the whole.
+    #[default]
+    Fleet,
+}
+
 /// Limits of one account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitSettings {
-    /// Calls per time, of this replica.
+    /// Calls per time, of the whole account.
     pub rate: Rate,
+    /// Whose part of it is this replica's.
+    pub sharing: Sharing,
     /// Most calls in flight at once, at least 1. Default 32.
     pub in_flight: usize,
     /// Longest wait in hand for a turn within the rate; beyond it the item is deferred. Default 60 s.
@@ -104,15 +116,21 @@ impl Limits {
     /// Opens an account's limits.
     #[must_use]
     pub fn new(settings: LimitSettings) -> Self {
+        let part = match settings.sharing {
+            Sharing::Static(part) => Part { now: part, soon: part, until: None },
+            Sharing::Fleet => Part::WHOLE,
+        };
+        let turns = Turns::new(settings.rate, settings.max_wait);
+        turns.set_part(part);
         let state = GateState {
             holds: Holds::new(settings.hold.clone()),
             brake: Brake::default(),
-            part: Part::WHOLE,
+            part,
             wanted_at: Instant::now(),
         };
         Self {
             in_flight: InFlight::new(settings.in_flight),
-            turns: Turns::new(settings.rate, settings.max_wait),
+            turns,
             gate: Arc::new(Gate { state: Mutex::new(state), changed: Notify::new() }),
             settings,
         }

@@ -17,6 +17,7 @@ const PASSED: Outcome = Outcome::Success(Reason::TakenDown);
 fn limits(rate: &str, burst: u32, max_wait: Duration) -> Limits {
     Limits::new(LimitSettings {
         rate: rate.parse::<Rate>().unwrap().with_burst(NonZeroU32::new(burst).unwrap()),
+        sharing: Sharing::Fleet,
         in_flight: 8,
         max_wait,
         cool_down: Duration::from_secs(5),

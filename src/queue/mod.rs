@@ -134,6 +134,11 @@ pub trait Queue: Send + Sync + 'static {
     /// Closes after the last settle.
     fn close(&self) -> impl Future<Output = Result<(), QueueError>> + Send;
 
+    /// Returns the way to other replicas, where the queue has one.
+    fn fleet(&self) -> Option<amqp::fleet::AmqpFleet> {
+        None
+    }
+
     /// Says whether the queue can be used at this moment (for `/readyz`).
     fn is_ready(&self) -> bool;
 }

@@ -9,6 +9,7 @@ use crate::domain::retry::RetryPolicy;
 use crate::gateway::GatewayAccount;
 use crate::gateway::http::HttpClient;
 use crate::limits::Limits;
+use crate::limits::fleet::Pace;
 use crate::worker::event::{Observer, WorkerEvent};
 
 /// One account: how to call, and how often.
@@ -39,6 +40,8 @@ pub struct Context {
     pub http: HttpClient,
     /// When to try again and when to give up.
     pub policy: RetryPolicy,
+    /// How often replicas that share a rate hear of each other.
+    pub pace: Pace,
     /// How long a drain waits for calls in flight. Default 25 s.
     pub drain_timeout: Duration,
     /// The time of day: deadlines, ages, request timestamps.

@@ -7,45 +7,70 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::cause::chain;
 use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member};
 use crate::domain::ids::AccountId;
+use crate::limits::Sharing;
 use crate::limits::fleet::{Fleet, Pace};
 use crate::limits::part::Part;
+use crate::queue::Queue;
 use crate::queue::amqp::fleet::{AmqpFleet, FleetSession};
 use crate::worker::context::{Account, Context};
 
 /// Leases for which an account counts as busy after it was last wanted, so that shares do not swing.
 const STICKY_LEASES: u32 = 2;
 
-/// One replica's membership.
-pub struct Membership {
-    /// The way to the others.
-    pub line: AmqpFleet,
-    /// How often it beats.
-    pub pace: Pace,
-    /// The accounts whose rate is shared; others keep theirs.
-    pub shared: Vec<AccountId>,
+/// A replica's membership; none where no account is shared.
+pub(super) struct Membership {
+    task: Option<JoinHandle<()>>,
+    leaving: CancellationToken,
 }
 
-/// Takes the shared accounts off the air until they are given a share; call it before the first message is taken.
-pub fn silence(context: &Context, shared: &[AccountId]) {
-    for account in shared.iter().filter_map(|id| context.accounts.get(id)) {
+/// Enters the fleet for the accounts that are shared by it, where the queue has a way to others. Those accounts call
+/// nobody until they are given a share; so this comes before the first message is taken.
+pub(super) fn enter<Q: Queue>(queue: &Q, context: &Arc<Context>) -> Membership {
+    let leaving = CancellationToken::new();
+    let is_shared = |account: &Arc<Account>| account.limits.settings().sharing == Sharing::Fleet;
+    let shared = context.accounts.iter().filter(|(_, account)| is_shared(account));
+    let accounts: BTreeMap<AccountId, Arc<Account>> =
+        shared.map(|(id, account)| (id.clone(), Arc::clone(account))).collect();
+    let task = queue.fleet().filter(|_| !accounts.is_empty()).map(|line| {
+        shut(&accounts);
+        tokio::spawn(stay(line, Arc::clone(context), accounts, leaving.clone()))
+    });
+    Membership { task, leaving }
+}
+
+impl Membership {
+    /// Leaves, after the last call.
+    pub(super) async fn leave(self) {
+        self.leaving.cancel();
+        if let Some(task) = self.task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the task that kept the fleet failed");
+        }
+    }
+}
+
+/// Takes accounts off the air until they are given a share.
+fn shut(accounts: &BTreeMap<AccountId, Arc<Account>>) {
+    for account in accounts.values() {
         account.limits.set_part(Part { now: 0.0, soon: 1.0, until: None });
     }
 }
 
-/// Stays in the fleet until told to leave: after the last call, so that the others take over at once.
-pub async fn run(membership: Membership, context: Arc<Context>, leave: CancellationToken) {
-    let Membership { line, pace, shared } = membership;
-    let accounts: BTreeMap<AccountId, Arc<Account>> =
-        shared.into_iter().filter_map(|id| Some((id.clone(), Arc::clone(context.accounts.get(&id)?)))).collect();
-    if accounts.is_empty() {
-        return leave.cancelled().await;
-    }
+async fn stay(
+    line: AmqpFleet,
+    context: Arc<Context>,
+    accounts: BTreeMap<AccountId, Arc<Account>>,
+    leave: CancellationToken,
+) {
+    let pace = context.pace;
     let me = Member { worker: context.worker.clone(), epoch: rand::random() };
     loop {
         let session = tokio::select! {
@@ -64,7 +89,7 @@ pub async fn run(membership: Membership, context: Arc<Context>, leave: Cancellat
             None => return seat.leave().await,
             Some(cause) => {
                 tracing::warn!(%cause, "out of the fleet: no calls leave until it is heard again");
-                seat.shut();
+                shut(&accounts);
             }
         }
     }
@@ -154,15 +179,9 @@ impl Seat<'_> {
         }
     }
 
-    fn shut(&self) {
-        for account in self.accounts.values() {
-            account.limits.set_part(Part { now: 0.0, soon: 1.0, until: None });
-        }
-    }
-
     /// Tells the others that no call follows.
     async fn leave(mut self) {
-        self.shut();
+        shut(self.accounts);
         let beat = self.fleet.beat(BTreeMap::new(), Instant::now());
         if let Err(cause) = self.tell(&beat).await {
             tracing::debug!(%cause, "left without a word: the others wait for a lease");

@@ -49,6 +49,7 @@ pub struct Summary {
 /// # Errors
 /// The queue's own error when it is final, or when it cannot be closed; what is in hand then comes back by itself.
 pub async fn run<Q: Queue>(queue: Arc<Q>, context: Arc<Context>, shutdown: Shutdown) -> Result<Summary, QueueError> {
+    let fleet = fleet::enter(&*queue, &context);
     let replica = Arc::new(Replica::new(queue, context, shutdown));
     let Context { accounts, .. } = &*replica.context;
     replica.context.tell(&WorkerEvent::Started { accounts: accounts.len() });
@@ -64,6 +65,7 @@ pub async fn run<Q: Queue>(queue: Arc<Q>, context: Arc<Context>, shutdown: Shutd
         }
     }
     drain(&replica, tasks).await;
+    fleet.leave().await;
     let closed = timeout(CLOSE_TIMEOUT, replica.queue.close()).await.unwrap_or_else(|elapsed| {
         Err(QueueError::Broker { action: "close the connection in time".to_owned(), source: elapsed.into() })
     });

@@ -39,6 +39,7 @@ pub(super) fn context(config: Config, observer: Observer) -> Result<Arc<Context>
         accounts: config.accounts.into_iter().map(account).collect(),
         http,
         policy: config.retry,
+        pace: config.pace,
         drain_timeout: config.drain_timeout,
         clock: system_clock(),
         observer,

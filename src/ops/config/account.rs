@@ -6,9 +6,9 @@ use crate::domain::takedown::Gateway;
 use crate::gateway::GatewayAccount;
 use crate::gateway::certificates::CertificateSet;
 use crate::gateway::http::Endpoint;
-use crate::limits::LimitSettings;
 use crate::limits::pause::HoldSettings;
 use crate::limits::rate::Rate;
+use crate::limits::{LimitSettings, Sharing};
 use crate::ops::config::fault::Problem;
 use crate::ops::config::keys::Secrets;
 use crate::ops::config::section::Section;
@@ -76,8 +76,10 @@ fn limits(section: &mut Section<'_>) -> (LimitSettings, u16) {
     let second = Duration::from_secs(1);
     let max_wait = section.text("max_wait", units::duration_within(second, MAX_PREFETCH_WAIT));
     let cool_down = section.text("cool_down", units::duration_within(Duration::ZERO, Duration::from_hours(1)));
+    let sharing = sharing(section);
     let settings = LimitSettings {
         rate,
+        sharing,
         in_flight,
         max_wait: max_wait.unwrap_or(Duration::from_secs(60)),
         cool_down: cool_down.unwrap_or(Duration::from_secs(5)),
@@ -85,6 +87,25 @@ fn limits(section: &mut Section<'_>) -> (LimitSettings, u16) {
     };
     let prefetch = prefetch(section, rate, in_flight);
     (settings, prefetch)
+}
+
+/// Reads `mode`, and the `share` of `static`.
+fn sharing(section: &mut Section<'_>) -> Sharing {
+    let mode = section.text("mode", |text| match text {
+        "static" => Ok(Sharing::Static(1.0)),
+        "fleet" => Ok(Sharing::Fleet),
+        other => Err(Problem::new(format!("is {other:?}, which is no mode"), "write fleet or static")),
+    });
+    let share = section.text("share", units::part);
+    match (mode.unwrap_or_default(), share) {
+        (Sharing::Static(_), share) => Sharing::Static(share.unwrap_or(1.0)),
+        (Sharing::Fleet, None) => Sharing::Fleet,
+        (Sharing::Fleet, Some(_)) => {
+            let remedy = "write mode = \"static\", or remove it";
+            section.fault("share", Problem::new("belongs to mode static; a fleet agrees on its shares", remedy));
+            Sharing::Fleet
+        }
+    }
 }
 
 fn hold(mut section: Section<'_>) -> HoldSettings {

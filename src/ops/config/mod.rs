@@ -34,6 +34,7 @@ use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::takedown::Gateway;
 use crate::gateway::http::HttpSettings;
+use crate::limits::fleet::Pace;
 use crate::ops::config::fault::{Faults, Problem};
 use crate::ops::config::keys::Secrets;
 use crate::ops::config::raw::Table;
@@ -51,6 +52,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How long a drain waits.
     pub drain_timeout: Duration,
+    /// How often replicas hear of each other.
+    pub pace: Pace,
     /// The broker.
     pub amqp: AmqpSettings,
     /// The HTTP client.
@@ -101,6 +104,7 @@ impl Config {
                 worker,
                 listen,
                 drain_timeout,
+                pace: document.pace?,
                 amqp: document.amqp?,
                 http: document.http?,
                 retry: document.retry?,
@@ -177,6 +181,7 @@ pub fn find_file(named: Option<PathBuf>) -> Option<PathBuf> {
 /// Everything as it was read; what is absent has a fault noted.
 struct Document {
     worker: Option<(WorkerId, SocketAddr, Duration)>,
+    pace: Option<Pace>,
     amqp: Option<AmqpSettings>,
     http: Option<HttpSettings>,
     retry: Option<RetryPolicy>,
@@ -187,6 +192,7 @@ struct Document {
 fn read(tree: &Table, secrets: Secrets<'_>, faults: &Faults) -> Document {
     let mut root = Section::root(tree, faults);
     let worker = worker(root.section("worker"));
+    let pace = fleet(root.section("fleet"));
     let (retry, rungs) = retry(root.section("retry"));
     let amqp = amqp::read(root.section("amqp"));
     let http = http(root.section("http"));
@@ -198,7 +204,7 @@ fn read(tree: &Table, secrets: Secrets<'_>, faults: &Faults) -> Document {
         }
         _ => None,
     };
-    Document { worker, amqp, http, retry, accounts, warnings: faults.take_warnings() }
+    Document { worker, pace, amqp, http, retry, accounts, warnings: faults.take_warnings() }
 }
 
 fn worker(mut section: Section<'_>) -> Option<(WorkerId, SocketAddr, Duration)> {
@@ -214,6 +220,14 @@ fn worker(mut section: Section<'_>) -> Option<(WorkerId, SocketAddr, Duration)> 
     let drain_timeout = section.text("drain_timeout", bounds);
     section.finish();
     Some((id.unwrap_or_else(machine), listen?, drain_timeout?))
+}
+
+/// Shorter beats make more traffic, longer ones slower changes; a fence of less than a second would trip over any hiccup.
+fn fleet(mut section: Section<'_>) -> Option<Pace> {
+    let bounds = units::duration_within(Duration::from_millis(500), Duration::from_secs(30));
+    let heartbeat = section.text("heartbeat", bounds);
+    section.finish();
+    Some(Pace { heartbeat: heartbeat? })
 }
 
 /// The machine's name and the process's number: replicas on one machine are told apart.

@@ -45,6 +45,17 @@ pub(super) fn duration_within(least: Duration, most: Duration) -> impl Fn(&str) 
     }
 }
 
+/// Reads a part of a whole, above 0 and at most 1: `1/4`, `0.25`.
+pub(super) fn part(text: &str) -> Result<f64, Problem> {
+    let wrong = || Problem::new(format!("is {text:?}, which is no part of a rate"), "write 1/4, or 0.25");
+    let number = |text: &str| text.trim().parse::<f64>().map_err(|_| wrong());
+    let part = match text.split_once('/') {
+        Some((part, whole)) => number(part)? / number(whole)?,
+        None => number(text)?,
+    };
+    if part > 0.0 && part <= 1.0 { Ok(part) } else { Err(wrong()) }
+}
+
 /// Reads a rate; its burst is set apart.
 pub(super) fn rate(text: &str) -> Result<Rate, Problem> {
     let wrong =

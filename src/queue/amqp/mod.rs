@@ -145,15 +145,6 @@ impl AmqpQueue {
     }
 }
 
-impl AmqpQueue {
-    /// Returns the way to the other replicas.
-    #[must_use]
-    pub fn fleet(&self) -> AmqpFleet {
-        let exchange = self.settler.names.fleet();
-        AmqpFleet { consume: Arc::clone(&self.consume), publish: self.settler.publisher.link(), exchange }
-    }
-}
-
 impl Queue for AmqpQueue {
     /// Hands nothing out while nothing can be published: a gateway is not called for an outcome that has nowhere to go.
     async fn next(&self, account: &AccountId) -> Result<Option<Delivery>, QueueError> {
@@ -188,6 +179,11 @@ impl Queue for AmqpQueue {
         self.consume.close().await;
         self.settler.publisher.close().await;
         Ok(())
+    }
+
+    fn fleet(&self) -> Option<AmqpFleet> {
+        let exchange = self.settler.names.fleet();
+        Some(AmqpFleet { consume: Arc::clone(&self.consume), publish: self.settler.publisher.link(), exchange })
     }
 
     fn is_ready(&self) -> bool {

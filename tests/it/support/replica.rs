@@ -15,8 +15,9 @@ use takedown::gateway::GatewayAccount;
 use takedown::gateway::http::{Endpoint, HttpClient, HttpSettings};
 use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
 use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
+use takedown::limits::fleet::Pace;
 use takedown::limits::pause::HoldSettings;
-use takedown::limits::{LimitSettings, Limits};
+use takedown::limits::{LimitSettings, Limits, Sharing};
 use takedown::queue::embedded::EmbeddedQueue;
 use takedown::queue::{Intake, QueueError};
 use takedown::sandbox::faults::{Fault, Faults, Scripted};
@@ -57,6 +58,7 @@ impl Default for Tuning {
         Self {
             limits: LimitSettings {
                 rate: "1000/s".parse().unwrap(),
+                sharing: Sharing::Fleet,
                 in_flight: 8,
                 max_wait: Duration::from_secs(60),
                 cool_down: short,
@@ -132,6 +134,7 @@ impl Bench {
         let (log, shutdown) = (Arc::new(Log::default()), Shutdown::new());
         let (observer, spy) = (Arc::clone(&log), tuning.spy);
         let context = Arc::new(Context {
+            pace: Pace::default(),
             worker: WorkerId::new("w1").unwrap(),
             accounts: self.accounts(&tuning.limits),
             http: HttpClient::new(&tuning.http).unwrap(),
