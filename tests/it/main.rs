@@ -10,6 +10,7 @@ mod corpus;
 mod crash;
 mod embedded;
 mod explain;
+mod fleet;
 mod gateway;
 mod main_job;
 mod protocol_page;
