@@ -106,7 +106,7 @@ impl Claim {
 }
 
 /// Cuts a text where parameters begin: `isv.invalid-signature` quotes the whole text it verified, tokens included
-/// (protocol notes 2.2), and what was signed is nobody's to read in a log.
+/// (protocol page: Open Platform, Verification), and what was signed is nobody's to read in a log.
 fn before_parameters(text: &str) -> Cow<'_, str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut names = text.match_indices('=').filter_map(|(equals, _)| {
@@ -127,7 +127,7 @@ fn before_parameters(text: &str) -> Cow<'_, str> {
 pub enum ItemMatch {
     /// The same item, or the protocol does not say.
     Same,
-    /// Another item: an old genuine answer, replayed (protocol notes, section 1.6 step 5).
+    /// Another item: an old genuine answer, replayed (protocol page: mapi, Verification).
     Other,
 }
 
