@@ -1,8 +1,8 @@
 //! From a gateway's reply to an outcome: believes what is signed, doubts the rest, guesses nothing.
 //!
-//! Rules of the protocol notes, section 4: a success counts only with a valid signature in the right envelope and about
-//! the right item; a terminal refusal counts only signed where the protocol signs its refusals ([`Refusals`]). A listed
-//! code decides before the HTTP status. Promise: no unsigned reply ends an item as `taken_down`. The one that can end it
+//! The rules (protocol page: What an answer counts for): a success counts only with a valid signature in the right
+//! envelope and about the right item; a terminal refusal counts only signed where the protocol signs its refusals
+//! ([`Refusals`]). A listed code decides before the HTTP status. Promise: no unsigned reply ends an item as `taken_down`. The one that can end it
 //! as another `success`, by the item's history, is the refusal of an item in a wrong status where refusals come unsigned;
 //! its outcome says `verified: false`.
 
@@ -152,7 +152,7 @@ fn refused(answer: &Answer, class: Class, history: History) -> Outcome {
 }
 
 /// The item is not on sale. The gateways' wording is wider than "already off", so on a clean first attempt that is a
-/// refusal; once an earlier attempt may have done it, the goal is reached (protocol notes, section 5).
+/// refusal; once an earlier attempt may have done it, the goal is reached (protocol page: Repeating a takedown).
 fn goal_state(history: History) -> Outcome {
     if history.effect == Effect::Possible || history.redelivery == Redelivery::Again {
         Outcome::Success(Reason::TakenDownEarlier)

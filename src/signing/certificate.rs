@@ -1,4 +1,5 @@
-//! X.509 certificates of the Open Platform's certificate mode (protocol notes 2.5): numbers, dates, keys, chains.
+//! X.509 certificates of the Open Platform's certificate mode (protocol page: Certificate mode): numbers, dates, keys,
+//! chains.
 //!
 //! A file may hold several: the platform's own comes with the intermediate that issued it, its roots come as a bundle.
 //! Promise: a certificate's number is the one the vendor's Java SDK computes, or it is refused; what is refused is told

@@ -1,4 +1,4 @@
-//! Reading and verifying the XML answer (protocol notes 1.5 and 1.6).
+//! Reading and verifying the XML answer (protocol page: mapi, Verification).
 //!
 //! Only the leaves inside `<response>` are signed; `is_success`, `error` and `request` are not, which is why a signed
 //! answer about another item, or a refusal with a signed success inside, is possible and must be told apart.
@@ -112,7 +112,8 @@ fn verdict(account: &MapiAccount, parts: &Parts<'_>, charset: Charset) -> Signat
         return Signature::Invalid;
     }
     // With MD5 both sides hold one secret, so a request of ours that is sent back verifies as well. Every request carries
-    // the name of its service, no answer does (protocol notes 1.6 step 2). And a signature over nothing proves nothing.
+    // the name of its service, no answer does (protocol page: mapi, Verification). And a signature over nothing proves
+    // nothing.
     if parts.signed.iter().any(|(name, _)| name == "service") {
         return Signature::Invalid;
     }

@@ -1,4 +1,4 @@
-//! Reading and verifying the JSON answer (protocol notes 2.6).
+//! Reading and verifying the JSON answer (protocol page: Open Platform, Answer).
 //!
 //! The signature covers the response node's value byte for byte as received. The span that was verified is the span that
 //! is parsed, and an envelope that two parsers could read differently is refused although its bytes may verify.
@@ -135,13 +135,14 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
     Ok(masked(account, item, Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref())))
 }
 
-/// `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
+/// `isv.invalid-signature` may quote the canonical string (protocol page: Open Platform, Verification), and
+/// the merchant's token with it.
 pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, claim: Claim) -> Claim {
     let token = request::token(account, item).ok().flatten();
     echo::mask(claim, token.as_slice())
 }
 
-/// Opens an encrypted node: its value is a string (protocol notes 2.8).
+/// Opens an encrypted node: its value is a string (protocol page: Content encryption).
 fn decrypt(account: &OpenPlatformAccount, text: &str) -> Result<String, &'static str> {
     let key = account.content_key.as_ref().ok_or("the answer is encrypted and the account has no content key")?;
     let cipher: String = serde_json::from_str(text).map_err(|_| "the encrypted answer is not a text")?;

@@ -12,7 +12,7 @@ use crate::support::broker::{Broker, publish, unique_prefix};
 use crate::support::command::{Ended, Running, end, http};
 
 /// Items of every account.
-const ITEMS: usize = 40;
+const ITEMS: usize = 56;
 
 /// Messages no producer should send: cut off, misspelt, of nobody.
 fn poison() -> [(&'static str, String); 4] {
