@@ -20,14 +20,14 @@ use crate::signing::charset::Charset;
 pub fn parse(account: &MapiAccount, item: &MapiItem, answer: &HttpAnswer) -> Answer {
     let (signature, claim) = read(account, item, &answer.body)
         .unwrap_or_else(|problem| (Signature::Malformed, page::unreadable(Gateway::Mapi, &answer.body, problem)));
-    let (refusals, unknown_certificate) = (Refusals::Unsigned, None);
+    let refusals = if answer.status == 200 { Refusals::Unsigned } else { Refusals::Foreign };
     Answer {
         http_status: answer.status,
         signature,
         refusals,
         claim,
         retry_after: answer.retry_after,
-        unknown_certificate,
+        unknown_certificate: None,
     }
 }
 

@@ -28,7 +28,7 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
         }
         Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem), None),
     };
-    let refusals = Refusals::Signed;
+    let refusals = if answer.status == 200 { Refusals::Signed } else { Refusals::Foreign };
     let unknown_certificate = unknown_certificate.map(|number| certificate_number(&number));
     Answer {
         http_status: answer.status,
