@@ -52,7 +52,7 @@ fn read(account: &MapiAccount, item: &MapiItem, body: &[u8]) -> Result<(Signatur
         }
         ("F", Some(code)) => {
             let signature = if signature == Signature::Valid { Signature::Contradictory } else { signature };
-            (signature, echo::mask(Claim::failure(Some(code), None, None), &[&item.key]))
+            (signature, echo::mask(Gateway::Mapi, Claim::failure(Some(code), None, None), &[&item.key]))
         }
         ("F", None) => (signature, page::unreadable(Gateway::Mapi, body, "a refusal that names no error")),
         _ => return Err("is_success is neither T nor F"),

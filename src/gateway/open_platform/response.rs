@@ -138,7 +138,7 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
 /// `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
 pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, claim: Claim) -> Claim {
     let token = request::token(account, item).ok().flatten();
-    echo::mask(claim, token.as_slice())
+    echo::mask(Gateway::OpenPlatform, claim, token.as_slice())
 }
 
 /// Opens an encrypted node: its value is a string (protocol notes 2.8).
