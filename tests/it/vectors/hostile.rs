@@ -9,7 +9,10 @@ use takedown::domain::takedown::{Gateway, OpenPlatformItem};
 use takedown::gateway::http::HttpAnswer;
 use takedown::gateway::mapi::Method;
 use takedown::gateway::mapi::request::build;
+use takedown::gateway::mapi::response::parse;
+use takedown::gateway::open_platform::v3;
 use takedown::signing::charset::Charset;
+use takedown::signing::content::ContentKey;
 use takedown::signing::{DsaFormat, SignType};
 
 use super::accounts::{self, signer, verifier};
@@ -93,6 +96,25 @@ fn a_token_that_the_gateway_quotes_is_masked() {
     assert_eq!(message.as_deref(), Some("网关生成的验签字符串为：***"));
 }
 
+/// Whoever could tell a padding that fits from one that does not would read the content without its key.
+#[test]
+fn whether_the_padding_fits_changes_nothing_of_what_is_done() {
+    let case = &cases("openapi_responses.json")[0];
+    let key = || ContentKey::load(&super::key("openapi_aes_key", "base64")).unwrap();
+    let mut account = openapi_v3::account("gateway_rsa2048");
+    account.content_key = Some(key());
+    for cipher in [key().encrypt(b"x").unwrap().as_str(), "AAAAAAAAAAAAAAAAAAAAAA=="] {
+        let node = format!("\"alipay_open_servicemarket_commodity_shop_offline_response\":\"{cipher}\"");
+        for sign in ["", ",\"sign\":\"AAAA\""] {
+            let answer = openapi_responses::reader(case)(format!("{{{node}{sign}}}").into_bytes());
+            assert_eq!(super::class_of(Gateway::OpenPlatform, answer), "ambiguous", "{cipher}{sign}");
+        }
+        let answer = openapi_v3::bare(200, cipher.as_bytes());
+        let answer = v3::response::parse(&account, &accounts::open_platform_item(), &answer);
+        assert_eq!(super::class_of(Gateway::OpenPlatform, answer), "ambiguous", "{cipher}");
+    }
+}
+
 /// Codes are public: a producer that chose one for its key would change what an answer means.
 #[test]
 fn a_key_or_token_that_is_a_code_hides_no_code() {
@@ -105,7 +127,7 @@ fn a_key_or_token_that_is_a_code_hides_no_code() {
         item.key = Secret::new(key);
         let body = b"<alipay><is_success>F</is_success><error>ILLEGAL_SIGN</error></alipay>".to_vec();
         let answer = HttpAnswer { status: 200, headers: HeaderMap::new(), body, retry_after: None };
-        let answer = takedown::gateway::mapi::response::parse(&account, &item, &answer);
+        let answer = parse(&account, &item, &answer);
         assert_eq!(super::class_of(Gateway::Mapi, answer), "config_fault", "{key}");
     }
     for token in ["isv.invalid-parameter", "parameter-x", "0004-and-more"] {
