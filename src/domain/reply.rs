@@ -37,7 +37,7 @@ pub struct Answer {
     pub http_status: u16,
     /// Verdict on the answer's signature.
     pub signature: Signature,
-    /// How the protocol the answer came in treats its refusals.
+    /// How the protocol the answer came in treats refusals under this status.
     pub refusals: Refusals,
     /// What the answer says.
     pub claim: Claim,
@@ -130,13 +130,15 @@ pub enum ItemMatch {
     Other,
 }
 
-/// Whether a protocol signs its refusals: one that does is not believed without.
+/// Whether a protocol signs the refusals that come under an HTTP status: where it does, one is not believed without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusals {
-    /// Business refusals always are: Open Platform 1.0.
+    /// Business refusals always are: Open Platform 1.0 under 200.
     Signed,
-    /// They come unsigned as a rule: mapi, Open Platform v3.
+    /// They come unsigned as a rule: mapi under 200, Open Platform v3 under 4xx.
     Unsigned,
+    /// None comes under such a status: what is unsigned there may be the word of something in between.
+    Foreign,
 }
 
 /// Verdict on the signature of an answer.

@@ -20,14 +20,14 @@ use crate::signing::charset::Charset;
 pub fn parse(account: &MapiAccount, item: &MapiItem, answer: &HttpAnswer) -> Answer {
     let (signature, claim) = read(account, item, &answer.body)
         .unwrap_or_else(|problem| (Signature::Malformed, page::unreadable(Gateway::Mapi, &answer.body, problem)));
-    let (refusals, unknown_certificate) = (Refusals::Unsigned, None);
+    let refusals = if answer.status == 200 { Refusals::Unsigned } else { Refusals::Foreign };
     Answer {
         http_status: answer.status,
         signature,
         refusals,
         claim,
         retry_after: answer.retry_after,
-        unknown_certificate,
+        unknown_certificate: None,
     }
 }
 
@@ -52,7 +52,7 @@ fn read(account: &MapiAccount, item: &MapiItem, body: &[u8]) -> Result<(Signatur
         }
         ("F", Some(code)) => {
             let signature = if signature == Signature::Valid { Signature::Contradictory } else { signature };
-            (signature, echo::mask(Claim::failure(Some(code), None, None), &[&item.key]))
+            (signature, echo::mask(Gateway::Mapi, Claim::failure(Some(code), None, None), &[&item.key]))
         }
         ("F", None) => (signature, page::unreadable(Gateway::Mapi, body, "a refusal that names no error")),
         _ => return Err("is_success is neither T nor F"),

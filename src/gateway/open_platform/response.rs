@@ -28,7 +28,7 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
         }
         Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem), None),
     };
-    let refusals = Refusals::Signed;
+    let refusals = if answer.status == 200 { Refusals::Signed } else { Refusals::Foreign };
     let unknown_certificate = unknown_certificate.map(|number| certificate_number(&number));
     Answer {
         http_status: answer.status,
@@ -139,7 +139,7 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
 /// the merchant's token with it.
 pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, claim: Claim) -> Claim {
     let token = request::token(account, item).ok().flatten();
-    echo::mask(claim, token.as_slice())
+    echo::mask(Gateway::OpenPlatform, claim, token.as_slice())
 }
 
 /// Opens an encrypted node: its value is a string (protocol page: Content encryption).

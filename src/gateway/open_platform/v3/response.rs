@@ -38,7 +38,8 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
             (signature, page::unreadable(Gateway::OpenPlatform, without_mark(&answer.body), problem))
         }
     };
-    let refusals = Refusals::Unsigned;
+    // Documented beyond those are 500 and 502, for failures of the system.
+    let refusals = if (400..=499).contains(&answer.status) { Refusals::Unsigned } else { Refusals::Foreign };
     let number = if signature == Signature::Unverifiable { header(answer, "alipay-sn").flatten() } else { None };
     let unknown_certificate = number.map(|number| certificate_number(&String::from_utf8_lossy(number)));
     Answer {
