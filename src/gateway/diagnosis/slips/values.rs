@@ -68,8 +68,9 @@ fn escapes() -> Vec<Slip<FormDraft>> {
         amp,
         "take the URL from code, not from a page; the separator is a bare `&`",
     );
-    let plus = "a `+` in a value travelled unescaped and was decoded as a space";
-    let plus = Cause::new("value_plus_became_space", plus, "write `+` in a query or form as %2B");
+    let plus = "a `+` was signed where the gateway finds a space: it travelled unescaped, or a space was escaped before signing";
+    let plus =
+        Cause::new("space_signed_as_plus", plus, "sign the plain values; in a query or form a `+` is written %2B");
     let json = "the slashes of values were signed as `\\/`";
     let json = Cause::new("values_json_escaped", json, "sign the values as they are sent");
     vec![
@@ -149,6 +150,26 @@ fn spaces() -> Vec<Slip<FormDraft>> {
         each(trimmed, |value| value.trim_ascii().to_vec()),
         each(without, |value| value.iter().copied().filter(|byte| *byte != b' ').collect()),
     ]
+}
+
+/// Returns slips about one value that was escaped before signing, the others not.
+pub(in crate::gateway::diagnosis) fn escaped_alone(right: &FormDraft) -> Vec<Slip<FormDraft>> {
+    let mut slips = Vec::new();
+    for field in right.fields.iter().filter(|field| !right.left_out.contains(&field.name)) {
+        let name = String::from_utf8_lossy(&field.name).into_owned();
+        let ways = [
+            escaped(&field.value, b"-._*", Plus::Space, "0123456789ABCDEF"),
+            escaped(&field.value, b"-_.!~*'()", Plus::Escape, "0123456789ABCDEF"),
+        ];
+        for value in ways.into_iter().filter(|value| *value != field.value) {
+            let what = format!("`{name}` was percent-encoded before signing");
+            let remedy = "sign the plain value first, percent-encode it afterwards for the wire";
+            let cause = Cause::new("value_percent_encoded", what, remedy);
+            let parameter = field.name.clone();
+            slips.push(Slip::rare(cause, move |draft: &mut FormDraft| draft.set(&parameter, &value)));
+        }
+    }
+    slips
 }
 
 /// Returns slips about the white space around one value that was there when it was signed.
