@@ -143,7 +143,6 @@ impl Page<'_> {
     }
 
     fn request(&mut self, pasted: &Pasted, judged: &request::Judged) {
-        let veil = &self.report.veil;
         self.verdict("The request's signature", &judged.diagnosis);
         if let Some(signed) = judged.diagnosis.signed.as_ref().filter(|signed| **signed != judged.canonical) {
             self.signed(signed, &judged.canonical, judged.charset);
@@ -156,6 +155,16 @@ impl Page<'_> {
             self.differences(differences, judged.charset);
         }
         self.bytes("What its signature has to cover", &judged.canonical, judged.charset);
+        match judged.diagnosis.verdict {
+            // What was found out says enough, and should not be pushed off the screen.
+            Verdict::Right | Verdict::Wrong => {}
+            Verdict::Unexplained | Verdict::Unsigned => self.parameters(pasted, judged),
+        }
+    }
+
+    /// Lists a request as it was read, in the order of the wire.
+    fn parameters(&mut self, pasted: &Pasted, judged: &request::Judged) {
+        let veil = &self.report.veil;
         let place = if pasted.path.is_empty() { String::new() } else { format!(": {} {}", pasted.method, pasted.path) };
         let rows: Vec<_> = judged
             .fields
