@@ -232,6 +232,8 @@ mod tests {
             (BASE64_STANDARD.encode("fb".repeat(128)), vec!["sign_base64_of_hex"]),
             (BASE64_STANDARD.encode(&sign), vec!["sign_base64_twice"]),
             (format!("\"{sign}\""), vec!["sign_quoted"]),
+            (sign.replace('+', "\\u002b"), vec!["sign_json_escaped"]),
+            (sign.replace('+', "&#43;"), vec!["sign_html_escaped"]),
         ] {
             assert_eq!(names(&text), expected, "{text}");
             assert_eq!(bytes(&text), [0xFB; 128], "{text}");

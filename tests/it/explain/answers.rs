@@ -138,6 +138,16 @@ fn an_encrypted_answer_is_signed_with_its_quotes() {
          content_key = \"{CONTENT_KEY}\"\nprivate_key_file = \"app_rsa2048.pem\"\ngateway_key_file = \"gateway_rsa2048.pub\"\n"
     );
     hold("encrypted", "secret", &extra, table, &[]);
+
+    // A request that was signed before it was encrypted.
+    let directory = directory(&extra);
+    let plain = r#"{"commodity_id":"1","shop_id":"2"}"#;
+    let text = |content: &str| format!("app_id=2014072300008888&biz_content={content}&charset=utf-8&encrypt_type=AES");
+    let sign = by("app_rsa2048", SignType::Rsa2, text(plain).as_bytes());
+    let sent = text(&escape(encrypted(plain).as_bytes()));
+    let request = format!("https://g/?{sent}&sign={}", escape(sign.as_bytes()));
+    let value = judged(directory.path(), "--request", request.as_bytes(), &["--account", "secret"]);
+    assert_eq!(causes(&value), ["signed_before_encryption"], "{value}");
 }
 
 const CONTENT_KEY: &str = "AAECAwQFBgcICQoLDA0ODw==";

@@ -109,6 +109,25 @@ fn pss(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(key.pss_sign::<Sha256>(bytes).unwrap())
 }
 
+/// Pads and raises to the private exponent, as `openssl pkeyutl -sign` without a digest does.
+fn bare(digest: &[u8]) -> String {
+    use rsa::pkcs8::DecodePrivateKey;
+    let key = rsa::PrivateKey::from_pkcs8_pem(&key("app_rsa2048", "private_pkcs8_pem")).unwrap();
+    BASE64_STANDARD.encode(key.sign(rsa::Pkcs1v15Sign::new_unprefixed(), digest).unwrap())
+}
+
+/// RFC 2104, by hand: it must not depend on the code under test.
+fn hmac_md5(secret: &[u8], text: &[u8]) -> Vec<u8> {
+    use md5::Md5;
+    let pad = |with: u8| {
+        let mut block = [with; 64];
+        block.iter_mut().zip(secret).for_each(|(byte, key)| *byte ^= key);
+        block
+    };
+    let inner = Md5::digest([&pad(0x36)[..], text].concat());
+    Md5::digest([&pad(0x5C)[..], &inner].concat()).to_vec()
+}
+
 /// Runs a table and says how many causes were named.
 fn hold(what: &str, account: &str, table: Vec<(&str, Vec<u8>)>, arguments: &[&str]) {
     let directory = directory("");
@@ -156,10 +175,12 @@ fn the_form_protocols_selection_order_and_values_are_told_apart() {
         ("only_body_signed", join(&all.iter().filter(|(n, _)| *n == "biz_content").cloned().collect::<Vec<_>>())),
         ("newline_appended", format!("{right}\n")),
         ("newline_appended", format!("{right}\r\n")),
+        ("url_signed", format!("/gateway.do?{right}")),
         ("leading_question_mark", format!("?{right}")),
         ("trailing_ampersand", format!("{right}&")),
         ("joined_by_html_ampersand", right.replace('&', "&amp;")),
         ("values_html_escaped", each(&|v| v.replace('"', "&quot;"))),
+        ("values_quoted", all.iter().map(|(n, v)| format!("{n}=\"{v}\"")).collect::<Vec<_>>().join("&")),
         ("joined_without_separators", all.iter().map(|(n, v)| format!("{n}{v}")).collect()),
         ("whole_percent_encoded", escape(right.as_bytes()).replace("%2E", ".").replace("%2D", "-").replace("%5F", "_")),
         ("hashed_before_signing", hex(&Sha256::digest(right.as_bytes()))),
@@ -251,6 +272,7 @@ fn keys_hashes_and_the_form_of_the_sign_are_told_apart() {
     let table = vec![
         ("", posted(&sign)),
         ("key_of_a_stranger", posted(&stranger.sign(right.as_bytes()).unwrap())),
+        ("bare_digest", posted(&bare(&Sha256::digest(right.as_bytes())))),
         ("pss_padding", posted(&pss(right.as_bytes()))),
         ("pss_padding sign_type_left_out", posted(&pss(join(&without(&sorted(shop()), &["sign_type"])).as_bytes()))),
         ("sign_damaged", posted(&sign[..sign.len() - 4])),
@@ -319,6 +341,8 @@ fn the_mistakes_of_mapi_with_md5_are_told_apart() {
         body.push(("sign_type", "MD5".to_owned()));
         format!("POST /cooperate/gateway.do HTTP/1.1\r\n\r\n{}", query(&body)).into_bytes()
     };
+    // Made by Python: hmac.new(secret, text, "md5").
+    let hmac = hmac_md5(secret.as_bytes(), right.as_bytes());
     let in_both = String::from_utf8(in_body.clone()).unwrap();
     let in_both = in_both.replace("gateway.do", "gateway.do?_input_charset=utf-8").into_bytes();
     let table: Vec<(&str, Vec<u8>)> = vec![
@@ -334,6 +358,7 @@ fn the_mistakes_of_mapi_with_md5_are_told_apart() {
         ("md5_secret_after_key", got(&goods(), &bare_md5(&format!("{right}&key={secret}")))),
         ("md5_secret_before", got(&goods(), &bare_md5(&format!("{secret}{right}")))),
         ("md5_secret_with_line_feed", got(&goods(), &bare_md5(&format!("{right}{secret}\n")))),
+        ("md5_hmac", got(&goods(), &hex(&hmac))),
         ("md5_without_secret", got(&goods(), &bare_md5(&right))),
         ("md5_upper_case", got(&goods(), &md5(right.as_bytes()).to_uppercase())),
         ("md5_in_base64", got(&goods(), &BASE64_STANDARD.encode(hex_bytes(&md5(right.as_bytes()))))),

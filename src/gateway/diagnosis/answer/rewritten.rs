@@ -85,9 +85,6 @@ pub(super) fn slips(text: &[u8], charset: Charset) -> Vec<Slip<TextDraft>> {
     if text.first() == Some(&b'"') && text.len() >= 2 {
         let what = "the encrypted text was signed without its two quotes".to_owned();
         slips.push(slip("quotes_not_signed", what, text[1..text.len() - 1].to_vec()));
-    } else if !text.starts_with(b"{") {
-        let what = "the encrypted text lost its two quotes, which are signed".to_owned();
-        slips.push(slip("quotes_missing", what, [b"\"", text, b"\""].concat()));
     }
     slips.push(slip(
         "line_feed_lost",

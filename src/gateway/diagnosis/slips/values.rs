@@ -12,7 +12,7 @@ use crate::signing::charset::Charset;
 pub(in crate::gateway::diagnosis) fn slips(charset: Charset) -> Vec<Slip<FormDraft>> {
     let mut slips = charsets(charset);
     slips.extend(escapes());
-    slips.extend(spaces());
+    slips.push(trimmed());
     slips
 }
 
@@ -71,8 +71,6 @@ fn escapes() -> Vec<Slip<FormDraft>> {
     let plus = "a `+` was signed where the gateway finds a space: it travelled unescaped, or a space was escaped before signing";
     let plus =
         Cause::new("space_signed_as_plus", plus, "sign the plain values; in a query or form a `+` is written %2B");
-    let json = "the slashes of values were signed as `\\/`";
-    let json = Cause::new("values_json_escaped", json, "sign the values as they are sent");
     vec![
         Slip::common(encoded(), raw),
         each(encoded(), |value| escaped(value, b"-._*", Plus::Space, "0123456789ABCDEF")),
@@ -94,13 +92,6 @@ fn escapes() -> Vec<Slip<FormDraft>> {
         Slip::rare(plus, |draft: &mut FormDraft| {
             draft.values(|field| {
                 Some(field.value.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect())
-            });
-        }),
-        // Of a value that is JSON itself another slip tells more.
-        Slip::rare(json, |draft: &mut FormDraft| {
-            draft.values(|field| {
-                let plain = std::str::from_utf8(&field.value).ok().filter(|text| !text.starts_with('{'))?;
-                Some(plain.replace('/', "\\/").into_bytes())
             });
         }),
     ]
@@ -141,15 +132,10 @@ fn html_escaped(value: &[u8]) -> Vec<u8> {
     text
 }
 
-fn spaces() -> Vec<Slip<FormDraft>> {
+fn trimmed() -> Slip<FormDraft> {
+    let what = "the values were trimmed before signing, and sent with their white space";
     let remedy = "sign the value exactly as it is sent, white space included";
-    let trimmed =
-        Cause::new("values_trimmed", "the values were trimmed before signing, and sent with their white space", remedy);
-    let without = Cause::new("spaces_removed", "the values were signed without their spaces", remedy);
-    vec![
-        each(trimmed, |value| value.trim_ascii().to_vec()),
-        each(without, |value| value.iter().copied().filter(|byte| *byte != b' ').collect()),
-    ]
+    each(Cause::new("values_trimmed", what, remedy), |value| value.trim_ascii().to_vec())
 }
 
 /// Returns slips about one value that was escaped before signing, the others not.
