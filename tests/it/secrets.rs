@@ -3,6 +3,7 @@
 
 mod broker;
 mod debug;
+mod explain;
 mod gateway;
 mod needles;
 mod plant;
@@ -54,6 +55,12 @@ fn a_run_against_a_gateway_that_repeats_its_requests_shows_no_secret() {
         let mut command = plant.command(&arguments);
         command.env("TAKEDOWN_LOG", "trace").env("TAKEDOWN_LOG_FORMAT", format);
         let ended = crate::support::command::end(command);
+        // It shows canonical strings by trade, which are looked for from here on.
+        for id in ["desk-0", "shops-aes-2"] {
+            let arguments = ["explain", "--dead-letter", id, "--queue", "items.jsonl.queue", "--hex"];
+            let explained = plant.run(&arguments, "trace", format);
+            assert!(explained.code == Some(0) && explained.stdout.contains("Canonical string"), "{explained:?}");
+        }
         let calls = look_for_requests(&mut plant, &gateway);
         assert!(calls > 40, "{calls} calls\n{ended:?}");
         let ended = plant.check("run", ended);
@@ -68,6 +75,9 @@ fn a_run_against_a_gateway_that_repeats_its_requests_shows_no_secret() {
             let shown = plant.run(&["dead-letters", "show", id, "--queue", "items.jsonl.queue"], "trace", format);
             assert!(shown.stdout.contains(id), "{shown:?}");
         }
+        let replayed =
+            plant.run(&["dead-letters", "replay", "--id", "desk-0", "--queue", "items.jsonl.queue"], "trace", format);
+        assert!(replayed.stdout.contains("1 put back"), "{replayed:?}");
         let files = plant.check_files(&["items.jsonl"]);
         let names: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert!(names.contains(&"items.jsonl.outcomes.jsonl") && names.contains(&"items.jsonl.queue"), "{names:?}");

@@ -13,9 +13,9 @@ use crate::domain::secret::Secret;
 use crate::domain::takedown::{Item, MapiItem, OpenPlatformItem};
 use crate::gateway::GatewayAccount;
 use crate::gateway::diagnosis::keyring::Keyring;
-use crate::gateway::diagnosis::pasted::{PasteError, head, sent};
+use crate::gateway::diagnosis::pasted::{PasteError, head, sent, split};
 use crate::gateway::diagnosis::verdict::settled;
-use crate::gateway::diagnosis::{Cause, Diagnosis, Verdict};
+use crate::gateway::diagnosis::{Cause, Diagnosis, LONGEST, Verdict};
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::mapi;
 use crate::gateway::open_platform::{self, Protocol};
@@ -26,7 +26,7 @@ pub const MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
 /// Reads a pasted answer: HTTP text with its headers (as `curl -i` prints it), or the body alone.
 ///
 /// # Errors
-/// [`PasteError`] where it is empty or too large.
+/// [`PasteError`] where it is empty, too large or compressed.
 pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
     if text.len() > MAX_BYTES {
         return Err(PasteError::TooLarge { bytes: text.len() });
@@ -37,16 +37,23 @@ pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
     let mut status = 200;
     let mut named = Vec::new();
     let mut body = text;
-    let start = text.trim_ascii_start();
+    let start = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start();
     if start.starts_with(b"HTTP/") {
-        let end = start.iter().position(|byte| *byte == b'\n').unwrap_or(start.len());
-        let first = String::from_utf8_lossy(&start[..end]).into_owned();
-        status = first.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(status);
-        (named, body) = head(start.get(end + 1..).unwrap_or_default());
+        body = start;
+        // Before the last head may stand those of a proxy and of `100 Continue`.
+        while body.starts_with(b"HTTP/") {
+            let (first, rest) = split(body, b'\n');
+            let first = String::from_utf8_lossy(first);
+            status = first.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(status);
+            (named, body) = head(rest);
+        }
     } else if is_header(start) {
         (named, body) = head(start);
     }
-    let body = sent(&named, body).to_vec();
+    let body = sent(&named, body);
+    if body.starts_with(b"\x1F\x8B") {
+        return Err(PasteError::Compressed);
+    }
     let mut headers = HeaderMap::new();
     for (name, value) in named {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
@@ -168,7 +175,8 @@ fn explain(
     if plain.as_ref().is_some_and(|diagnosis| diagnosis.signed.is_some()) {
         return plain;
     }
-    for (cause, body) in rewritten::bodies(&answer.body) {
+    let bodies = if answer.body.len() > LONGEST { Vec::new() } else { rewritten::bodies(&answer.body) };
+    for (cause, body) in bodies {
         let before = reading(account, keyring, answer, &body).map(|reading| reading.diagnosis);
         if let Some(mut diagnosis) = before.filter(|diagnosis| diagnosis.signed.is_some()) {
             diagnosis.causes.insert(0, cause);

@@ -40,6 +40,9 @@ struct Call {
 }
 
 pub(super) fn read(text: &[u8]) -> Result<Pasted, PasteError> {
+    if text.windows(2).any(|pair| pair == b"^\"") {
+        return Err(PasteError::Curl { problem: "is quoted for Windows' cmd; copy it as cURL (bash)" });
+    }
     let mut call = Call::default();
     let mut words = words(text)?.into_iter().skip(1);
     while let Some(word) = words.next() {

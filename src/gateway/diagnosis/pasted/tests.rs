@@ -31,14 +31,25 @@ fn every_form_is_read() {
         assert_eq!(shown(text), "GET  q:a=1 q:b= q:sign=x", "{text}");
     }
     assert_eq!(shown("/gateway.do?a=1"), "GET /gateway.do q:a=1");
+    // As a log shows it, nothing escaped.
+    assert_eq!(shown("a=1 2&c={\"x\":1}&sign=s+/=="), "GET  q:a=1 2 q:c={\"x\":1} q:sign=s+/==");
+    assert_eq!(shown("POST /x?a=1 HTTP/1.1\nTransfer-Encoding: chunked\n\n3\nb=2\n0\n\n"), "POST /x q:a=1 b:b=2");
     assert_eq!(shown("{\"a\":\"1\",\"c\":{\"x\":1},\"sign\":\"s+\"}"), "POST  q:a=1 q:c={\"x\":1} q:sign=s+");
 }
 
 #[test]
 fn what_is_no_request_says_what_would_be() {
-    for text in
-        ["", " \n", "hello", "{\"a\":1}", "curl", "curl 'https://x", "curl -F a=b https://x", "curl -d @f https://x"]
-    {
+    for text in [
+        "",
+        " \n",
+        "hello",
+        "{\"a\":1}",
+        "curl",
+        "curl 'https://x",
+        "curl -F a=b https://x",
+        "curl -d @f https://x",
+        "wget -qO- 'https://x?a=1'",
+    ] {
         let error = Pasted::read(text.as_bytes()).err().unwrap().to_string();
         assert!(error.contains("paste") || error.contains("use --data"), "{text}: {error}");
     }
