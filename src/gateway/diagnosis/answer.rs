@@ -23,10 +23,13 @@ use crate::gateway::open_platform::{self, Protocol};
 /// Longest text read, in bytes: the default cap of the HTTP client, and room for headers.
 pub const MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
 
+/// Most headers read; the HTTP client takes a hundred.
+const MAX_HEADERS: usize = 1000;
+
 /// Reads a pasted answer: HTTP text with its headers (as `curl -i` prints it), or the body alone.
 ///
 /// # Errors
-/// [`PasteError`] where it is empty or too large.
+/// [`PasteError`] where it is empty, too large or has too many headers.
 pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
     if text.len() > MAX_BYTES {
         return Err(PasteError::TooLarge { bytes: text.len() });
@@ -45,6 +48,9 @@ pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
         (named, body) = head(start.get(end + 1..).unwrap_or_default());
     } else if is_header(start) {
         (named, body) = head(start);
+    }
+    if named.len() > MAX_HEADERS {
+        return Err(PasteError::Headers { most: MAX_HEADERS });
     }
     let body = sent(&named, body).to_vec();
     let mut headers = HeaderMap::new();

@@ -24,6 +24,12 @@ pub enum PasteError {
         /// Size found.
         bytes: usize,
     },
+    /// More headers than any answer has; HTTP clients refuse it long before.
+    #[error("it has more than {most} headers, which no answer of these gateways has; paste one answer alone")]
+    Headers {
+        /// How many are read.
+        most: usize,
+    },
     /// Nothing in it.
     #[error("it is empty; paste a curl command line, raw HTTP text, a URL, or a bare query or form body")]
     Empty,

@@ -7,6 +7,9 @@ use crate::signing::charset::Charset;
 
 const REMEDY: &str = "verify and keep the bytes as received: curl -sS -o FILE, no editor and no log in between";
 
+/// Most characters of white space at the end of a text that are taken away one by one.
+const MAX_SPACES: usize = 8;
+
 /// Part of an answer with what is signed around it.
 #[derive(Clone)]
 pub(super) struct TextDraft {
@@ -96,10 +99,11 @@ pub(super) fn slips(text: &[u8], charset: Charset) -> Vec<Slip<TextDraft>> {
     if trimmed.len() < text.len() {
         slips.push(slip("byte_order_mark", "a byte order mark was put before the text".to_owned(), trimmed.to_vec()));
     }
-    let mut end = text;
-    while let [rest @ .., b'\n' | b'\r' | b' '] = end {
-        end = rest;
-        slips.push(slip("trailing_white_space", "white space was put behind the text".to_owned(), end.to_vec()));
+    // A few characters one by one, then all of them: a hostile body may be a megabyte of nothing else.
+    let space = text.iter().rev().take_while(|byte| b"\n\r ".contains(byte)).count();
+    for count in (1..=space.min(MAX_SPACES)).chain((space > MAX_SPACES).then_some(space)) {
+        let before = text[..text.len() - count].to_vec();
+        slips.push(slip("trailing_white_space", "white space was put behind the text".to_owned(), before));
     }
     if let Some(plain) = charset.decode(text) {
         for rewriting in content::rewritings(&plain) {
