@@ -17,7 +17,7 @@ const SHORTEST: usize = 4;
 
 /// Masks these secrets in what an answer says, plain and percent-encoded.
 pub(super) fn mask(claim: Claim, secrets: &[&Secret]) -> Claim {
-    let mask = |text: Option<String>| text.map(|text| secrets.iter().fold(text, |text, secret| masked(text, secret)));
+    let mask = |text: Option<String>| text.map(|text| mask_text(text, secrets));
     match claim {
         Claim::Failure { code, sub_code, message } => {
             Claim::Failure { code: mask(code), sub_code: mask(sub_code), message: mask(message) }
@@ -25,6 +25,11 @@ pub(super) fn mask(claim: Claim, secrets: &[&Secret]) -> Claim {
         // Words of ours, names of the table, and a goods id under the gateway's signature.
         Claim::Success { .. } | Claim::Unreadable { .. } => claim,
     }
+}
+
+/// Masks these secrets in one text of whoever answered.
+pub(super) fn mask_text(text: String, secrets: &[&Secret]) -> String {
+    secrets.iter().fold(text, |text, secret| masked(text, secret))
 }
 
 fn masked(text: String, secret: &Secret) -> String {

@@ -10,10 +10,10 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature, certificate_number};
+use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature};
 use crate::domain::takedown::{Gateway, OpenPlatformItem};
 use crate::gateway::http::HttpAnswer;
-use crate::gateway::open_platform::response::{masked, word};
+use crate::gateway::open_platform::response::{masked, shown_number, word};
 use crate::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, span};
 use crate::gateway::page;
 use crate::signing::charset::Charset;
@@ -40,7 +40,8 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
     };
     let refusals = Refusals::Unsigned;
     let number = if signature == Signature::Unverifiable { header(answer, "alipay-sn").flatten() } else { None };
-    let unknown_certificate = number.map(|number| certificate_number(&String::from_utf8_lossy(number)));
+    let number = number.map(|number| String::from_utf8_lossy(number).into_owned());
+    let unknown_certificate = number.map(|number| shown_number(account, item, number));
     Answer {
         http_status: answer.status,
         signature,

@@ -1,0 +1,143 @@
+//! What people paste into `takedown explain`: nothing panics, the work is bounded, and nothing said quotes a secret.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::SystemTime;
+
+use takedown::domain::ids::AccountId;
+use takedown::domain::secret::Secret;
+use takedown::domain::takedown::{Item, MapiItem};
+use takedown::gateway::GatewayAccount;
+use takedown::gateway::diagnosis::keyring::Keyring;
+use takedown::gateway::diagnosis::pasted::Pasted;
+use takedown::gateway::diagnosis::{Cause, Diagnosis, Verdict, answer, request};
+use takedown::gateway::http::Endpoint;
+use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
+use takedown::gateway::open_platform::{OpenPlatformAccount, Protocol};
+use takedown::signing::charset::Charset;
+use takedown::signing::{DsaFormat, SignType, Signer};
+
+use super::fixture;
+
+/// Longest text judged: judging tries mistakes, which costs what length costs; growth is tested by length.
+const LONGEST_JUDGED: usize = 2048;
+
+struct Case {
+    account: GatewayAccount,
+    item: Item,
+    keyring: Keyring,
+}
+
+static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+    let own = |sign_type, name: &str| {
+        Signer::load(sign_type, &fixture::key(name, "private_pkcs8_pem"), DsaFormat::Der).unwrap()
+    };
+    let mapi = GatewayAccount::Mapi(MapiAccount {
+        endpoint: Endpoint::new("https://gateway.example/gateway.do").unwrap(),
+        partner: "2088002464631181".to_owned(),
+        charset: Charset::Gbk,
+        method: Method::Get,
+        goods_id: GoodsIdField::Sent,
+        signer: Signer::load(SignType::Md5, &fixture::key("mapi_md5_key", "value"), DsaFormat::Der).unwrap(),
+        verifier: fixture::verifier(SignType::Md5, "mapi_md5_key", DsaFormat::Der),
+    });
+    let goods = Item::Mapi(MapiItem {
+        sns_user_id: "douban_admin".to_owned(),
+        key: Secret::new(fixture::USER_KEY),
+        close_reason: None,
+        goods_id: Some("2011063000011840".to_owned()),
+    });
+    let shops = |protocol, is_by_certificate| {
+        let keys = fixture::gateway_keys(SignType::Rsa2, is_by_certificate);
+        GatewayAccount::OpenPlatform(OpenPlatformAccount {
+            signer: own(SignType::Rsa2, "app_rsa2048"),
+            content_key: Some(fixture::content_key()),
+            ..fixture::open_platform(protocol, Charset::Utf8, keys)
+        })
+    };
+    let shop = || Item::OpenPlatform(fixture::open_platform_item());
+    let cases = [(mapi, goods), (shops(Protocol::V1, false), shop()), (shops(Protocol::V3, true), shop())];
+    let case = |(account, item)| {
+        let id = AccountId::new("asked").unwrap();
+        let keyring = Keyring::new(&id, &BTreeMap::from([(&id, &account)]));
+        Case { account, item, keyring }
+    };
+    cases.map(case).into()
+});
+
+/// Reads the bytes as a request and as an answer, and judges both for each kind of account.
+pub fn run(text: &[u8]) {
+    let request = Pasted::read(text);
+    if let Err(error) = &request {
+        is_quiet(&error.to_string(), text);
+    }
+    let answer = answer::read(text);
+    if let Err(error) = &answer {
+        is_quiet(&error.to_string(), text);
+    }
+    if let Ok(pasted) = &request {
+        hold(pasted, text);
+    }
+    if text.len() > LONGEST_JUDGED {
+        return;
+    }
+    let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    for Case { account, item, keyring } in &*CASES {
+        if let Ok(pasted) = &request {
+            for item in [None, Some(item)] {
+                let judged = request::judge(account, keyring, pasted, item, now).ok().unwrap();
+                is_sound(&judged.diagnosis, text);
+                judged.remarks.iter().for_each(|remark| is_told(remark, text));
+                assert_eq!(
+                    judged.differences.is_some(),
+                    item.is_some(),
+                    "there is a comparison where there is an item"
+                );
+            }
+        }
+        if let Ok(found) = &answer {
+            let judged = answer::judge(account, keyring, found, Some(item));
+            fixture::hold(&judged.answer);
+            is_sound(&judged.diagnosis, text);
+        }
+    }
+}
+
+fn hold(pasted: &Pasted, text: &[u8]) {
+    let fields = pasted.fields();
+    assert!(fields.len() <= 200, "the parameters of a request are few");
+    assert!(!pasted.read_as.is_empty() && !pasted.method.is_empty(), "a request was read as something");
+    let said = pasted.query.len() + pasted.body.len() + pasted.path.len();
+    // An escape `\\uXXXX` of a shell is six bytes for three; a percent-encoded byte is three for one, a lossy one too.
+    assert!(said <= 3 * text.len() + 64, "nothing is made up: {said} bytes of {}", text.len());
+}
+
+fn is_sound(diagnosis: &Diagnosis, text: &[u8]) {
+    match diagnosis.verdict {
+        Verdict::Right => assert!(diagnosis.causes.is_empty(), "what is right has no cause: {diagnosis:?}"),
+        Verdict::Wrong => assert!(!diagnosis.causes.is_empty(), "what is wrong has a cause: {diagnosis:?}"),
+        Verdict::Unexplained | Verdict::Unsigned => {}
+    }
+    diagnosis.causes.iter().for_each(|cause| is_told(cause, text));
+    diagnosis.certain.iter().chain(&diagnosis.next).for_each(|said| is_quiet(said, text));
+}
+
+fn is_told(cause: &Cause, text: &[u8]) {
+    assert!(!cause.name.is_empty() && !cause.what.is_empty() && !cause.remedy.is_empty(), "{cause:?}");
+    is_quiet(&cause.what, text);
+    is_quiet(&cause.remedy, text);
+}
+
+/// Nothing that is said quotes a key or a token that stands in its place alone.
+fn is_quiet(said: &str, text: &[u8]) {
+    for (secret, names) in
+        [(fixture::USER_KEY, &["key="][..]), (fixture::TOKEN, &["app_auth_token=", "alipay-app-auth-token: "])]
+    {
+        let count =
+            |text: &[u8], part: &str| text.windows(part.len()).filter(|window| *window == part.as_bytes()).count();
+        let placed: usize = names.iter().map(|name| count(text, &format!("{name}{secret}"))).sum();
+        if placed == count(text, secret) {
+            assert!(!said.contains(secret), "no secret is quoted: {said}");
+        }
+    }
+}
