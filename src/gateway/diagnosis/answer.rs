@@ -210,7 +210,7 @@ fn with_structure(
                 }
                 GatewayAccount::OpenPlatform(_) => "a member or a header stands there twice".to_owned(),
                 GatewayAccount::Mapi(_) => {
-                    "its unsigned parts contradict each other (a success that names an error), or a signed value holds `&name=`".to_owned()
+                    "its unsigned parts contradict each other (a success that names an error), or a signed value holds `&goods_id=` or the like".to_owned()
                 }
             },
             "take no such answer for the gateway's: two programs could read it differently",

@@ -130,10 +130,12 @@ fn verdict(account: &MapiAccount, parts: &Parts<'_>, charset: Charset) -> Signat
 /// name of its service (protocol notes 1.6 step 2). Notifications are signed with the gateway's key, and name goods.
 const FOREIGN: [&str; 2] = ["service", "notify_id"];
 
-/// Says whether a value holds what could be a field of its own: what is signed is joined by `&` with nothing escaped, so
-/// that the same text could be cut into other elements, goods and all.
+/// Says whether a value holds what could be a field that decides: what is signed is joined by `&` with nothing escaped, so
+/// that whoever holds the text could cut it into other elements, and name other goods.
 fn holds_a_field(value: &str) -> bool {
-    value.split('&').skip(1).any(|piece| piece.split_once('=').is_some_and(|(name, _)| xml::is_plain(name)))
+    let name =
+        |piece: &str| piece.split_once('=').is_some_and(|(name, _)| name == "goods_id" || FOREIGN.contains(&name));
+    value.split('&').skip(1).any(name)
 }
 
 /// An unverified goods id is not passed on. A verified answer that names no goods proves nothing about goods we can name.

@@ -99,12 +99,8 @@ fn tree(text: &str) -> Result<Element, &'static str> {
 }
 
 fn name(name: &str) -> Result<String, &'static str> {
-    if is_plain(name) { Ok(name.to_owned()) } else { Err("the XML has an odd element name") }
-}
-
-/// Says whether a text is a name that an element may have here.
-pub(in crate::gateway) fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    if is_plain && !name.is_empty() { Ok(name.to_owned()) } else { Err("the XML has an odd element name") }
 }
 
 fn close(element: Element, open: &mut [Element], root: &mut Option<Element>) -> Result<(), &'static str> {

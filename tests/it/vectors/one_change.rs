@@ -271,7 +271,7 @@ fn leaves() -> impl Strategy<Value = Vec<(String, String)>> {
     let name = select(vec!["close_reason", "memo", "a", "z", "goods", "goods_id2", "subject"]);
     let value = prop_oneof![
         TRAIL,
-        select(vec!["x&goods_id=666", "666&z=1", "&", "a=b", "]]>", "<goods_id>666</goods_id>"])
+        select(vec!["x&goods_id=666", "x&notify_id=7", "666&z=1", "&", "a=b", "]]>", "<goods_id>666</goods_id>"])
             .prop_map(str::to_owned)
     ];
     proptest::collection::btree_map(name.prop_map(str::to_owned), value, 0..4).prop_map(|others| {
@@ -318,11 +318,9 @@ proptest! {
         let sign = sign_leaves(&leaves, charset);
         let body = charset.encode(&xml(&leaves, &sign, charset.as_str())).unwrap();
         let answer = judge_xml(&body, "2011063000011840");
-        let text = String::from_utf8(canonical(&leaves, SignTypeField::Excluded, Charset::Utf8).unwrap()).unwrap();
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-        let is_field = |piece: &&str| piece.split_once('=').is_some_and(|(name, _)| !name.is_empty() && name.chars().all(is_name));
-        // A value that could be cut out as a field of its own makes the whole ambiguous.
-        let is_plain = text.split('&').filter(is_field).count() == leaves.iter().filter(|(_, value)| !value.is_empty()).count();
+        // A value that could be cut into other goods makes the whole ambiguous, and no other value does.
+        let decides = ["&goods_id=", "&notify_id="];
+        let is_plain = !leaves.iter().any(|(_, value)| decides.iter().any(|field| value.contains(field)));
         prop_assert_eq!(answer.signature, if is_plain { Signature::Valid } else { Signature::Structure });
         prop_assert_eq!(is_success(Gateway::Mapi, &answer), is_plain, "{:?}", answer);
         prop_assert!(!is_success(Gateway::Mapi, &judge_xml(&body, "666")));
@@ -389,16 +387,15 @@ proptest! {
 /// Goods of which the gateway once sent a notification: it is signed with the same key, and so is no proof of a takedown.
 #[test]
 fn a_notification_written_as_an_answer_is_no_success() {
-    let [goods, id, time, kind] = [
-        ("goods_id", "2011063000011840"),
-        ("notify_id", "70fec0c2730b27528665af4517c27b95"),
-        ("notify_time", "2011-08-07 11:08:32"),
-        ("notify_type", "goods_status_sync"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let leaves = [goods, id, time, kind];
-    let sign = sign_leaves(&leaves, Charset::Utf8);
-    let answer = judge_xml(xml(&leaves, &sign, "utf-8").as_bytes(), "2011063000011840");
-    assert!(!is_success(Gateway::Mapi, &answer), "{answer:?}");
-    assert!(matches!(answer.claim, Claim::Success { goods_id: None, item: ItemMatch::Other }), "{answer:?}");
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let goods = field("goods_id", "2011063000011840");
+    let notification = [goods.clone(), field("memo", "m"), field("notify_id", "70fe"), field("notify_type", "sync")];
+    let hidden = [goods, field("memo", "m&notify_id=70fe&notify_type=sync")];
+    let sign = sign_leaves(&notification, Charset::Utf8);
+    assert_eq!(sign, sign_leaves(&hidden, Charset::Utf8));
+    for leaves in [&notification[..], &hidden] {
+        let answer = judge_xml(xml(leaves, &sign, "utf-8").as_bytes(), "2011063000011840");
+        assert!(!is_success(Gateway::Mapi, &answer), "{answer:?}");
+        assert!(matches!(answer.claim, Claim::Success { goods_id: None, item: ItemMatch::Other }), "{answer:?}");
+    }
 }
