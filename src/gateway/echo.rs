@@ -20,7 +20,7 @@ const SHORTEST: usize = 4;
 
 /// Masks these secrets in what an answer says, plain and percent-encoded.
 pub(super) fn mask(gateway: Gateway, claim: Claim, secrets: &[&Secret]) -> Claim {
-    let mask = |text: String| secrets.iter().fold(text, |text, secret| masked(text, secret));
+    let mask = |text: String| mask_text(text, secrets);
     let mask_code = |text: String| if codes::find(gateway, Some(&text), None).is_some() { text } else { mask(text) };
     match claim {
         Claim::Failure { code, sub_code, message } => {
@@ -29,6 +29,11 @@ pub(super) fn mask(gateway: Gateway, claim: Claim, secrets: &[&Secret]) -> Claim
         // Words of ours, names of the table, and a goods id under the gateway's signature.
         Claim::Success { .. } | Claim::Unreadable { .. } => claim,
     }
+}
+
+/// Masks these secrets in one text of whoever answered.
+pub(super) fn mask_text(text: String, secrets: &[&Secret]) -> String {
+    secrets.iter().fold(text, |text, secret| masked(text, secret))
 }
 
 fn masked(text: String, secret: &Secret) -> String {

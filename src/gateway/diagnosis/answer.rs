@@ -23,10 +23,13 @@ use crate::gateway::open_platform::{self, Protocol};
 /// Longest text read, in bytes: the default cap of the HTTP client, and room for headers.
 pub const MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
 
+/// Most headers read; the HTTP client takes a hundred.
+const MAX_HEADERS: usize = 1000;
+
 /// Reads a pasted answer: HTTP text with its headers (as `curl -i` prints it), or the body alone.
 ///
 /// # Errors
-/// [`PasteError`] where it is empty, too large or compressed.
+/// [`PasteError`] where it is empty, too large or compressed, or has too many headers.
 pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
     if text.len() > MAX_BYTES {
         return Err(PasteError::TooLarge { bytes: text.len() });
@@ -49,6 +52,9 @@ pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
         }
     } else if is_header(start) {
         (named, body) = head(start);
+    }
+    if named.len() > MAX_HEADERS {
+        return Err(PasteError::Headers { most: MAX_HEADERS });
     }
     let body = sent(&named, body);
     if body.starts_with(b"\x1F\x8B") {
@@ -212,7 +218,7 @@ fn with_structure(
                 }
                 GatewayAccount::OpenPlatform(_) => "a member or a header stands there twice".to_owned(),
                 GatewayAccount::Mapi(_) => {
-                    "its unsigned parts contradict each other (a success that names an error)".to_owned()
+                    "its unsigned parts contradict each other (a success that names an error), or a signed value holds `&goods_id=` or the like".to_owned()
                 }
             },
             "take no such answer for the gateway's: two programs could read it differently",

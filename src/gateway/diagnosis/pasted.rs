@@ -27,6 +27,12 @@ pub enum PasteError {
     /// Packed by gzip.
     #[error("it is compressed (gzip); save it with `curl --compressed`, or unpack it with gunzip")]
     Compressed,
+    /// More headers than any answer has; HTTP clients refuse it long before.
+    #[error("it has more than {most} headers, which no answer of these gateways has; paste one answer alone")]
+    Headers {
+        /// How many are read.
+        most: usize,
+    },
     /// Nothing in it.
     #[error("it is empty; paste a curl command line, raw HTTP text, a URL, or a bare query or form body")]
     Empty,

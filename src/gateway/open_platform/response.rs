@@ -29,7 +29,7 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
         Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem), None),
     };
     let refusals = if answer.status == 200 { Refusals::Signed } else { Refusals::Foreign };
-    let unknown_certificate = unknown_certificate.map(|number| certificate_number(&number));
+    let unknown_certificate = unknown_certificate.map(|number| shown_number(account, item, number));
     Answer {
         http_status: answer.status,
         signature,
@@ -140,6 +140,12 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
 pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, claim: Claim) -> Claim {
     let token = request::token(account, item).ok().flatten();
     echo::mask(Gateway::OpenPlatform, claim, token.as_slice())
+}
+
+/// A number goes into logs and alarms, and whoever answers may write the merchant's token in its place.
+pub(super) fn shown_number(account: &OpenPlatformAccount, item: &OpenPlatformItem, number: String) -> String {
+    let token = request::token(account, item).ok().flatten();
+    certificate_number(&echo::mask_text(number, token.as_slice()))
 }
 
 /// Opens an encrypted node: its value is a string (protocol page: Content encryption).

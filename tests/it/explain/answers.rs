@@ -277,7 +277,14 @@ fn answers_of_mapi_are_told_apart() {
     let echoed = "<goods_id>1</goods_id><service>sns.admin.close.goods</service>";
     let signed = b"goods_id=1&service=sns.admin.close.goods";
     let echoed = xml("utf-8", echoed, signed, SignType::Md5, "mapi_md5_key").into_bytes();
-    hold("mapi with MD5", "desk", "", vec![("request_echoed", echoed)], &[]);
+    let notification = "<goods_id>1</goods_id><notify_id>7</notify_id>";
+    let notification =
+        xml("utf-8", notification, b"goods_id=1&notify_id=7", SignType::Md5, "mapi_md5_key").into_bytes();
+    let uncut = "<a>1&amp;goods_id=2</a>";
+    let uncut = xml("utf-8", uncut, b"a=1&goods_id=2", SignType::Md5, "mapi_md5_key").into_bytes();
+    let foreign =
+        vec![("request_echoed", echoed), ("notification_as_answer", notification), ("ambiguous_envelope", uncut)];
+    hold("mapi with MD5", "desk", "", foreign, &[]);
 
     let raw = BASE64_STANDARD.encode(super::fixture::raw(&sign(
         SignType::Dsa,

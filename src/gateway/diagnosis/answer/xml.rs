@@ -58,6 +58,10 @@ pub(super) fn reading(account: &MapiAccount, keyring: &Keyring, body: &[u8]) -> 
             "the signed part is a request (it names a `service`): a request of yours that was sent back, not an answer";
         refused.push(Cause::new("request_echoed", what, "find out what stands between the gateway and you"));
     }
+    if signed.iter().any(|(name, _)| name == "notify_id") {
+        let what = "the signed part is a notification (it names a `notify_id`), written as an answer";
+        refused.push(Cause::new("notification_as_answer", what, "find out what stands between the gateway and you"));
+    }
     if !refused.is_empty() {
         diagnosis.causes.splice(0..0, refused);
         diagnosis.verdict = Verdict::Wrong;

@@ -38,6 +38,24 @@ fn every_form_is_read() {
 }
 
 #[test]
+fn flags_of_curl_are_told_from_values_byte_by_byte() {
+    for text in [
+        "curl -so /dev/null -XPUT http://g/ -da=1",
+        "curl -sSo/dev/null http://g/ -X PUT -d a=1",
+        "curl -m 5 -kX PUT http://g/ --data a=1",
+    ] {
+        assert_eq!(shown(text), "PUT http://g/ b:a=1", "{text}");
+    }
+    assert_eq!(shown("curl -sGd a=1 http://g/"), "GET http://g/ q:a=1");
+    for text in [b"curl http://g/ --data-raw=a=\xBC\xD9".as_slice(), b"curl -\xFFs -da=\xBC\xD9 http://g/"] {
+        assert_eq!(Pasted::read(text).ok().unwrap().body, b"a=\xBC\xD9", "{text:?}");
+    }
+    for text in [b"curl -\xFFX".as_slice(), b"curl -s\xFF\xFEH", b"curl -o"] {
+        assert!(matches!(Pasted::read(text), Err(PasteError::Curl { .. })), "{text:?}");
+    }
+}
+
+#[test]
 fn what_is_no_request_says_what_would_be() {
     for text in [
         "",
