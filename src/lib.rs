@@ -10,18 +10,18 @@
 //! | layer | holds | knows |
 //! |---|---|---|
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
-//! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets; both directions | domain |
-//! | [`gateway`] | the two gateways' requests and answers over HTTP | domain, signing |
+//! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets, content encryption; both directions | domain |
+//! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing |
 //! | [`limits`] | rate, calls in flight, holds | domain |
 //! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain |
 //! | [`worker`] | the pipeline that joins the three above | everything below |
-//! | [`sandbox`] | both gateways on loopback, strict, scriptable | domain, signing |
+//! | [`sandbox`] | both gateways and all three protocols on loopback, strict, scriptable | domain, signing |
 //! | [`ops`] | configuration, command line, metrics, status | everything |
 //!
 //! `gateway`, `limits` and `queue` do not know one another. The two gateways are an enum; the queue is a trait, because
 //! two adapters exist and one contract suite runs over both.
 //!
-//! The protocol of both gateways, with worked examples, is a page of its own: [`gateway::protocol`].
+//! What goes over the wire, with worked examples, is a page of its own: [`gateway::protocol`], "the protocol page".
 //!
 //! # One takedown
 //! 1. [`queue::Queue::next`] hands out a [`queue::Delivery`]; the worker spawns [`worker::pipeline`] for it. A panic is
@@ -29,13 +29,20 @@
 //! 2. [`domain::takedown::Takedown::decode`]: what is not a takedown becomes a dead letter `invalid_message`, bytes kept.
 //! 3. Deadline, not-before, account, hold: expired items end, early and held ones are deferred.
 //! 4. [`limits`]: waits for its turn while the wait is short, else defers.
-//! 5. [`gateway::GatewayAccount::call`]: build, canonical bytes, sign, send, read, verify. The result is a
+//! 5. [`gateway::GatewayAccount::call`], by the account's protocol: build, encrypt where the app has that, sign, send, read,
+//!    verify with the gateway's key or the one of the certificate the answer names. The result is a
 //!    [`domain::reply::Reply`], never an `Err`: a broken call is data, *not sent* or *maybe sent*.
 //! 6. [`domain::classify::classify`]: reply and history to an [`domain::classify::Outcome`]. A success counts only signed.
 //! 7. [`domain::settlement::decide`]: outcome, attempt, age and policy to a decision.
 //! 8. [`queue::Queue::settle`]: publish, confirm, ack (RabbitMQ) or one transaction (embedded). Callers cannot get the
 //!    order wrong.
 //! 9. One [`worker::event::WorkerEvent`], which `ops` turns into one log line and its metrics.
+//!
+//! # Beside it
+//! `takedown explain` ([`gateway::diagnosis`]) builds requests and reads answers by the very code of step 5, sends nothing,
+//! and looks for the mistake in signatures of others. [`gateway::mapi::notification`] verifies what mapi posts to one's own
+//! address; it is a library, the takedown asks for no notification. [`sandbox`] plays both gateways for rehearsals and
+//! tests; it shares [`signing`] with step 5 and no line of building or reading.
 //!
 //! # Attempts and deferrals
 //! An attempt is a call that used up a try. A deferral (throttled, held, rate-limited, early) does not. An attempt is

@@ -1,10 +1,10 @@
 //! From a gateway's reply to an outcome: believes what is signed, doubts the rest, guesses nothing.
 //!
-//! Rules of the protocol notes, section 4: a success counts only with a valid signature in the right envelope and about
-//! the right item; a terminal refusal counts only signed where the protocol signs its refusals ([`Refusals`]). A listed
-//! code decides before the HTTP status. Promise: no unsigned reply ends an item as `taken_down`. The one that can end it
-//! as another `success`, by the item's history, is the refusal of an item in a wrong status where refusals come unsigned;
-//! its outcome says `verified: false`.
+//! The rules (protocol page: What an answer counts for): a success counts only with a valid signature in the right
+//! envelope and about the right item; a terminal refusal counts only signed where the protocol signs its refusals, and
+//! elsewhere only under a status it sends refusals under ([`Refusals`]). Within that a listed code decides before the
+//! HTTP status. Promise: no unsigned reply ends an item as `taken_down`. The one that can end it as another `success`, by the item's history,
+//! is the refusal of an item in a wrong status where refusals come unsigned; its outcome says `verified: false`.
 
 use std::time::Duration;
 
@@ -89,15 +89,7 @@ pub fn classify(gateway: Gateway, reply: &Reply, history: History) -> Outcome {
 fn answered(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
     match answer.signature {
         Signature::Invalid | Signature::Structure | Signature::Unverifiable | Signature::Contradictory => UNTRUSTED,
-        // A listed code says more than the HTTP status it came under, and a signed success is one under any.
-        Signature::Valid | Signature::Unsigned | Signature::Malformed => {
-            said(gateway, answer, history).or_else(|| by_status(answer)).unwrap_or(match &answer.claim {
-                Claim::Success { .. } => UNTRUSTED,
-                // Never guessed: bounded attempts, then the dead letter `unknown_code`.
-                Claim::Failure { .. } => UNLISTED,
-                Claim::Unreadable { .. } => Outcome::Retryable(Cause::Unreadable, Effect::Possible),
-            })
-        }
+        Signature::Valid | Signature::Unsigned | Signature::Malformed => slowed(answer, said(gateway, answer, history)),
     }
 }
 
@@ -105,17 +97,32 @@ const UNTRUSTED: Outcome = Outcome::Retryable(Cause::Untrusted, Effect::Possible
 /// It may have run: nobody says it did not.
 const UNLISTED: Outcome = Outcome::Retryable(Cause::UnlistedCode, Effect::Possible);
 
-/// Judges by what the answer says, if it says something that is signed or listed.
-fn said(gateway: Gateway, answer: &Answer, history: History) -> Option<Outcome> {
-    match &answer.claim {
-        Claim::Success { item, .. } if answer.signature == Signature::Valid => Some(match item {
-            ItemMatch::Same => Outcome::Success(Reason::TakenDown),
-            ItemMatch::Other => UNTRUSTED,
-        }),
-        Claim::Failure { code, sub_code, .. } => {
-            codes::find(gateway, code.as_deref(), sub_code.as_deref()).map(|row| refused(answer, row.class, history))
+/// A status that asks for fewer calls is heeded whatever else makes the item be tried again.
+fn slowed(answer: &Answer, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Retryable(_, effect) if answer.http_status == 429 => {
+            Outcome::Retryable(Cause::Throttled(answer.retry_after), effect)
         }
-        Claim::Success { .. } | Claim::Unreadable { .. } => None,
+        Outcome::Success(_) | Outcome::Retryable(..) | Outcome::Terminal(_) | Outcome::AccountFault(..) => outcome,
+    }
+}
+
+/// Judges by what the answer says: a signed success is one under any HTTP status, an unsigned one under none, and a
+/// listed code says more than the status it came under.
+fn said(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
+    match &answer.claim {
+        Claim::Success { item: ItemMatch::Same, .. } if answer.signature == Signature::Valid => {
+            Outcome::Success(Reason::TakenDown)
+        }
+        Claim::Success { .. } => UNTRUSTED,
+        Claim::Failure { code, sub_code, .. } => match codes::find(gateway, code.as_deref(), sub_code.as_deref()) {
+            Some(row) => refused(answer, row.class, history),
+            // Never guessed: bounded attempts, then the dead letter `unknown_code`.
+            None => by_status(answer).unwrap_or(UNLISTED),
+        },
+        Claim::Unreadable { .. } => {
+            by_status(answer).unwrap_or(Outcome::Retryable(Cause::Unreadable, Effect::Possible))
+        }
     }
 }
 
@@ -136,13 +143,17 @@ fn by_status(answer: &Answer) -> Option<Outcome> {
 }
 
 fn refused(answer: &Answer, class: Class, history: History) -> Outcome {
-    let is_believed = answer.signature == Signature::Valid || answer.refusals == Refusals::Unsigned;
+    let is_signed = answer.signature == Signature::Valid;
+    let is_believed = is_signed || answer.refusals == Refusals::Unsigned;
     match class {
         // A code row of success inside a refusal, or a signed object without a code.
         Class::Success => UNTRUSTED,
         Class::Retryable => Outcome::Retryable(Cause::Code, Effect::None),
         Class::Ambiguous => Outcome::Retryable(Cause::Code, Effect::Possible),
         Class::Throttled => Outcome::Retryable(Cause::Throttled(answer.retry_after), Effect::None),
+        Class::AccountFault(scope, _) if !is_signed && answer.refusals == Refusals::Foreign => {
+            Outcome::AccountFault(scope, Certainty::Doubtful)
+        }
         Class::AccountFault(scope, certainty) => Outcome::AccountFault(scope, certainty),
         Class::Unlisted => UNLISTED,
         Class::Terminal(_) | Class::GoalState if !is_believed => UNTRUSTED,
@@ -152,7 +163,7 @@ fn refused(answer: &Answer, class: Class, history: History) -> Outcome {
 }
 
 /// The item is not on sale. The gateways' wording is wider than "already off", so on a clean first attempt that is a
-/// refusal; once an earlier attempt may have done it, the goal is reached (protocol notes, section 5).
+/// refusal; once an earlier attempt may have done it, the goal is reached (protocol page: Repeating a takedown).
 fn goal_state(history: History) -> Outcome {
     if history.effect == Effect::Possible || history.redelivery == Redelivery::Again {
         Outcome::Success(Reason::TakenDownEarlier)

@@ -37,7 +37,7 @@ pub struct Answer {
     pub http_status: u16,
     /// Verdict on the answer's signature.
     pub signature: Signature,
-    /// How the protocol the answer came in treats its refusals.
+    /// How the protocol the answer came in treats refusals under this status.
     pub refusals: Refusals,
     /// What the answer says.
     pub claim: Claim,
@@ -47,13 +47,12 @@ pub struct Answer {
     pub unknown_certificate: Option<String>,
 }
 
-/// Longest number of a certificate passed on, in characters; a genuine one has 32.
-const MAX_NUMBER: usize = 64;
-
-/// Cuts the number of a certificate, which whoever answered may have chosen, to what a log line can bear.
+/// Returns the number of a certificate, 32 hex digits, as it may be logged. Whoever answered may have written something else
+/// in its place, such as the token of the call, and that is not passed on.
 #[must_use]
 pub fn certificate_number(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).take(MAX_NUMBER).collect()
+    let is_number = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_number { text.to_owned() } else { "not a number of one".to_owned() }
 }
 
 /// What an answer says; believed only together with its signature verdict.
@@ -106,7 +105,7 @@ impl Claim {
 }
 
 /// Cuts a text where parameters begin: `isv.invalid-signature` quotes the whole text it verified, tokens included
-/// (protocol notes 2.2), and what was signed is nobody's to read in a log.
+/// (protocol page: Open Platform, Verification), and what was signed is nobody's to read in a log.
 fn before_parameters(text: &str) -> Cow<'_, str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut names = text.match_indices('=').filter_map(|(equals, _)| {
@@ -127,17 +126,19 @@ fn before_parameters(text: &str) -> Cow<'_, str> {
 pub enum ItemMatch {
     /// The same item, or the protocol does not say.
     Same,
-    /// Another item: an old genuine answer, replayed (protocol notes, section 1.6 step 5).
+    /// Another item: an old genuine answer, replayed (protocol page: mapi, Verification).
     Other,
 }
 
-/// Whether a protocol signs its refusals: one that does is not believed without.
+/// Whether a protocol signs the refusals that come under an HTTP status: where it does, one is not believed without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusals {
-    /// Business refusals always are: Open Platform 1.0.
+    /// Business refusals always are: Open Platform 1.0 under 200.
     Signed,
-    /// They come unsigned as a rule: mapi, Open Platform v3.
+    /// They come unsigned as a rule: mapi under 200, Open Platform v3 under 4xx.
     Unsigned,
+    /// None comes under such a status: what is unsigned there may be the word of something in between.
+    Foreign,
 }
 
 /// Verdict on the signature of an answer.
@@ -262,6 +263,15 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_of_a_certificate_is_not_passed_on() {
+        let number = "0a2b2af0e64e9007f958ddfae391702b";
+        assert_eq!(certificate_number(number), number);
+        for other in ["", "201509BBeff9351ad1874306903e96b91d248A36", "0a2b2af0e64e9007f958ddfae391702é", "x"] {
+            assert_eq!(certificate_number(other), "not a number of one", "{other}");
+        }
+    }
 
     #[test]
     fn a_text_is_cut_where_a_request_or_what_was_signed_begins() {

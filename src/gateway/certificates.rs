@@ -124,7 +124,8 @@ fn chain(error: &ChainError) -> Finding {
     }
 }
 
-/// A day, in UTC.
-fn date(time: SystemTime) -> String {
+/// Writes a day for people, in UTC.
+#[must_use]
+pub fn date(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| "no known day".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
 }

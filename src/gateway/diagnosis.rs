@@ -19,6 +19,9 @@ mod sign_text;
 mod slips;
 mod verdict;
 
+/// Longest text mistakes are tried on, in bytes: what is longer is no takedown and no answer to one.
+const LONGEST: usize = 64 * 1024;
+
 /// One thing that is wrong, in a plain sentence, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
@@ -62,6 +65,23 @@ impl Verdict {
     }
 }
 
+/// What to try where the causes are not all known; words for it have those who know how they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Compare the digest of the string one signs with the one inside the signature.
+    CompareDigest,
+    /// Compare the bytes one signs with the canonical string.
+    CompareBytes,
+    /// Give the item too, so that values can be compared.
+    GiveItem,
+    /// Give the refusal too: the Open Platform quotes the string it verified.
+    GiveRefusal,
+    /// Check key or secret, which show nothing of themselves in the signature.
+    CheckKey,
+    /// Take the answer as bytes, before any program prints it.
+    SaveBytes,
+}
+
 /// What was found out about one signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
@@ -72,7 +92,7 @@ pub struct Diagnosis {
     /// What is certain although it is no cause, such as whose key it was made with.
     pub certain: Vec<String>,
     /// What to try where the causes are not all known.
-    pub next: Vec<String>,
+    pub next: Vec<Next>,
     /// The bytes the signature is one of, where they were found.
     pub signed: Option<Vec<u8>>,
 }

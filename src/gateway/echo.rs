@@ -2,11 +2,14 @@
 //! into outcomes, logs and message headers.
 //!
 //! A whole request or signed text is cut off by [`Claim::failure`] whatever it holds; here single secrets are masked.
+//! A code of the table is public, and decides: it stays, or a producer could change an answer's meaning by its key.
 
 use url::form_urlencoded;
 
+use crate::domain::codes;
 use crate::domain::reply::Claim;
 use crate::domain::secret::Secret;
+use crate::domain::takedown::Gateway;
 
 /// Shortest secret looked for, in bytes: a shorter one would be found inside words that mean something, such as a code.
 /// The gateways' keys and tokens have 40 characters.
@@ -16,15 +19,21 @@ const SHORTEST_SECRET: usize = 8;
 const SHORTEST: usize = 4;
 
 /// Masks these secrets in what an answer says, plain and percent-encoded.
-pub(super) fn mask(claim: Claim, secrets: &[&Secret]) -> Claim {
-    let mask = |text: Option<String>| text.map(|text| secrets.iter().fold(text, |text, secret| masked(text, secret)));
+pub(super) fn mask(gateway: Gateway, claim: Claim, secrets: &[&Secret]) -> Claim {
+    let mask = |text: String| mask_text(text, secrets);
+    let mask_code = |text: String| if codes::find(gateway, Some(&text), None).is_some() { text } else { mask(text) };
     match claim {
         Claim::Failure { code, sub_code, message } => {
-            Claim::Failure { code: mask(code), sub_code: mask(sub_code), message: mask(message) }
+            Claim::Failure { code: code.map(mask_code), sub_code: sub_code.map(mask_code), message: message.map(mask) }
         }
         // Words of ours, names of the table, and a goods id under the gateway's signature.
         Claim::Success { .. } | Claim::Unreadable { .. } => claim,
     }
+}
+
+/// Masks these secrets in one text of whoever answered.
+pub(super) fn mask_text(text: String, secrets: &[&Secret]) -> String {
+    secrets.iter().fold(text, |text, secret| masked(text, secret))
 }
 
 fn masked(text: String, secret: &Secret) -> String {
@@ -49,7 +58,7 @@ mod tests {
     fn wording(message: &str) -> String {
         let secrets = [Secret::new("2011k3y+x"), Secret::new("t0ken-of-m1")];
         let claim = Claim::failure(Some("CODE_t0ken-of-m1"), None, Some(message));
-        match mask(claim, &secrets.each_ref()) {
+        match mask(Gateway::Mapi, claim, &secrets.each_ref()) {
             Claim::Failure { code, sub_code: None, message: Some(message) } => {
                 assert_eq!(code.as_deref(), Some("CODE_***"));
                 message
@@ -67,8 +76,8 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_eats_no_code() {
-        let claim = Claim::failure(Some("ILLEGAL_SIGN"), None, None);
-        assert_eq!(mask(claim.clone(), &[&Secret::new("SIGN"), &Secret::new("")]), claim);
+    fn a_short_secret_is_not_looked_for() {
+        let claim = Claim::failure(Some("NO_SUCH_CODE"), None, Some("no such code"));
+        assert_eq!(mask(Gateway::Mapi, claim.clone(), &[&Secret::new("code"), &Secret::new("")]), claim);
     }
 }

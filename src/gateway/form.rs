@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded` over the bytes of a charset (protocol notes 1.4).
+//! `application/x-www-form-urlencoded` over the bytes of a charset (protocol page: On the wire).
 
 use std::fmt::Write as _;
 

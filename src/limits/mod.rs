@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep};
 use crate::domain::classify::{Cause, Outcome};
 use crate::domain::fleet::Slowdown;
 use crate::domain::ids::RequestId;
+use crate::domain::reply::Reply;
 use crate::domain::settlement::Deferral;
 use crate::limits::brake::Brake;
 use crate::limits::in_flight::{InFlight, Permit};
@@ -283,11 +284,11 @@ impl Limits {
     }
 
     /// Takes note of an outcome: counts faults, begins and ends holds, starts a cool-down.
-    pub fn record(&self, mut ticket: Ticket, id: &RequestId, code: Option<&str>, outcome: &Outcome) -> Recorded {
+    pub fn record(&self, mut ticket: Ticket, id: &RequestId, reply: &Reply, outcome: &Outcome) -> Recorded {
         let claim = ticket.claim.take().expect("invariant: a ticket has its claim until it is recorded or dropped");
         let now = Instant::now();
         let mut state = self.gate.lock();
-        let recorded = state.holds.record(claim, id, code, outcome, now, rand::random::<f64>());
+        let recorded = state.holds.record(claim, id, reply, outcome, now, rand::random::<f64>());
         let mut is_changed = !recorded.changes.is_empty();
         if let Outcome::Retryable(Cause::Throttled(asked), _) = outcome {
             let wait = asked.unwrap_or_default().clamp(self.settings.cool_down.min(MAX_COOL_DOWN), MAX_COOL_DOWN);

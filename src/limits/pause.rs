@@ -3,7 +3,7 @@
 //! A state machine without a clock or a die of its own: both arrive as arguments. A *party* is whom a call is made for,
 //! below the account: a merchant of the Open Platform, an administrator of mapi. Promise: while something is held,
 //! exactly one call at a time goes out to test it, and a call that says nothing about the credentials neither begins
-//! nor ends a hold. A run of answers that cannot be believed counts as a fault of the account too.
+//! nor ends a hold. Answers that cannot be believed, and none verified between, count as a fault of the account too.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::domain::classify::{Cause, Outcome};
 use crate::domain::codes::{Certainty, Scope};
 use crate::domain::ids::RequestId;
 use crate::domain::outcome::Reason;
+use crate::domain::reply::Reply;
 use crate::domain::settlement::Hold;
 
 /// When a held account is probed.
@@ -63,8 +64,9 @@ pub struct Recorded {
 /// Wait after a probe that said nothing, where the first probe's wait is not shorter still.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
 
-/// Items whose answers cannot be believed, none believed between, before the account is held: one forged answer is an
-/// item's trouble, a run of them is a wrong gateway key, and would spend the attempts of a whole backlog.
+/// Items whose answers cannot be believed, none verified between, before the account is held: one forged answer is an
+/// item's trouble, a run of them is a wrong gateway key, and would spend the attempts of a whole backlog. Refusals that
+/// nobody signs say nothing about that key, neither on the way there nor at a probe.
 const DISBELIEVED_RUN: usize = 5;
 
 /// The cause such a hold is told with.
@@ -101,7 +103,7 @@ pub(crate) struct Holds {
 struct Standing {
     /// The last doubtful fault, as long as no call has passed since.
     suspect: Option<(Scope, RequestId)>,
-    /// Items whose answers could not be believed since a call last passed, each once.
+    /// Items whose answers could not be believed since one was last verified, each once.
     disbelieved: Vec<RequestId>,
     held: Option<Held>,
 }
@@ -112,6 +114,17 @@ struct Held {
     probe_at: Instant,
     /// Whether a probe is out.
     probe: Role,
+    /// What the answer to a probe must have to end it.
+    ends_with: Proof,
+}
+
+/// Whose word it is that a call passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Proof {
+    /// That of whoever answered: our credentials were taken.
+    Unsigned,
+    /// The gateway's: its key is the one configured, too.
+    Signed,
 }
 
 /// What an outcome says about the credentials tested.
@@ -120,7 +133,7 @@ enum Word {
     /// They are at fault.
     Fault(Scope, Certainty),
     /// They are good.
-    Passed,
+    Passed(Proof),
     /// The answer's signature does not hold: someone forged it, or the gateway's key is not the one configured.
     Disbelieved,
     /// Nothing: the call broke, was throttled, or was never sent.
@@ -164,19 +177,19 @@ impl Holds {
         &mut self,
         claim: Claim,
         id: &RequestId,
-        code: Option<&str>,
+        reply: &Reply,
         outcome: &Outcome,
         now: Instant,
         jitter: f64,
     ) -> Recorded {
-        let word = Word::of(outcome);
+        let word = Word::of(reply, outcome);
         // A fault of the one says nothing about the other: which of the two a gateway checks first is not known.
         let (to_account, to_party) = match (word, &claim.party) {
             (Word::Fault(Scope::Token | Scope::SnsUser, _), Some(_)) => (Word::Nothing, word),
             (Word::Fault(..) | Word::Disbelieved, _) => (word, Word::Nothing),
-            (Word::Passed | Word::Nothing, _) => (word, word),
+            (Word::Passed(_) | Word::Nothing, _) => (word, word),
         };
-        let cause = if word == Word::Disbelieved { DISBELIEVED } else { code.unwrap_or("unknown") };
+        let cause = if word == Word::Disbelieved { DISBELIEVED } else { reply.code().unwrap_or("unknown") };
         let settings = &self.settings;
         let mut changes = Vec::new();
         changes
@@ -270,24 +283,29 @@ impl Standing {
     ) -> Option<Change> {
         match (word, &mut self.held) {
             (Word::Fault(..) | Word::Disbelieved, Some(held)) if role == Role::Probe => {
-                *held = Held::until_probe(held.wait.saturating_mul(2).min(settings.max_probe), now);
-                Some(Change::Held(held.wait))
+                let wait = held.wait.saturating_mul(2).min(settings.max_probe);
+                *held = Held::until_probe(wait, now, held.ends_with);
+                Some(Change::Held(wait))
             }
-            (Word::Nothing, Some(held)) if role == Role::Probe => {
+            (Word::Passed(proof), Some(held)) if role == Role::Probe && proof >= held.ends_with => {
+                *self = Self::default();
+                Some(Change::Resumed)
+            }
+            (Word::Nothing | Word::Passed(_), Some(held)) if role == Role::Probe => {
                 held.probe = Role::Ordinary;
                 held.probe_at = now + PROBE_AGAIN.min(settings.first_probe);
                 None
             }
-            (Word::Passed, Some(_)) if role == Role::Probe => {
-                *self = Self::default();
-                Some(Change::Resumed)
-            }
             // Calls that were in flight when the hold began: they knew no better, and prove nothing either way.
-            (Word::Fault(..) | Word::Disbelieved | Word::Nothing | Word::Passed, Some(_)) => None,
+            (Word::Fault(..) | Word::Disbelieved | Word::Nothing | Word::Passed(_), Some(_)) => None,
             (Word::Fault(scope, certainty), None) => self.accuse(scope, certainty, id, settings, now),
             (Word::Disbelieved, None) => self.disbelieve(id, settings, now),
-            (Word::Passed, None) => {
+            (Word::Passed(Proof::Signed), None) => {
                 *self = Self::default();
+                None
+            }
+            (Word::Passed(Proof::Unsigned), None) => {
+                self.suspect = None;
                 None
             }
             (Word::Nothing, None) => None,
@@ -311,19 +329,19 @@ impl Standing {
             self.suspect = Some((scope, id.clone()));
             return None;
         }
-        Some(self.hold(settings, now))
+        Some(self.hold(Proof::Unsigned, settings, now))
     }
 
     fn disbelieve(&mut self, id: &RequestId, settings: &HoldSettings, now: Instant) -> Option<Change> {
         if !self.disbelieved.contains(id) {
             self.disbelieved.push(id.clone());
         }
-        (self.disbelieved.len() >= DISBELIEVED_RUN).then(|| self.hold(settings, now))
+        (self.disbelieved.len() >= DISBELIEVED_RUN).then(|| self.hold(Proof::Signed, settings, now))
     }
 
-    fn hold(&mut self, settings: &HoldSettings, now: Instant) -> Change {
+    fn hold(&mut self, ends_with: Proof, settings: &HoldSettings, now: Instant) -> Change {
         let wait = settings.first_probe.min(settings.max_probe);
-        *self = Self { held: Some(Held::until_probe(wait, now)), ..Self::default() };
+        *self = Self { held: Some(Held::until_probe(wait, now, ends_with)), ..Self::default() };
         Change::Held(wait)
     }
 
@@ -333,8 +351,8 @@ impl Standing {
 }
 
 impl Held {
-    fn until_probe(wait: Duration, now: Instant) -> Self {
-        Self { wait, probe_at: now + wait, probe: Role::Ordinary }
+    fn until_probe(wait: Duration, now: Instant, ends_with: Proof) -> Self {
+        Self { wait, probe_at: now + wait, probe: Role::Ordinary, ends_with }
     }
 
     /// Wait of a message put off: until the probe, and up to half a wait more so that not all come back at once.
@@ -349,15 +367,16 @@ impl Held {
 }
 
 impl Word {
-    fn of(outcome: &Outcome) -> Self {
+    fn of(reply: &Reply, outcome: &Outcome) -> Self {
+        let passed = Self::Passed(if reply.is_verified() { Proof::Signed } else { Proof::Unsigned });
         match outcome {
             Outcome::AccountFault(scope, certainty) => Self::Fault(*scope, *certainty),
             // Refused by our own encoder: nothing was sent.
             Outcome::Terminal(Reason::NotEncodable) => Self::Nothing,
-            Outcome::Success(_) | Outcome::Terminal(_) => Self::Passed,
+            Outcome::Success(_) | Outcome::Terminal(_) => passed,
             Outcome::Retryable(cause, _) => match cause {
                 // The gateway itself answered, and found no fault with the credentials.
-                Cause::Code | Cause::UnlistedCode => Self::Passed,
+                Cause::Code | Cause::UnlistedCode => passed,
                 // What answered may be a proxy, or nobody.
                 Cause::Throttled(_) | Cause::Broken | Cause::ServerError | Cause::Unreadable => Self::Nothing,
                 Cause::Untrusted => Self::Disbelieved,

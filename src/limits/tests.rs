@@ -9,6 +9,7 @@ use super::*;
 use crate::domain::classify::Effect;
 use crate::domain::codes::{Certainty, Scope};
 use crate::domain::outcome::Reason;
+use crate::domain::reply::BrokenCall;
 use crate::domain::settlement::Hold;
 
 const FAULT: Outcome = Outcome::AccountFault(Scope::App, Certainty::Certain);
@@ -34,7 +35,7 @@ fn throttled(wait: Option<Duration>) -> Outcome {
 }
 
 fn record(limits: &Limits, ticket: Ticket, outcome: &Outcome) -> Recorded {
-    limits.record(ticket, &RequestId::new("a").unwrap(), Some("CODE"), outcome)
+    limits.record(ticket, &RequestId::new("a").unwrap(), &Reply::NotSent(BrokenCall::Protocol), outcome)
 }
 
 #[track_caller]

@@ -102,7 +102,7 @@ fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// Decodes like the JDK's `URLDecoder`, which the gateways are taken to use: each run of escapes is decoded by itself,
-/// so a two-byte character of which only the first byte is escaped is broken (protocol notes 1.4).
+/// so a two-byte character of which only the first byte is escaped is broken (protocol page: On the wire).
 fn decode(text: &[u8], charset: Charset) -> Result<Field, FormError> {
     let mut field = Field { value: String::new(), bytes: Vec::new() };
     let mut rest = text;

@@ -1,8 +1,8 @@
 //! `sns.admin.close.goods` as the gateway plays it: checks the request, answers in XML.
 //!
 //! A success is signed over the children of `<goods>`; a refusal is unsigned and declares a charset of the sandbox's
-//! settings (protocol notes 1.5 and 1.6). Order of the checks: form, partner, algorithm, service, signature, arguments,
-//! administrator. Promise: nothing but an authentic, complete request reaches an item.
+//! settings (protocol page: mapi, Verification). Order of the checks: form, partner, algorithm, service, signature,
+//! arguments, administrator. Promise: nothing but an authentic, complete request reaches an item.
 
 use std::fmt::Write as _;
 
@@ -45,7 +45,7 @@ pub(super) fn respond(state: &State, raw: &RawForm) -> Result<Spoken, SigningErr
         turn: None,
         page: failure(code, state.mapi_failure_charset),
     };
-    // Without a charset in the query the gateway reads GBK, whatever the body says (protocol notes 1.4).
+    // Without a charset in the query the gateway reads GBK, whatever the body says (protocol page: On the wire).
     let charset = raw.in_query(CHARSET).map_or(Some(Charset::Gbk), |label| Charset::from_label(&label));
     let Some(charset) = charset else { return Ok(refused(String::new(), "ILLEGAL_CHARSET")) };
     let form = match raw.read(charset, CHARSET) {
@@ -65,7 +65,7 @@ pub(super) fn respond(state: &State, raw: &RawForm) -> Result<Spoken, SigningErr
             let code = code(refusal);
             (code, failure(code, turn.charset(state.mapi_failure_charset)))
         }
-        // mapi has no code for it; HTTP's own is the honest guess (protocol notes, section 4).
+        // mapi has no code for it; HTTP's own is the honest guess (protocol page: Result codes).
         Say::Throttled => ("429", Page::text(StatusCode::TOO_MANY_REQUESTS, "too many requests")),
         Say::Garbage => ("garbage", Page::garbage()),
         Say::Silence | Say::Reset => ("", Page::text(StatusCode::OK, "")),

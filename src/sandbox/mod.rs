@@ -1,6 +1,7 @@
 //! Both gateways on loopback, strict and scriptable, for rehearsals and tests.
 //!
-//! It shares the signature algorithms and charsets with the worker and nothing else, so that a mistake in building a
+//! The Open Platform is played by version 1.0 and by v3, with keys or certificates, in the clear or encrypted. It shares
+//! [`signing`](crate::signing) with the worker and nothing else, so that a mistake in building a
 //! request or reading an answer cannot cancel itself out. Promise: a request the real gateway would refuse as
 //! `ILLEGAL_SIGN` is refused here.
 //!

@@ -1,8 +1,8 @@
 //! `alipay.open.servicemarket.commodity.shop.offline` as the gateway plays it: checks the request, answers in JSON.
 //!
 //! Every answer is signed over its raw node, but for those to an app that cannot be identified; all are in the
-//! request's charset (protocol notes 2.6 and 2.7). Order of the checks: charset, form, app, method, algorithm, protocol
-//! fields, timestamp, certificates, signature, encryption, token, business content. To an app with a content key the
+//! request's charset (protocol page: Open Platform, Answer). Order of the checks: charset, form, app, method,
+//! algorithm, protocol fields, timestamp, certificates, signature, encryption, token, business content. To an app with a content key the
 //! business answers encrypted, while a refusal of the gateway itself comes plain; to one without certificates their
 //! numbers pass as any other signed parameter. Promise: nothing but an authentic, complete request reaches an item.
 
@@ -26,7 +26,7 @@ const METHOD: &str = "alipay.open.servicemarket.commodity.shop.offline";
 const NODE: &str = "alipay_open_servicemarket_commodity_shop_offline_response";
 const ERROR_NODE: &str = "error_response";
 
-/// How far a timestamp may be from now; the real figure is not published (protocol notes 7.5).
+/// How far a timestamp may be from now; the real figure is not published (protocol page: Open points).
 pub(super) const TOLERANCE: Duration = Duration::from_secs(600);
 const ID_LENGTH: usize = 32;
 
@@ -217,7 +217,7 @@ impl<'a> Document<'a> {
         let mut signed = encode(self.charset, &json, |character| format!("\\u{:04x}", u32::from(character)));
         if let Some(key) = self.content_key {
             let cipher = key.encrypt(&signed).expect("invariant: AES encrypts any text with a key of 16 bytes");
-            // The quotes are signed with it (protocol notes 2.6).
+            // The quotes are signed with it (protocol page: Open Platform, Answer).
             signed = format!("\"{cipher}\"").into_bytes();
         }
         let mut body = [b"{\"", self.node.as_bytes(), b"\":", &signed].concat();
@@ -232,7 +232,7 @@ impl<'a> Document<'a> {
             body.extend_from_slice(format!(",\"sign\":\"{sign}\"").as_bytes());
         }
         body.push(b'}');
-        // The content type says HTML although the body is JSON, as the real gateway's does (protocol notes 2.6).
+        // The content type says HTML although the body is JSON, as the real gateway's does.
         Ok(Page::ok("text/html", self.charset, body))
     }
 }

@@ -1,5 +1,5 @@
 //! The canonical string: parameters sorted by name in byte order, empties and `sign` dropped, joined `name=value` by
-//! `&`, values unencoded, then turned into the charset's bytes (protocol notes 1.2 and 2.2).
+//! `&`, values unencoded, then turned into the charset's bytes (protocol page: Canonical string).
 
 use zeroize::Zeroizing;
 

@@ -1,4 +1,5 @@
-//! X.509 certificates of the Open Platform's certificate mode (protocol notes 2.5): numbers, dates, keys, chains.
+//! X.509 certificates of the Open Platform's certificate mode (protocol page: Certificate mode): numbers, dates, keys,
+//! chains.
 //!
 //! A file may hold several: the platform's own comes with the intermediate that issued it, its roots come as a bundle.
 //! Promise: a certificate's number is the one the vendor's Java SDK computes, or it is refused; what is refused is told
@@ -95,14 +96,28 @@ impl Bundle {
         certificates.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Returns the certificate the file is about: the first that issued no other one of the file.
+    /// Returns the certificate the file is about: the first that issued no other one of the file, and may issue none if
+    /// there is such a one.
     ///
     /// The platform writes it first, its issuers behind it, and SDKs take the first; a file put together the other way
     /// round means the same one.
     #[must_use]
     pub fn leaf(&self) -> &Certificate {
+        self.leaves().first().copied().unwrap_or(&self.0[0])
+    }
+
+    /// Returns a second certificate that the file could be about as well as about its [`leaf`](Self::leaf); no authority
+    /// is one.
+    #[must_use]
+    pub fn other_leaf(&self) -> Option<&Certificate> {
+        self.leaves().into_iter().find(|other| other.der != self.leaf().der && !other.is_authority())
+    }
+
+    fn leaves(&self) -> Vec<&Certificate> {
         let issued_another = |one: &Certificate| self.0.iter().any(|other| other != one && other.is_by(one));
-        self.0.iter().find(|one| !issued_another(one)).unwrap_or(&self.0[0])
+        let last: Vec<_> = self.0.iter().filter(|one| !issued_another(one)).collect();
+        let plain: Vec<_> = last.iter().copied().filter(|one| !one.is_authority()).collect();
+        if plain.is_empty() { last } else { plain }
     }
 
     /// Iterates over the certificates, in the file's order.

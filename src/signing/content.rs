@@ -1,4 +1,5 @@
-//! Content encryption of the Open Platform (protocol notes 2.8): AES-128-CBC, an IV of zeros, PKCS#7, Base64.
+//! Content encryption of the Open Platform (protocol page: Content encryption): AES-128-CBC, an IV of zeros, PKCS#7,
+//! Base64.
 //!
 //! It hides the content from whoever reads traffic or logs on the way; it proves nothing, that is the signature's work.
 //! With a fixed IV equal beginnings encrypt equally; the protocol has it so.

@@ -59,7 +59,7 @@ fn rsa() -> Option<KeyPair> {
     })
 }
 
-#[expect(deprecated, reason = "weak by today's measure, and the only size mapi knows (protocol notes 1.3)")]
+#[expect(deprecated, reason = "weak by today's measure, and the only size mapi knows (protocol page: mapi, Signature)")]
 const DSA_SIZE: DsaSize = DsaSize::DSA_1024_160;
 
 fn dsa() -> Option<KeyPair> {

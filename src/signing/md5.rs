@@ -1,4 +1,4 @@
-//! MD5 over the canonical bytes followed directly by a shared secret, as lower-case hex (protocol notes 1.3).
+//! MD5 over the canonical bytes followed directly by a shared secret, in hex (protocol page: mapi, Signature).
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use md5::{Digest, Md5};

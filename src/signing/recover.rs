@@ -5,8 +5,9 @@
 //! secret may stand in the wrong place. Promise: nothing here accepts a signature; [`Verifier::is_valid`] alone does.
 
 use md5::Md5;
+use rsa::signature::hazmat::PrehashVerifier;
 use rsa::traits::PublicKeyParts;
-use rsa::{BoxedUint, PublicKey};
+use rsa::{BoxedUint, PublicKey, pss};
 use sha1::{Digest, Sha1};
 use sha2::{Sha256, Sha384, Sha512};
 
@@ -163,6 +164,21 @@ impl Inspector {
         Some(named.unwrap_or_else(|| Opened::Bare(payload.to_vec())))
     }
 
+    /// Says with which hash an RSA signature is one of bytes by PSS padding (RFC 8017 section 8.1), whatever its salt:
+    /// some libraries' default, and not what these protocols mean by RSA.
+    #[must_use]
+    pub fn pss_of(&self, bytes: &[u8], signature: &[u8]) -> Option<Hash> {
+        let Key::Rsa(key) = &self.0 else { return None };
+        let signature = pss::Signature::try_from(signature).ok()?;
+        let sha1 = pss::VerifyingKey::<Sha1>::new_with_auto_salt_len(key.clone());
+        let sha256 = pss::VerifyingKey::<Sha256>::new_with_auto_salt_len(key.clone());
+        let tests: [(Hash, &dyn PrehashVerifier<pss::Signature>); 2] = [(Hash::Sha256, &sha256), (Hash::Sha1, &sha1)];
+        let is_valid = |(hash, key): &(Hash, &dyn PrehashVerifier<pss::Signature>)| {
+            key.verify_prehash(&hash.digest(bytes), &signature).is_ok()
+        };
+        tests.iter().find(|test| is_valid(test)).map(|(hash, _)| *hash)
+    }
+
     /// Returns the length of this key's RSA signatures, in bytes.
     #[must_use]
     pub fn rsa_bytes(&self) -> Option<usize> {
@@ -187,6 +203,15 @@ impl Inspector {
         match &self.0 {
             Key::Dsa(key) => Some(key.format()),
             Key::Md5(_) | Key::Rsa(_) => None,
+        }
+    }
+
+    /// Returns the MD5 secret, if the key is one: it must be known to be covered.
+    #[must_use]
+    pub fn secret(&self) -> Option<&str> {
+        match &self.0 {
+            Key::Md5(secret) => Some(secret.expose()),
+            Key::Dsa(_) | Key::Rsa(_) => None,
         }
     }
 

@@ -139,7 +139,7 @@ impl<Q: Queue> Replica<Q> {
         let reply = account.gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
         let took = start.elapsed();
         let outcome = classify::classify(account.gateway.gateway(), &reply, case.history());
-        let recorded = account.limits.record(ticket, &case.takedown.id, reply.code(), &outcome);
+        let recorded = account.limits.record(ticket, &case.takedown.id, &reply, &outcome);
         self.context.tell(&WorkerEvent::Called {
             account: case.takedown.account.clone(),
             outcome: outcome_word(&outcome),

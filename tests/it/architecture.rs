@@ -286,3 +286,20 @@ fn the_checks_catch_what_they_are_for() {
     assert_eq!(shape("src/queue/mod.rs", LONGEST + 1), 1);
     assert_eq!(shape("src/queue/utils.rs", 1) + shape("src/common/mod.rs", 1), 2);
 }
+
+#[test]
+fn every_section_of_the_protocol_page_the_sources_name_is_there() {
+    let page = include_str!("../../src/gateway/protocol.md");
+    let headings: Vec<_> = page.lines().filter_map(|line| line.split_once("# ")).map(|(_, heading)| heading).collect();
+    let mut named = 0;
+    for source in sources("src") {
+        let words = source.text.split_whitespace().filter(|word| !["//!", "///", "//"].contains(word));
+        for mention in words.collect::<Vec<_>>().join(" ").split("protocol page: ").skip(1) {
+            let place = mention.split(')').next().unwrap();
+            let is_heading = |heading: &&str| place == *heading || place.ends_with(&format!(", {heading}"));
+            assert!(headings.iter().any(is_heading), "{}: {place}", source.path);
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}

@@ -1,13 +1,17 @@
 //! The examples of the protocol page, worked through with this crate, so that the page stays true to the byte.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use md5::{Digest, Md5};
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use takedown::domain::reply::{Answer, Claim, ItemMatch};
-use takedown::gateway::http::{HttpAnswer, HttpRequest};
+use takedown::domain::secret::Secret;
+use takedown::gateway::http::{Endpoint, HttpAnswer, HttpRequest};
 use takedown::gateway::mapi::Method;
-use takedown::gateway::open_platform::GatewayKeys;
+use takedown::gateway::open_platform::v3::request::Stamp;
+use takedown::gateway::open_platform::v3::response::signed_bytes;
+use takedown::gateway::open_platform::{CertificateNumbers, GatewayKeys, OpenPlatformAccount, Protocol, v3};
 use takedown::gateway::{mapi, open_platform};
 use takedown::signing::canonical::{Params, SignTypeField, canonical};
 use takedown::signing::charset::Charset;
@@ -275,21 +279,42 @@ fn a_certificates_number_is_the_digest_of_what_the_page_says() {
     );
 }
 
+fn v3_account(signer: Signer, keys: GatewayKeys) -> OpenPlatformAccount {
+    let endpoint = Endpoint::new(&format!("https://openapi.alipay.com{}", v3::PATH)).unwrap();
+    OpenPlatformAccount { endpoint, protocol: Protocol::V3, ..accounts::open_platform(Charset::Utf8, signer, keys) }
+}
+
 #[test]
-fn the_v3_request_has_the_signature_and_the_headers_of_the_page() {
+fn every_v3_request_is_signed_and_sent_as_the_page_says() {
     each(
-        |title| title == "v3 request",
-        1,
+        |title| title.starts_with("v3 request"),
+        2,
         |example| {
-            let text = example.block("Signed text");
-            let sign = example.own_key().sign(format!("{text}\n").as_bytes()).unwrap();
-            example.expect("Signature,", &sign);
-            let [auth, method, path, body, token] = text.lines().collect::<Vec<_>>().try_into().unwrap();
-            let request = format!(
-                "{method} https://openapi.alipay.com{path}\nAuthorization: ALIPAY-SHA256withRSA {auth},sign={sign}\n\
-             Content-Type: application/json\nalipay-app-auth-token: {token}\n\n{body}"
-            );
-            example.expect("Request", &request);
+            let (text, request) = (example.block("Signed text"), example.block("Request"));
+            let auth = text.lines().next().unwrap();
+            let named = |name: &str| Some(auth.split_once(name)?.1.split(',').next().unwrap().to_owned());
+            let header = |name: &str| request.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+            let signer = example.own_key();
+            example.expect("Signature,", &signer.sign(format!("{text}\n").as_bytes()).unwrap());
+
+            let keys = GatewayKeys::Single(signer.own_verifier());
+            let mut account = v3_account(signer, keys);
+            account.certificates = named("app_cert_sn=")
+                .map(|app| CertificateNumbers { app, root: header("alipay-root-cert-sn").unwrap().to_owned() });
+            account.content_key = example.title.contains("encryption").then(content_key);
+            let mut item = accounts::open_platform_item();
+            item.app_auth_token = header("alipay-app-auth-token").map(Secret::new);
+            let stamp = Stamp {
+                now: SystemTime::UNIX_EPOCH + Duration::from_millis(named("timestamp=").unwrap().parse().unwrap()),
+                nonce: named("nonce=").unwrap(),
+                request_id: header("alipay-request-id").unwrap().to_owned(),
+            };
+            let built = v3::request::build(&account, &item, &stamp).unwrap();
+            let body = built.body.as_ref().unwrap();
+            let headers: String = built.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+            let written = format!("POST {}\n{headers}content-type: {}\n\n{}", built.url, body.content_type, body.text);
+            example.expect("Request", &written);
+            assert!(header("authorization").unwrap().ends_with(&format!(",sign={}", example.block("Signature,"))));
         },
     );
 }
@@ -301,11 +326,20 @@ fn every_v3_answer_has_the_signed_text_and_the_verdict_of_the_page() {
         2,
         |example| {
             let (head, body) = example.block("Answer").split_once("\n\n").unwrap();
-            let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap();
-            let text = format!("{}\n{}\n{body}\n", header("alipay-timestamp"), header("alipay-nonce"));
-            assert_eq!(format!("{}\n", example.block("Signed text")), text, "{}", example.title);
-            let is_valid = example.gateway_key().is_valid(text.as_bytes(), header("alipay-signature"));
-            assert!(is_valid && example.block("Verdict").starts_with("valid"), "{}", example.title);
+            let (status, headers) = head.split_once('\n').unwrap();
+            let parsed = headers.lines().map(|line| {
+                let (name, value) = line.split_once(": ").unwrap();
+                (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+            });
+            let headers: HeaderMap = parsed.collect();
+            let [timestamp, nonce] = ["alipay-timestamp", "alipay-nonce"].map(|name| headers[name].as_bytes());
+            let signed = signed_bytes(timestamp, nonce, body.as_bytes());
+            example.expect("Signed text", std::str::from_utf8(&signed).unwrap().strip_suffix('\n').unwrap());
+            let status = status.split(' ').nth(1).unwrap().parse().unwrap();
+            let answer = HttpAnswer { status, headers, ..http_answer(body.as_bytes().to_vec()) };
+            let account = v3_account(signer_of_no_use(), GatewayKeys::Single(example.gateway_key()));
+            let answer = v3::response::parse(&account, &accounts::open_platform_item(), &answer);
+            example.expect("Verdict", &verdict(&answer));
         },
     );
 }
@@ -328,7 +362,7 @@ fn the_notification_is_signed_as_the_page_says() {
 
 #[test]
 fn the_page_prints_the_keys_it_names_and_no_example_is_left_out() {
-    assert_eq!(examples().len(), 5 + 3 + 5 + 1 + 2 + 1);
+    assert_eq!(examples().len(), 5 + 3 + 5 + 2 + 2 + 1);
     let keys = example(PAGE.split_once("\n# Keys of the examples").unwrap().1);
     assert_eq!(keys.blocks.len(), 6);
     for (label, block) in &keys.blocks {

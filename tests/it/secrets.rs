@@ -3,6 +3,7 @@
 
 mod broker;
 mod debug;
+mod explain;
 mod gateway;
 mod needles;
 mod plant;
@@ -21,6 +22,9 @@ fn look_for_requests(plant: &mut Plant, gateway: &Gateway) -> usize {
     for request in &requests {
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         let query = head.split(' ').nth(1).unwrap().split_once('?').map_or("", |(_, query)| query);
+        if let Some((_, sign)) = head.split_once(",sign=") {
+            plant.needles.derived("a signature", sign.lines().next().unwrap());
+        }
         for form in [query, body].into_iter().filter(|form| form.contains("sign=")) {
             let encoded = form.split("sign=").nth(1).unwrap().split('&').next().unwrap();
             let decoded = percent_decode_str(encoded).decode_utf8().unwrap();
@@ -51,6 +55,12 @@ fn a_run_against_a_gateway_that_repeats_its_requests_shows_no_secret() {
         let mut command = plant.command(&arguments);
         command.env("TAKEDOWN_LOG", "trace").env("TAKEDOWN_LOG_FORMAT", format);
         let ended = crate::support::command::end(command);
+        // It shows canonical strings by trade, which are looked for from here on.
+        for id in ["desk-0", "shops-aes-2"] {
+            let arguments = ["explain", "--dead-letter", id, "--queue", "items.jsonl.queue", "--hex"];
+            let explained = plant.run(&arguments, "trace", format);
+            assert!(explained.code == Some(0) && explained.stdout.contains("Canonical string"), "{explained:?}");
+        }
         let calls = look_for_requests(&mut plant, &gateway);
         assert!(calls > 40, "{calls} calls\n{ended:?}");
         let ended = plant.check("run", ended);
@@ -61,10 +71,13 @@ fn a_run_against_a_gateway_that_repeats_its_requests_shows_no_secret() {
         assert!(list.stdout.contains("desk-0") && list.stdout.contains("shops-env-0"), "{list:?}");
         let list = plant.run(&["dead-letters", "list", "--json", "--queue", "items.jsonl.queue"], "trace", format);
         assert!(list.stdout.contains("\"***\""), "{list:?}");
-        for id in ["desk-0", "desk-dsa-1", "shops-aes-2", "shops-0"] {
+        for id in ["desk-0", "desk-dsa-1", "shops-aes-2", "shops-0", "shops-crt-3", "shops-v3-4"] {
             let shown = plant.run(&["dead-letters", "show", id, "--queue", "items.jsonl.queue"], "trace", format);
             assert!(shown.stdout.contains(id), "{shown:?}");
         }
+        let replayed =
+            plant.run(&["dead-letters", "replay", "--id", "desk-0", "--queue", "items.jsonl.queue"], "trace", format);
+        assert!(replayed.stdout.contains("1 put back"), "{replayed:?}");
         let files = plant.check_files(&["items.jsonl"]);
         let names: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert!(names.contains(&"items.jsonl.outcomes.jsonl") && names.contains(&"items.jsonl.queue"), "{names:?}");
@@ -158,9 +171,13 @@ fn a_broken_configuration_is_told_without_its_secrets() {
             ("private_key_file = \"dsa.pem\"", "dsa_format"),
             ("content_key_file = \"content.key\"", "content_key"),
             ("content_key_file = \"content.key\"", "content_key_file"),
-            ("content_key_file = \"content.key\"", "app_cert_sn"),
+            ("app_cert_file = \"app.crt\"", "app_cert"),
+            ("app_cert_file = \"app.crt\"", "app_cert_file"),
+            ("root_cert_file = \"root.crt\"", "root_cert"),
+            ("gateway_cert_files = [\"gateway.crt\"]", "gateway_certs"),
+            ("gateway_cert_files = [\"gateway.crt\"]", "gateway_cert_files"),
+            ("protocol = \"v3\"", "protocol"),
             ("content_key_file = \"content.key\"", "burst"),
-            ("content_key_file = \"content.key\"", "gateway_certificates"),
             ("[retry]", "worker.listen"),
             ("[retry]", "amqp.prefix"),
             ("[retry]", "amqp.url"),
@@ -180,6 +197,17 @@ fn a_broken_configuration_is_told_without_its_secrets() {
     alter("private_key_file = \"dsa.pem\"", format!("private_key = \"{}\"", &dsa[..dsa.len() / 2]));
     alter("private_key_file = \"dsa.pem\"", format!("private_key = \"{one_line}\""));
     alter("private_key_file = \"dsa.pem\"", format!("private_key =\n{private}\n#"));
+    // Another file in a certificate's place, and half of one.
+    for wrong in ["rsa.pem", "content.key", "gateway.crt", "half.crt"] {
+        alter("app_cert_file = \"app.crt\"", format!("app_cert_file = \"{wrong}\""));
+        alter("root_cert_file = \"root.crt\"", format!("root_cert_file = \"{wrong}\""));
+        alter(
+            "[\"gateway.crt\"]",
+            format!("[\"gateway.crt\", \"{wrong}\"]").replacen("\"gateway.crt\", \"gateway.crt\"", "\"app.crt\"", 1),
+        );
+    }
+    let half = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", &bare[..bare.len() / 8 * 4]);
+    fs::write(plant.home.path().join("half.crt"), half).unwrap();
     let key = format!("?service=x&key={USER_KEY}");
     alter("/gateway.do\"", format!("/gateway.do{key}\""));
     alter("http://127", format!("http://{MD5_SECRET}:{MERCHANT_TOKEN}@127"));

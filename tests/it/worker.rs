@@ -1,5 +1,6 @@
 //! The worker on real parts: embedded queue file, both gateways of the sandbox over HTTP.
 
+mod certified;
 mod stopping;
 mod v3;
 
@@ -11,7 +12,7 @@ use takedown::domain::takedown::Takedown;
 use takedown::gateway::http::HttpSettings;
 use takedown::queue::{DeadLetterFilter, DeadLetters, Queue};
 use takedown::sandbox::ItemState;
-use takedown::sandbox::faults::{Effect, Fault, Faults};
+use takedown::sandbox::faults::{Effect, Fault, Faults, Scripted};
 use takedown::worker::Summary;
 use takedown::worker::event::WorkerEvent;
 
@@ -215,6 +216,33 @@ async fn a_gateway_whose_answers_cannot_be_believed_does_not_spend_the_backlog()
         assert_eq!(replica.outcome(&format!("c{n}")).await.status(), Status::Success);
     }
     assert_eq!(replica.queue.counts().await.unwrap().dead, 0, "the backlog kept its attempts");
+}
+
+#[tokio::test]
+async fn refusals_nobody_signs_do_not_hide_a_gateway_whose_answers_cannot_be_believed() {
+    let bench = Bench::new().await;
+    // Refusals of mapi are unsigned, and so believed with a wrong gateway key as with the right one.
+    let missing = |n: i32| n % 2 == 0;
+    let (refused, taken): (Vec<_>, Vec<_>) = (1..=40).partition(|n| missing(*n));
+    refused.iter().for_each(|n| bench.sandbox.set_item(&format!("g{n}"), ItemState::Missing));
+    let unbelievable = |n| Scripted { item: Some(format!("g{n}")), fault: Some(Fault::BadSignature) };
+    bench.sandbox.set_faults(Faults { script: taken.into_iter().map(unbelievable).collect(), rates: Vec::new() });
+    let mut tuning = Tuning::default();
+    tuning.limits.in_flight = 1;
+    // No retry comes between.
+    tuning.policy.delays = vec![Duration::from_secs(2)];
+    let replica = bench.start(tuning);
+    replica.enqueue((1..=40).map(|n| goods(&format!("g{n}")))).await;
+    let is_hold =
+        |event: &WorkerEvent| matches!(event, WorkerEvent::Held { cause, .. } if cause == "answers_not_believed");
+    let held = replica.wait_for("hold", |events| events.iter().position(is_hold)).await;
+    let called = replica.events()[..held].iter().filter(|event| matches!(event, WorkerEvent::Called { .. })).count();
+    assert!(called <= 20, "{called} calls until the hold, of which every other was refused");
+    bench.sandbox.set_faults(Faults::default());
+    for n in 1..=40 {
+        let wanted = if missing(n) { Status::Terminal } else { Status::Success };
+        assert_eq!(replica.outcome(&format!("g{n}")).await.status(), wanted);
+    }
 }
 
 #[tokio::test]

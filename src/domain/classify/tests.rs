@@ -170,6 +170,47 @@ fn a_listed_code_decides_before_the_http_status() {
 }
 
 #[test]
+fn a_status_no_refusal_comes_under_lends_an_unsigned_one_no_weight() {
+    let judge =
+        |signature, code| classify(Gateway::OpenPlatform, &failure(Refusals::Foreign, signature, code, None), CLEAN);
+    for code in ["COMMODITY_SHOP_NOT_EXIST", "SHOP_STATUS_NOT_SUPPORT"] {
+        assert_eq!(judge(Signature::Unsigned, code), UNTRUSTED, "{code}");
+    }
+    assert_eq!(judge(Signature::Valid, "COMMODITY_SHOP_NOT_EXIST"), Outcome::Terminal(Reason::ItemNotFound));
+    // One answer of a proxy does not stop a night's backlog.
+    let fault = |certainty| Outcome::AccountFault(Scope::App, certainty);
+    assert_eq!(judge(Signature::Unsigned, "invalid-app-id"), fault(Certainty::Doubtful));
+    assert_eq!(judge(Signature::Valid, "invalid-app-id"), fault(Certainty::Certain));
+}
+
+#[test]
+fn too_many_requests_is_throttled_unless_the_code_ends_the_item_or_stops_the_account() {
+    let asked = Some(Duration::from_secs(9));
+    let judge = |signature, code, sub_code| {
+        let Reply::Answered(answer) = failure(Refusals::Signed, signature, code, sub_code) else { unreachable!() };
+        let answer = Answer { http_status: 429, retry_after: asked, ..answer };
+        classify(Gateway::OpenPlatform, &Reply::Answered(answer), CLEAN)
+    };
+    let throttled = |effect| Outcome::Retryable(Cause::Throttled(asked), effect);
+    assert_eq!(judge(Signature::Unsigned, "20000", Some("isp.unknow-error")), throttled(Effect::Possible));
+    assert_eq!(judge(Signature::Unsigned, "40002", Some("isv.invalid-encrypt")), throttled(Effect::None));
+    assert_eq!(judge(Signature::Unsigned, "40004", Some("SOMETHING_NEW")), throttled(Effect::Possible));
+    assert_eq!(judge(Signature::Unsigned, "40004", Some("PARAMS_ERROR")), throttled(Effect::Possible));
+    assert_eq!(judge(Signature::Valid, "40004", Some("PARAMS_ERROR")), Outcome::Terminal(Reason::ItemRejected));
+    assert!(matches!(judge(Signature::Unsigned, "40002", Some("isv.invalid-app-id")), Outcome::AccountFault(..)));
+    assert_eq!(judge(Signature::Invalid, "40005", None), UNTRUSTED);
+}
+
+#[test]
+fn an_unsigned_success_is_not_believed_under_any_http_status() {
+    for http_status in [200, 302, 404, 500] {
+        let Reply::Answered(answer) = success(Signature::Unsigned, ItemMatch::Same) else { unreachable!() };
+        let reply = Reply::Answered(Answer { http_status, ..answer });
+        assert_eq!(classify(Gateway::OpenPlatform, &reply, CLEAN), UNTRUSTED, "{http_status}");
+    }
+}
+
+#[test]
 fn an_unlisted_code_is_judged_by_a_status_that_says_something() {
     let doubtful = Outcome::AccountFault(Scope::App, Certainty::Doubtful);
     for (http_status, expected) in [

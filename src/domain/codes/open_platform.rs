@@ -1,6 +1,6 @@
 //! Result codes of `alipay.open.servicemarket.commodity.shop.offline`, one row each, with the document a row was read in.
 //!
-//! Data only; `codes::find` says how a wire code is matched. "seed" is the interface document of the call itself,
+//! Data only; `codes::find` says how a wire code is matched. "S2" is the interface document of the call itself,
 //! "docs" are pages of the vendor's documentation by their path.
 
 use crate::domain::codes::{Certainty, Class, Row, Scope};
@@ -73,11 +73,11 @@ pub(super) const ROWS: &[Row] = &[
     Row { code: "40006", sub_code: Some("isv.insufficient-user-permissions"), class: Class::AccountFault(Scope::Token, Certainty::Certain), meaning: "merchant lacks this interface", source: "docs common/02km9f (105806)" },
     Row { code: "40006", sub_code: Some("isv.self-invoke-forbidden"), class: Class::AccountFault(Scope::App, Certainty::Certain), meaning: "self call not allowed", source: "docs common/02km9f (105806)" },
     Row { code: "40006", sub_code: Some("isv.ip-forbidden"), class: Class::AccountFault(Scope::App, Certainty::Certain), meaning: "caller address not allowed", source: "third-party copy only" },
-    Row { code: "40004", sub_code: Some("PARAMS_ERROR"), class: Class::Terminal(Reason::ItemRejected), meaning: "parameters failed validation", source: "seed 002; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
-    Row { code: "40004", sub_code: Some("NO_PERMISSION_OFFLINE_SHOP"), class: Class::Terminal(Reason::NoPermission), meaning: "no right to take this plug-in off this shop", source: "seed 002; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
-    Row { code: "40004", sub_code: Some("COMMODITY_SHOP_NOT_EXIST"), class: Class::Terminal(Reason::ItemNotFound), meaning: "no such plug-in/shop pair", source: "seed 002; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
-    Row { code: "40004", sub_code: Some("SYSTEM_ERROR"), class: Class::Ambiguous, meaning: "system busy; may have run", source: "seed 002; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
-    Row { code: "40004", sub_code: Some("SHOP_STATUS_NOT_SUPPORT"), class: Class::GoalState, meaning: "shop plug-in is not on line, so it cannot be taken down", source: "seed 002; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
+    Row { code: "40004", sub_code: Some("PARAMS_ERROR"), class: Class::Terminal(Reason::ItemRejected), meaning: "parameters failed validation", source: "S2; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
+    Row { code: "40004", sub_code: Some("NO_PERMISSION_OFFLINE_SHOP"), class: Class::Terminal(Reason::NoPermission), meaning: "no right to take this plug-in off this shop", source: "S2; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
+    Row { code: "40004", sub_code: Some("COMMODITY_SHOP_NOT_EXIST"), class: Class::Terminal(Reason::ItemNotFound), meaning: "no such plug-in/shop pair", source: "S2; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
+    Row { code: "40004", sub_code: Some("SYSTEM_ERROR"), class: Class::Ambiguous, meaning: "system busy; may have run", source: "S2; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
+    Row { code: "40004", sub_code: Some("SHOP_STATUS_NOT_SUPPORT"), class: Class::GoalState, meaning: "shop plug-in is not on line, so it cannot be taken down", source: "S2; alipay/alipay-sdk-net-all:v3 …ShopOfflineErrorResponseModel (upper case)" },
     Row { code: "40004", sub_code: Some("ACQ.SYSTEM_ERROR"), class: Class::Ambiguous, meaning: "system error; unknown result", source: "docs open/00f7nv" },
     Row { code: "40004", sub_code: Some("aop.ACQ.SYSTEM_ERROR"), class: Class::Ambiguous, meaning: "system error; unknown result", source: "docs open/00f7nv" },
 ];

@@ -13,9 +13,9 @@ use crate::domain::secret::Secret;
 use crate::domain::takedown::{Item, MapiItem, OpenPlatformItem};
 use crate::gateway::GatewayAccount;
 use crate::gateway::diagnosis::keyring::Keyring;
-use crate::gateway::diagnosis::pasted::{PasteError, head, sent};
+use crate::gateway::diagnosis::pasted::{PasteError, head, sent, split};
 use crate::gateway::diagnosis::verdict::settled;
-use crate::gateway::diagnosis::{Cause, Diagnosis, Verdict};
+use crate::gateway::diagnosis::{Cause, Diagnosis, LONGEST, Verdict};
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::mapi;
 use crate::gateway::open_platform::{self, Protocol};
@@ -23,10 +23,13 @@ use crate::gateway::open_platform::{self, Protocol};
 /// Longest text read, in bytes: the default cap of the HTTP client, and room for headers.
 pub const MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
 
+/// Most headers read; the HTTP client takes a hundred.
+const MAX_HEADERS: usize = 1000;
+
 /// Reads a pasted answer: HTTP text with its headers (as `curl -i` prints it), or the body alone.
 ///
 /// # Errors
-/// [`PasteError`] where it is empty or too large.
+/// [`PasteError`] where it is empty, too large or compressed, or has too many headers.
 pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
     if text.len() > MAX_BYTES {
         return Err(PasteError::TooLarge { bytes: text.len() });
@@ -37,16 +40,26 @@ pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
     let mut status = 200;
     let mut named = Vec::new();
     let mut body = text;
-    let start = text.trim_ascii_start();
+    let start = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start();
     if start.starts_with(b"HTTP/") {
-        let end = start.iter().position(|byte| *byte == b'\n').unwrap_or(start.len());
-        let first = String::from_utf8_lossy(&start[..end]).into_owned();
-        status = first.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(status);
-        (named, body) = head(start.get(end + 1..).unwrap_or_default());
+        body = start;
+        // Before the last head may stand those of a proxy and of `100 Continue`.
+        while body.starts_with(b"HTTP/") {
+            let (first, rest) = split(body, b'\n');
+            let first = String::from_utf8_lossy(first);
+            status = first.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(status);
+            (named, body) = head(rest);
+        }
     } else if is_header(start) {
         (named, body) = head(start);
     }
-    let body = sent(&named, body).to_vec();
+    if named.len() > MAX_HEADERS {
+        return Err(PasteError::Headers { most: MAX_HEADERS });
+    }
+    let body = sent(&named, body);
+    if body.starts_with(b"\x1F\x8B") {
+        return Err(PasteError::Compressed);
+    }
     let mut headers = HeaderMap::new();
     for (name, value) in named {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
@@ -168,7 +181,8 @@ fn explain(
     if plain.as_ref().is_some_and(|diagnosis| diagnosis.signed.is_some()) {
         return plain;
     }
-    for (cause, body) in rewritten::bodies(&answer.body) {
+    let bodies = if answer.body.len() > LONGEST { Vec::new() } else { rewritten::bodies(&answer.body) };
+    for (cause, body) in bodies {
         let before = reading(account, keyring, answer, &body).map(|reading| reading.diagnosis);
         if let Some(mut diagnosis) = before.filter(|diagnosis| diagnosis.signed.is_some()) {
             diagnosis.causes.insert(0, cause);
@@ -204,7 +218,7 @@ fn with_structure(
                 }
                 GatewayAccount::OpenPlatform(_) => "a member or a header stands there twice".to_owned(),
                 GatewayAccount::Mapi(_) => {
-                    "its unsigned parts contradict each other (a success that names an error)".to_owned()
+                    "its unsigned parts contradict each other (a success that names an error), or a signed value holds `&goods_id=` or the like".to_owned()
                 }
             },
             "take no such answer for the gateway's: two programs could read it differently",

@@ -36,8 +36,6 @@ pub(super) enum Order {
     IgnoringCase,
     /// As a dictionary does: punctuation ignored.
     Dictionary,
-    /// Backwards.
-    Backwards,
 }
 
 impl FormDraft {
@@ -89,7 +87,6 @@ impl FormDraft {
             Order::Dictionary => fields.sort_by_key(|field| {
                 plain(&field.name).into_iter().filter(u8::is_ascii_alphanumeric).collect::<Vec<_>>()
             }),
-            Order::Backwards => fields.sort_by(|a, b| b.name.cmp(&a.name)),
         }
         fields
     }

@@ -67,6 +67,11 @@ impl Keyring {
         }
         Self { parties }
     }
+
+    /// Returns the MD5 secrets, so that whoever prints can cover them.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.parties.iter().filter_map(|party| party.key.secret())
+    }
 }
 
 impl GatewayAccount {

@@ -5,7 +5,7 @@
 
 mod curl;
 
-use percent_encoding::percent_decode;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 pub const MAX_BYTES: usize = 256 * 1024;
 
 /// Most parameters read; the protocols have at most fifteen.
-const MAX_FIELDS: usize = 200;
+pub(super) const MAX_FIELDS: usize = 200;
 
 /// Says why a pasted text is no request; quotes nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +23,15 @@ pub enum PasteError {
     TooLarge {
         /// Size found.
         bytes: usize,
+    },
+    /// Packed by gzip.
+    #[error("it is compressed (gzip); save it with `curl --compressed`, or unpack it with gunzip")]
+    Compressed,
+    /// More headers than any answer has; HTTP clients refuse it long before.
+    #[error("it has more than {most} headers, which no answer of these gateways has; paste one answer alone")]
+    Headers {
+        /// How many are read.
+        most: usize,
     },
     /// Nothing in it.
     #[error("it is empty; paste a curl command line, raw HTTP text, a URL, or a bare query or form body")]
@@ -161,7 +170,7 @@ impl Pasted {
 }
 
 /// Cuts at the first such byte, which belongs to neither part.
-fn split(text: &[u8], at: u8) -> (&[u8], &[u8]) {
+pub(super) fn split(text: &[u8], at: u8) -> (&[u8], &[u8]) {
     match text.iter().position(|byte| *byte == at) {
         Some(end) => (&text[..end], &text[end + 1..]),
         None => (text, &[]),
@@ -192,7 +201,7 @@ fn http(text: &[u8]) -> Option<Pasted> {
     let (headers, body) = head(rest);
     let body = sent(&headers, body);
     let method = String::from_utf8_lossy(method);
-    Some(Pasted::at("raw HTTP text", &method, target, headers, body.to_vec()))
+    Some(Pasted::at("raw HTTP text", &method, target, headers, body))
 }
 
 /// Splits headers from what follows the empty line.
@@ -215,12 +224,33 @@ pub(super) fn head(text: &[u8]) -> (Vec<(String, String)>, &[u8]) {
     (headers, rest)
 }
 
-/// Takes as much as `Content-Length` says; without one, all but the line end an editor adds.
-pub(super) fn sent<'a>(headers: &[(String, String)], body: &'a [u8]) -> &'a [u8] {
-    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    match length.and_then(|(_, value)| value.parse::<usize>().ok()).and_then(|length| body.get(..length)) {
+/// Takes as much as `Content-Length` says, or joins chunks; without either, all but the line end an editor adds.
+pub(super) fn sent(headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+    let header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    if let Some(body) = header("transfer-encoding").and_then(|_| unchunked(body)) {
+        return body;
+    }
+    let length = header("content-length").and_then(|value| value.parse::<usize>().ok());
+    let body = match length.and_then(|length| body.get(..length)) {
         Some(body) => body,
         None => body.strip_suffix(b"\n").map_or(body, |body| body.strip_suffix(b"\r").unwrap_or(body)),
+    };
+    body.to_vec()
+}
+
+/// Joins chunks (RFC 9112 section 7.1); `None` where a program joined them already.
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let (size, after) = split(rest, b'\n');
+        let size = std::str::from_utf8(size).ok()?.split(';').next()?.trim();
+        let size = usize::from_str_radix(size, 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(after.get(..size)?);
+        rest = after.get(size..)?;
+        rest = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n"))?;
     }
 }
 
@@ -238,7 +268,8 @@ fn bare(text: &[u8]) -> Result<Pasted, PasteError> {
         return Ok(Pasted::at("a URL", method, url.trim_ascii(), Vec::new(), body.to_vec()));
     }
     let form = text.strip_prefix(b"?").unwrap_or(text);
-    if !form.contains(&b'=') || form.contains(&b'\n') {
+    let is_name = |name: &[u8]| !name.iter().any(|byte| byte.is_ascii_whitespace() || b"'\"".contains(byte));
+    if !form.contains(&b'=') || form.contains(&b'\n') || !is_name(split(form, b'=').0) {
         return Err(PasteError::Form { problem: "neither a command, nor HTTP, nor a URL, nor name=value pairs" });
     }
     let path = split(form, b'?').0;
@@ -246,8 +277,27 @@ fn bare(text: &[u8]) -> Result<Pasted, PasteError> {
         return Ok(Pasted::at("a path and query", "GET", form, Vec::new(), Vec::new()));
     }
     let (method, path) = ("GET".to_owned(), String::new());
-    let read_as = "a bare query or form body";
-    Ok(Pasted { read_as, method, path, query: form.to_vec(), headers: Vec::new(), body: Vec::new() })
+    let (read_as, query) = match plain(form) {
+        Some(query) => ("name=value pairs that are not percent-encoded", query),
+        None => ("a bare query or form body", form.to_vec()),
+    };
+    Ok(Pasted { read_as, method, path, query, headers: Vec::new(), body: Vec::new() })
+}
+
+/// Encodes pairs as a log shows them: with characters no query has, and nothing escaped.
+fn plain(form: &[u8]) -> Option<Vec<u8>> {
+    let is_hex = |byte: &u8| byte.is_ascii_hexdigit();
+    let is_escaped = form.windows(3).any(|part| part[0] == b'%' && part[1..].iter().all(is_hex));
+    let is_plain = form.iter().any(|byte| !byte.is_ascii() || b" {\"".contains(byte));
+    if is_escaped || !is_plain {
+        return None;
+    }
+    let pairs = form.split(|byte| *byte == b'&').map(|pair| {
+        let (name, value) = split(pair, b'=');
+        [percent_encode(name, NON_ALPHANUMERIC).to_string(), percent_encode(value, NON_ALPHANUMERIC).to_string()]
+            .join("=")
+    });
+    Some(pairs.collect::<Vec<_>>().join("&").into_bytes())
 }
 
 /// Reads an object of parameters as SDKs log it.

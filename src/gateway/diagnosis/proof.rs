@@ -1,6 +1,7 @@
 //! Which bytes a signature is one of, and by whose key.
 
 use crate::gateway::diagnosis::keyring::{Keyring, Owner, Party};
+use crate::gateway::diagnosis::search::BUDGET;
 use crate::signing::recover::{Hash, Opened, Placement};
 use crate::signing::{DsaFormat, SignType};
 
@@ -13,8 +14,10 @@ pub(super) struct Proof<'a> {
 enum Test {
     /// RSA, opened: made with this key for sure.
     Opened(Opened),
+    /// RSA with PSS padding, to be tried.
+    Pss { signature: Vec<u8> },
     /// DSA, to be tried.
-    Dsa { signature: Vec<u8>, format: DsaFormat },
+    Dsa { signature: Vec<u8>, format: DsaFormat, hash: Hash },
     /// MD5, to be tried.
     Md5 { digest: Vec<u8> },
 }
@@ -24,14 +27,19 @@ enum Test {
 pub(super) enum Seen {
     /// RSA, with this hash; `None`: without a hash's name.
     Rsa(Option<Hash>),
-    /// DSA, in this format.
-    Dsa(DsaFormat),
+    /// RSA with PSS padding.
+    Pss,
+    /// DSA, in this format and over this hash.
+    Dsa(DsaFormat, Hash),
     /// MD5, with the secret here.
     Md5(Placement),
 }
 
 /// A DSA verification costs as much time as hashing this many bytes, roughly.
 const DSA_PRICE: u64 = 208 * 1024;
+
+/// Two RSA verifications cost far less, but are tried with every key there is: the right bytes and few others.
+const PSS_PRICE: u64 = BUDGET / 48;
 
 impl Proof<'_> {
     /// Says whether the key is certain before any bytes are known.
@@ -43,7 +51,7 @@ impl Proof<'_> {
     pub(super) fn opened(&self) -> Option<&Opened> {
         match &self.test {
             Test::Opened(opened) => Some(opened),
-            Test::Dsa { .. } | Test::Md5 { .. } => None,
+            Test::Pss { .. } | Test::Dsa { .. } | Test::Md5 { .. } => None,
         }
     }
 
@@ -52,6 +60,7 @@ impl Proof<'_> {
         let length = length as u64 + 64;
         match self.test {
             Test::Opened(_) => length,
+            Test::Pss { .. } => length + PSS_PRICE,
             Test::Dsa { .. } => length + DSA_PRICE,
             Test::Md5 { .. } => length * Placement::ALL.len() as u64,
         }
@@ -67,9 +76,10 @@ impl Proof<'_> {
                 let is_digest = [Hash::Md5, Hash::Sha1, Hash::Sha256].iter().any(|hash| hash.digest(bytes) == *payload);
                 (is_digest || bytes == payload.as_slice()).then_some(Seen::Rsa(None))
             }
-            Test::Dsa { signature, format } => {
-                let digest = Hash::Sha1.digest(bytes);
-                self.party.key.is_dsa_of(&digest, signature, *format).then_some(Seen::Dsa(*format))
+            Test::Pss { signature } => self.party.key.pss_of(bytes, signature).map(|_| Seen::Pss),
+            Test::Dsa { signature, format, hash } => {
+                let digest = hash.digest(bytes);
+                self.party.key.is_dsa_of(&digest, signature, *format).then_some(Seen::Dsa(*format, *hash))
             }
             Test::Md5 { digest } => {
                 let is_here = |placement: &Placement| self.party.key.md5(bytes, *placement).as_ref() == Some(digest);
@@ -104,8 +114,12 @@ impl Keyring {
                     (8..=80, _) => vec![format],
                     _ => Vec::new(),
                 };
-                let test = |format| Test::Dsa { signature: signature.to_vec(), format };
-                tried.extend(formats.into_iter().map(|format| Proof { party, test: test(format) }));
+                let test = |format, hash| Test::Dsa { signature: signature.to_vec(), format, hash };
+                for hash in [Hash::Sha1, Hash::Sha256] {
+                    tried.extend(formats.iter().map(|format| Proof { party, test: test(*format, hash) }));
+                }
+            } else if party.key.rsa_bytes() == Some(signature.len()) {
+                tried.push(Proof { party, test: Test::Pss { signature: signature.to_vec() } });
             } else if signature.len() == 16 && party.key.md5(b"", Placement::Absent).is_some() {
                 tried.push(Proof { party, test: Test::Md5 { digest: signature.to_vec() } });
             }
@@ -120,22 +134,22 @@ impl Keyring {
     }
 }
 
-/// What a signature seems to be, by its shape alone.
-pub(super) fn shape(signature: &[u8]) -> String {
+/// What a signature seems to be, by its shape alone; `None`: no signature of these gateways has this length.
+pub(super) fn shape(signature: &[u8]) -> Option<String> {
     match signature {
-        [_, ..] if signature.len() == 16 => "an MD5 (32 hex digits)".to_owned(),
+        [_, ..] if signature.len() == 16 => Some("an MD5 (32 hex digits)".to_owned()),
         [0x30, length, ..] if usize::from(*length) + 2 == signature.len() && signature.len() < 80 => {
-            "a DSA signature (DER)".to_owned()
+            Some("a DSA signature (DER)".to_owned())
         }
-        [_, ..] if signature.len() == 40 => "a DSA signature (r and s, 20 bytes each)".to_owned(),
+        [_, ..] if signature.len() == 40 => Some("a DSA signature (r and s, 20 bytes each)".to_owned()),
         [_, ..] if signature.len() >= 128 && signature.len().is_multiple_of(64) => {
-            format!("an RSA signature by a key of {} bits", signature.len() * 8)
+            Some(format!("an RSA signature by a key of {} bits", signature.len() * 8))
         }
-        _ => format!("{} bytes, which no signature of these gateways has", signature.len()),
+        _ => None,
     }
 }
 
-/// Says whether a signature's shape is one of a sign type.
+/// Says whether a signature's length is one of a sign type.
 pub(super) fn fits(sign_type: SignType, signature: &[u8]) -> bool {
     match sign_type {
         SignType::Md5 => signature.len() == 16,

@@ -16,7 +16,7 @@ use crate::gateway::diagnosis::rest;
 use crate::gateway::diagnosis::search::{Draft, Slip, search};
 use crate::gateway::diagnosis::slips::{content, moment, order, selection, values, whole};
 use crate::gateway::diagnosis::verdict::{Expected, Signer, diagnose, settled};
-use crate::gateway::diagnosis::{Cause, Diagnosis, Verdict};
+use crate::gateway::diagnosis::{Cause, Diagnosis, LONGEST, Verdict};
 use crate::gateway::open_platform::{OpenPlatformAccount, Protocol};
 use crate::signing::SignType;
 use crate::signing::charset::Charset;
@@ -80,7 +80,7 @@ pub fn judge(
     let scheme = Scheme::of(gateway);
     let fields = pasted.fields();
     let (charset, mut remarks) = scheme.charset(&fields);
-    let mut right = FormDraft::new(fields.clone(), scheme.left_out);
+    let mut right = FormDraft::new(merged(&fields), scheme.left_out);
     let canonical = right.bytes();
     let ours = item.map(|item| own::sent(account, item, now, value(&fields, "timestamp"), charset)).transpose()?;
     let differences = ours.as_ref().map(|ours| compare(&fields, ours));
@@ -112,6 +112,15 @@ pub fn judge(
     Ok(Judged { fields, charset, canonical, diagnosis, remarks, differences })
 }
 
+/// A parameter that stands in the URL and in the body with one value is one parameter: mapi's charset has to.
+fn merged(fields: &[Field]) -> Vec<Field> {
+    let is_repeated = |at: usize, field: &Field| {
+        fields[at + 1..].iter().any(|later| later.name == field.name && later.value == field.value)
+    };
+    let once = fields.iter().enumerate().filter(|(at, field)| !is_repeated(*at, field));
+    once.map(|(_, field)| field.clone()).collect()
+}
+
 fn slips(
     account: &GatewayAccount,
     right: &FormDraft,
@@ -119,8 +128,11 @@ fn slips(
     pasted: &Pasted,
     differences: &[Difference],
 ) -> Vec<Slip<FormDraft>> {
-    let documented = own::documented(account.gateway());
     let mut slips = Vec::new();
+    if right.fields.iter().map(|field| field.value.len()).sum::<usize>() > LONGEST {
+        return slips;
+    }
+    let documented = own::documented(account.gateway());
     slips.extend(changed(differences));
     slips.extend(selection::slips(right, account.gateway()));
     slips.extend(order::slips(&documented));
@@ -136,6 +148,8 @@ fn slips(
             slips.push(Slip::rare(cause, move |draft: &mut FormDraft| draft.set(b"biz_content", &text)));
         }
     }
+    slips.extend(selection::absent(right, &documented));
+    slips.extend(values::escaped_alone(right));
     slips.extend(values::lost_spaces(right));
     slips.extend(value(&right.fields, "timestamp").map(moment::slips).unwrap_or_default());
     slips
@@ -247,6 +261,16 @@ fn compare(pasted: &[Field], ours: &[(String, Vec<u8>)]) -> Vec<Difference> {
 
 fn value<'a>(fields: &'a [Field], name: &str) -> Option<&'a [u8]> {
     fields.iter().find(|field| field.name == name.as_bytes()).map(|field| field.value.as_slice())
+}
+
+impl Pasted {
+    /// Says whether the request is of an account's protocol: v3 signs in a header.
+    #[must_use]
+    pub fn is_of(&self, account: &GatewayAccount) -> bool {
+        let signs_header =
+            matches!(account, GatewayAccount::OpenPlatform(OpenPlatformAccount { protocol: Protocol::V3, .. }));
+        signs_header == self.header("authorization").is_some()
+    }
 }
 
 fn sign_type(text: &[u8]) -> Option<SignType> {

@@ -107,121 +107,64 @@ fn target(pasted: &Pasted) -> Vec<u8> {
 }
 
 fn slips(pasted: &Pasted, right: &Lines, auth: &str) -> Vec<Slip<Lines>> {
-    let mut slips = Vec::new();
-    let mut add = |is_common: bool, name: &'static str, what: &str, remedy: &str, change: Box<dyn Fn(&mut Lines)>| {
-        let cause = Cause::new(name, what, remedy);
-        slips.push(if is_common { Slip::common(cause, change) } else { Slip::rare(cause, change) });
-    };
-    add(
-        true,
-        "last_line_feed_missing",
-        "the line feed behind the last line was not signed",
-        REMEDY,
-        Box::new(|d| d.last = b""),
-    );
-    add(
-        true,
-        "token_line_missing",
-        "`alipay-app-auth-token` was sent and its line was not signed",
-        REMEDY,
-        Box::new(|d| d.lines.truncate(TOKEN)),
-    );
-    let path: Vec<u8> = right.lines[TARGET].split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
-    add(
-        true,
-        "query_not_signed",
-        "the path was signed without the query that was sent",
-        REMEDY,
-        Box::new(move |d| d.lines[TARGET].clone_from(&path)),
-    );
-    if pasted.path.contains("://") {
-        let url = [pasted.path.as_bytes(), if pasted.query.is_empty() { b"" } else { b"?" }, &pasted.query].concat();
-        add(
-            false,
-            "url_signed",
-            "the whole address was signed instead of path and query",
-            REMEDY,
-            Box::new(move |d| d.lines[TARGET].clone_from(&url)),
-        );
+    let cause = |name, what: &str| Cause::new(name, what, REMEDY);
+    // One line that was another one when it was signed.
+    let line = |at: usize, text: Vec<u8>| move |draft: &mut Lines| draft.lines[at].clone_from(&text);
+    let target = &right.lines[TARGET];
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
+    let mut slips = vec![
+        Slip::common(
+            cause("last_line_feed_missing", "the line feed behind the last line was not signed"),
+            |draft: &mut Lines| draft.last = b"",
+        ),
+        Slip::common(
+            cause("token_line_missing", "`alipay-app-auth-token` was sent and its line was not signed"),
+            |draft: &mut Lines| draft.lines.truncate(TOKEN),
+        ),
+        Slip::common(
+            cause("query_not_signed", "the path was signed without the query that was sent"),
+            line(TARGET, path),
+        ),
+        Slip::common(cause("body_not_signed", "the body's line was signed empty"), line(BODY, Vec::new())),
+        Slip::rare(
+            cause("path_decoded", "path and query were signed decoded, not as sent"),
+            line(TARGET, super::pasted::decoded(target)),
+        ),
+        Slip::rare(cause("method_in_lower_case", "the method was signed in lower case"), |draft: &mut Lines| {
+            draft.lines[METHOD].make_ascii_lowercase();
+        }),
+        Slip::rare(cause("line_ends_crlf", "the lines were signed with CR LF at their ends"), |draft: &mut Lines| {
+            (draft.between, draft.last) = (b"\r\n", b"\r\n");
+        }),
+        Slip::rare(
+            cause("scheme_signed", "the scheme was signed in front of the auth string"),
+            line(AUTH, format!("{SCHEME} {auth}").into_bytes()),
+        ),
+    ];
+    if let Some((_, rest)) = pasted.path.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        let url = [&pasted.path.as_bytes()[..pasted.path.len() - rest.len() + host.len()], target].concat();
+        slips.push(Slip::rare(
+            cause("url_signed", "the whole address was signed instead of path and query"),
+            line(TARGET, url),
+        ));
     }
-    let decoded = super::pasted::decoded(&right.lines[TARGET]);
-    add(
-        false,
-        "path_decoded",
-        "path and query were signed decoded, not as sent",
-        REMEDY,
-        Box::new(move |d| d.lines[TARGET].clone_from(&decoded)),
-    );
-    add(true, "body_not_signed", "the body's line was signed empty", REMEDY, Box::new(|d| d.lines[BODY].clear()));
-    add(false, "body_line_missing", "the body's line was left out", REMEDY, Box::new(|d| drop(d.lines.remove(BODY))));
-    add(
-        false,
-        "method_in_lower_case",
-        "the method was signed in lower case",
-        REMEDY,
-        Box::new(|d| d.lines[METHOD].make_ascii_lowercase()),
-    );
-    let get: &[u8] = if pasted.method == "GET" { b"POST" } else { b"GET" };
-    add(
-        false,
-        "other_method_signed",
-        "another method was signed than was sent",
-        REMEDY,
-        Box::new(move |d| d.lines[METHOD] = get.to_vec()),
-    );
-    add(
-        false,
-        "line_ends_crlf",
-        "the lines were signed with CR LF at their ends",
-        REMEDY,
-        Box::new(|d| (d.between, d.last) = (b"\r\n", b"\r\n")),
-    );
-    let scheme = format!("{SCHEME} {auth}").into_bytes();
-    add(
-        false,
-        "scheme_signed",
-        "the scheme was signed in front of the auth string",
-        REMEDY,
-        Box::new(move |d| d.lines[AUTH].clone_from(&scheme)),
-    );
-    let order = "send the auth string that was signed, character for character";
-    for parts in orders(auth) {
-        let text = parts.join(",").into_bytes();
-        add(
-            true,
-            "auth_reordered",
-            "the auth string was signed in another order than it was sent in",
-            order,
-            Box::new(move |d| d.lines[AUTH].clone_from(&text)),
-        );
-    }
-    let spaced = auth.replace(',', ", ").into_bytes();
-    add(
-        false,
-        "auth_changed",
-        "the auth string was signed with spaces behind its commas",
-        order,
-        Box::new(move |d| d.lines[AUTH].clone_from(&spaced)),
-    );
-    let certificate =
-        auth.split(',').filter(|part| !part.starts_with("app_cert_sn=")).collect::<Vec<_>>().join(",").into_bytes();
-    add(
-        true,
-        "certificate_numbers_left_out",
-        "`app_cert_sn` was sent in the auth string and not signed",
-        order,
-        Box::new(move |d| d.lines[AUTH].clone_from(&certificate)),
-    );
-    for (what, body) in bodies(&pasted.body) {
+    let as_sent =
+        |name, what: &str| Cause::new(name, what, "send the auth string that was signed, character for character");
+    let unnumbered: Vec<&str> = auth.split(',').filter(|part| !part.starts_with("app_cert_sn=")).collect();
+    slips.push(Slip::common(
+        as_sent("certificate_numbers_left_out", "`app_cert_sn` was sent in the auth string and not signed"),
+        line(AUTH, unnumbered.join(",").into_bytes()),
+    ));
+    slips.extend(orders(auth).into_iter().map(|parts| {
+        let what = "the auth string was signed in another order than it was sent in";
+        Slip::common(as_sent("auth_reordered", what), line(AUTH, parts.join(",").into_bytes()))
+    }));
+    slips.extend(bodies(&pasted.body).into_iter().map(|(what, body)| {
         let what = format!("the body was signed {what} and sent otherwise");
-        add(
-            false,
-            "body_rewritten",
-            &what,
-            "write the JSON once; sign and send that very text",
-            Box::new(move |d| d.lines[BODY].clone_from(&body)),
-        );
-    }
+        let cause = Cause::new("body_rewritten", what, "write the JSON once; sign and send that very text");
+        Slip::rare(cause, line(BODY, body))
+    }));
     slips
 }
 

@@ -23,7 +23,8 @@ type Undo = fn(&str) -> Option<String>;
 pub(super) fn read(sign: &str) -> Result<SignText, Cause> {
     let mut text = sign.to_owned();
     let mut causes = Vec::new();
-    let steps: [(Undo, Cause); 7] = [
+    let steps: [(Undo, Cause); 8] = [
+        (quotes, named("sign_quoted", "`sign` stands in quotes, which are sent as part of it", "send the bare value")),
         (
             json_escapes,
             named(
@@ -137,6 +138,11 @@ fn bytes(text: &str, causes: &mut Vec<Cause>) -> Option<Vec<u8>> {
             causes.push(named("sign_base64_of_hex", "`sign` is the Base64 of hex digits", remedy));
             Some(unhex(inner))
         }
+        Ok(inner) if inner.len() >= 40 && BASE64_STANDARD.decode(inner).is_ok() => {
+            let what = "`sign` is the Base64 of Base64";
+            causes.push(named("sign_base64_twice", what, "encode the signature's bytes as Base64 once"));
+            BASE64_STANDARD.decode(inner).ok()
+        }
         _ => {
             if bytes.len() == 16 {
                 let what = "the MD5 is written as Base64 instead of hex";
@@ -150,6 +156,11 @@ fn bytes(text: &str, causes: &mut Vec<Cause>) -> Option<Vec<u8>> {
 fn unhex(text: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default();
     text.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, half| byte << 4 | digit(*half))).collect()
+}
+
+fn quotes(text: &str) -> Option<String> {
+    let inner = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    inner.map(str::to_owned)
 }
 
 fn json_escapes(text: &str) -> Option<String> {
@@ -219,6 +230,10 @@ mod tests {
             (format!("{}\n{}", &sign[..76], &sign[76..]), vec!["sign_has_line_breaks"]),
             ("fb".repeat(128), vec!["sign_in_hex"]),
             (BASE64_STANDARD.encode("fb".repeat(128)), vec!["sign_base64_of_hex"]),
+            (BASE64_STANDARD.encode(&sign), vec!["sign_base64_twice"]),
+            (format!("\"{sign}\""), vec!["sign_quoted"]),
+            (sign.replace('+', "\\u002b"), vec!["sign_json_escaped"]),
+            (sign.replace('+', "&#43;"), vec!["sign_html_escaped"]),
         ] {
             assert_eq!(names(&text), expected, "{text}");
             assert_eq!(bytes(&text), [0xFB; 128], "{text}");

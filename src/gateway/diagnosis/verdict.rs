@@ -4,7 +4,7 @@ use crate::gateway::diagnosis::keyring::{Keyring, Owner};
 use crate::gateway::diagnosis::proof::{self, Proof, Seen};
 use crate::gateway::diagnosis::search::{BUDGET, Found};
 use crate::gateway::diagnosis::sign_text;
-use crate::gateway::diagnosis::{Cause, Diagnosis, Verdict};
+use crate::gateway::diagnosis::{Cause, Diagnosis, Next, Verdict};
 use crate::signing::recover::{Hash, Opened, Placement};
 use crate::signing::{DsaFormat, SignType};
 
@@ -38,8 +38,10 @@ pub(super) fn diagnose(
     let mut causes = text.causes;
     let mut proofs = keyring.proofs(&text.bytes);
     proofs.sort_by_key(|proof| !is_expected(&proof.party.owner, expected.signer));
+    // However many keys there are, those that are less likely share one budget.
+    let shared = BUDGET / 2 / proofs.len().max(4) as u64;
     for (at, proof) in proofs.iter().enumerate() {
-        let budget = if at == 0 || proof.is_certain() { BUDGET } else { BUDGET / 8 };
+        let budget = if at == 0 || proof.is_certain() { BUDGET } else { shared };
         if let Some(found) = search(proof, budget) {
             // Without the secret it says nothing about whose it is.
             let is_anybodys = found.seen == Seen::Md5(Placement::Absent);
@@ -139,8 +141,18 @@ fn algorithm_cause(seen: Seen, proof: &Proof<'_>, sign_type: SignType) -> Option
             Some(Cause::new("bare_digest", what, "use the library's signing function, not its private-key encryption"))
         }
         (Seen::Rsa(_), SignType::Md5 | SignType::Dsa) => differs("one of RSA"),
-        (Seen::Dsa(format), SignType::Dsa) if proof.party.key.dsa_format() == Some(format) => None,
-        (Seen::Dsa(format), SignType::Dsa) => Some(match format {
+        (Seen::Pss, SignType::Rsa | SignType::Rsa2) => Some(Cause::new(
+            "pss_padding",
+            "the signature has PSS padding, where the gateways want that of PKCS#1 v1.5",
+            format!("sign with {}; in Python's cryptography padding.PKCS1v15(), not PSS", algorithm(sign_type)),
+        )),
+        (Seen::Pss, SignType::Md5 | SignType::Dsa) => differs("one of RSA"),
+        (Seen::Dsa(_, hash), SignType::Dsa) if hash != Hash::Sha1 => {
+            let what = format!("the signature was made over {}, and sign_type DSA means SHA-1", hash.as_str());
+            Some(Cause::new("wrong_hash", what, format!("sign with {}", algorithm(sign_type))))
+        }
+        (Seen::Dsa(format, _), SignType::Dsa) if proof.party.key.dsa_format() == Some(format) => None,
+        (Seen::Dsa(format, _), SignType::Dsa) => Some(match format {
             DsaFormat::Raw => Cause::new(
                 "dsa_raw_instead_of_der",
                 "the DSA signature is raw (r and s, 20 bytes each), where DER is expected",
@@ -152,7 +164,7 @@ fn algorithm_cause(seen: Seen, proof: &Proof<'_>, sign_type: SignType) -> Option
                 "write r and s as 20 bytes each; or set dsa_format = \"der\" if the gateway takes that",
             ),
         }),
-        (Seen::Dsa(_), SignType::Md5 | SignType::Rsa | SignType::Rsa2) => differs("one of DSA"),
+        (Seen::Dsa(..), SignType::Md5 | SignType::Rsa | SignType::Rsa2) => differs("one of DSA"),
         (Seen::Md5(placement), SignType::Md5) => placement_cause(placement),
         (Seen::Md5(_), SignType::Dsa | SignType::Rsa | SignType::Rsa2) => differs("an MD5"),
     }
@@ -192,28 +204,29 @@ fn other_bytes(mut causes: Vec<Cause>, proof: &Proof<'_>, expected: Expected<'_>
             certain.push(format!("over bytes whose {} is {}", hash.as_str(), hex(digest)));
             causes.extend(algorithm_cause(Seen::Rsa(Some(*hash)), proof, expected.sign_type));
         }
-        Some(Opened::Bare(payload)) => certain.push(format!("over {} bytes without a hash's name", payload.len())),
+        Some(Opened::Bare(payload)) => {
+            certain.push(format!("over {} bytes that name no hash these gateways know", payload.len()));
+        }
         None => {}
     }
     causes.extend(key_cause(&proof.party.owner, expected.signer));
     let next = match expected.signer {
-        Signer::Account => vec![
-            "print the exact bytes your program signs (in hex) and compare them with the canonical string above".to_owned(),
-            "compare their digest with the one above: where the two are equal, the request was changed after signing".to_owned(),
-            "give the item (--item, or a file and --line), so that values can be compared too".to_owned(),
-            "give the gateway's refusal (--answer): the Open Platform quotes the string it verified".to_owned(),
-        ],
-        Signer::Gateway(_) => vec![
-            "the key is right, so the answer was changed after it was signed: take it as bytes, before any program reads or prints it".to_owned(),
-            "save it with `curl -sS -o FILE …`; a terminal, an editor or a log may change charset, escapes or white space".to_owned(),
-        ],
+        Signer::Account => vec![Next::CompareDigest, Next::CompareBytes, Next::GiveItem, Next::GiveRefusal],
+        Signer::Gateway(_) => vec![Next::SaveBytes],
     };
     Diagnosis { verdict: Verdict::Unexplained, causes, certain, next, signed: None }
 }
 
 /// No key opens it, or none that was tried fits.
 fn no_key(mut causes: Vec<Cause>, signature: &[u8], keyring: &Keyring, expected: Expected<'_>) -> Diagnosis {
-    let shape = proof::shape(signature);
+    let Some(shape) = proof::shape(signature) else {
+        let what = format!(
+            "`sign` stands for {} bytes, which no signature of these gateways has: it was cut off or damaged",
+            signature.len()
+        );
+        causes.push(Cause::new("sign_damaged", what, "send the signature whole, as the signing function gives it"));
+        return settled(causes);
+    };
     if !proof::fits(expected.sign_type, signature) {
         let what = format!("`sign` holds {shape}, where sign_type is {}", expected.sign_type);
         causes.push(Cause::new("wrong_algorithm", what, format!("sign with {}", algorithm(expected.sign_type))));
@@ -224,14 +237,16 @@ fn no_key(mut causes: Vec<Cause>, signature: &[u8], keyring: &Keyring, expected:
             let own =
                 keyring.own_rsa_bits().map_or_else(String::new, |bits| format!(", the account's key has {bits} bits"));
             let what = format!(
-                "`sign` is {shape}{own}: it was made with none of the keys configured here, or damaged on its way"
+                "`sign` is {shape}{own}; it opens with none of the keys configured here: it was made with another one, or damaged on its way"
             );
-            let remedy = "find out which private key your program loads: its public half must be the one configured and registered at the gateway";
+            let remedy = "find out which private key your program loads (`openssl pkey -in KEY -pubout`): its public half must be the one registered at the gateway";
             causes.push(Cause::new("key_of_a_stranger", what, remedy));
             settled(causes)
         }
         (SignType::Rsa | SignType::Rsa2, Signer::Gateway(_)) => {
-            let what = format!("`sign` is {shape}, made with none of the keys configured here, or damaged on its way");
+            let what = format!(
+                "`sign` is {shape}; it opens with none of the keys configured here: it was made with another one, or damaged on its way"
+            );
             let remedy = "configure the platform's public key of this very app or partner, as its console shows it now (keys are renewed)";
             causes.push(Cause::new("key_of_a_stranger", what, remedy));
             settled(causes)
@@ -241,11 +256,10 @@ fn no_key(mut causes: Vec<Cause>, signature: &[u8], keyring: &Keyring, expected:
                 format!("`sign` has the shape of {shape}"),
                 "none of the known mistakes with any of the configured keys gives it".to_owned(),
             ];
-            let next = vec![
-                "check the key or secret first: it shows nothing of itself in such a signature".to_owned(),
-                "then print the exact bytes that are signed (in hex) and compare them with the canonical string above"
-                    .to_owned(),
-            ];
+            let next = match expected.signer {
+                Signer::Account => vec![Next::CheckKey, Next::CompareBytes, Next::GiveItem],
+                Signer::Gateway(_) => vec![Next::CheckKey, Next::SaveBytes],
+            };
             Diagnosis { verdict: Verdict::Unexplained, causes, certain, next, signed: None }
         }
     }

@@ -14,9 +14,7 @@ impl Endpoint {
     /// # Errors
     /// [`GatewayError::Url`] naming the rule it breaks; a user name, password or query in it is not repeated.
     pub fn new(text: &str) -> Result<Self, GatewayError> {
-        // Of a whole request, pasted where its address belongs, the query holds keys and the signature.
-        let shown = text.find(['?', '#']).map_or_else(|| text.to_owned(), |end| format!("{}…", &text[..=end]));
-        let refuse = |problem: &str| GatewayError::Url { url: shown.clone(), problem: problem.to_owned() };
+        let refuse = |problem: &str| GatewayError::Url { url: shown(text), problem: problem.to_owned() };
         let url = Url::parse(text.trim()).map_err(|error| refuse(&format!("is not a URL: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
             let url = format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default());
@@ -53,6 +51,17 @@ impl Endpoint {
     pub fn url(&self) -> &Url {
         &self.0
     }
+}
+
+/// What of a text can be shown that may be no address: of a whole request, pasted where its address belongs, the query
+/// holds keys and the signature, and what stands before an `@` may be a password.
+fn shown(text: &str) -> String {
+    if text.contains('@') {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+        let scheme = scheme.filter(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        return scheme.map_or_else(|| "…".to_owned(), |scheme| format!("{scheme}://…"));
+    }
+    text.find(['?', '#']).map_or_else(|| text.to_owned(), |end| format!("{}…", &text[..=end]))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -105,7 +114,16 @@ mod tests {
 
     #[test]
     fn a_password_in_the_address_is_not_repeated() {
-        let error = Endpoint::new("https://me:hunter2@example.com/").unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        for text in [
+            "https://me:hunter2@example.com/",
+            "https://me:hunter2@exa mple.com/",
+            "https://me:hunter2@example.com:99999/",
+            "https://me:hunter2?x@example.com/",
+            "me:hunter2@example.com/",
+            "ftp://me:hunter2@example.com/",
+        ] {
+            let error = Endpoint::new(text).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 }

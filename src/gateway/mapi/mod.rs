@@ -1,4 +1,4 @@
-//! `sns.admin.close.goods`: its account, request and response.
+//! `sns.admin.close.goods`: its account, request and response; and the notifications of the same protocol.
 
 pub mod notification;
 pub mod request;
@@ -12,7 +12,7 @@ use crate::gateway::http::Endpoint;
 use crate::signing::charset::Charset;
 use crate::signing::{Signer, Verifier};
 
-/// How the request travels (protocol notes 1.4: both are accepted).
+/// How the request travels (protocol page: On the wire); both are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
@@ -23,7 +23,7 @@ pub enum Method {
     Post,
 }
 
-/// Whether `goods_id` of the message is sent (protocol notes 1.1: echoed by the sample answer, absent from the table).
+/// Whether `goods_id` of the message is sent (protocol page: mapi, Request); the sample answer has it, the table not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GoodsIdField {
     /// Sent and signed.

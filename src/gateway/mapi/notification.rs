@@ -1,4 +1,5 @@
-//! Reading and verifying a mapi notification, version 2 (protocol notes 6): what the gateway posts to one's own URL.
+//! Reading and verifying a mapi notification, version 2: what the gateway posts to one's own URL (protocol page:
+//! Notifications of mapi).
 //!
 //! A library for whoever runs such a URL; the worker runs none, because the takedown calls name no `notify_url`.
 //!
@@ -188,8 +189,8 @@ pub fn read(verifier: &Verifier, accepted: Charset, body: &[u8]) -> Result<Notif
     })
 }
 
-/// Returns the address that says whether a notification is the gateway's own (protocol notes 6; unsigned). To be asked at
-/// the configured gateway, never at an address the notification names.
+/// Returns the address that says whether a notification is the gateway's own; it is not signed. To be asked at the
+/// configured gateway, never at an address the notification names.
 #[must_use]
 pub fn verify_url(gateway: &Endpoint, partner: &str, notify_id: &str) -> Url {
     let pairs = [("service", "notify_verify"), ("partner", partner), ("notify_id", notify_id)];

@@ -1,4 +1,4 @@
-//! Building the request of `sns.admin.close.goods` (protocol notes 1.1 to 1.4).
+//! Building the request of `sns.admin.close.goods` (protocol page: mapi).
 //!
 //! Pure: the same account and item give the same request, DSA's RFC 6979 nonce included.
 
@@ -50,7 +50,7 @@ pub fn seal(account: &MapiAccount, params: &Params) -> Result<HttpRequest, Reply
     let bytes = Zeroizing::new(canonical(params, SignTypeField::Excluded, account.charset)?);
     let sign = account.signer.sign(&bytes)?;
     let mut pairs = signed(params, SignTypeField::Excluded);
-    // The gateway reads a body by the charset of the query, and by GBK if there is none (protocol notes 1.4).
+    // The gateway reads a body by the charset of the query, and by GBK if there is none (protocol page: On the wire).
     let charset = pairs.iter().copied().filter(|(name, _)| *name == "_input_charset").collect::<Vec<_>>();
     pairs.push(("sign", &sign));
     pairs.push(("sign_type", account.signer.sign_type().as_str()));

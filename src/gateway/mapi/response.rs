@@ -1,4 +1,4 @@
-//! Reading and verifying the XML answer (protocol notes 1.5 and 1.6).
+//! Reading and verifying the XML answer (protocol page: mapi, Verification).
 //!
 //! Only the leaves inside `<response>` are signed; `is_success`, `error` and `request` are not, which is why a signed
 //! answer about another item, or a refusal with a signed success inside, is possible and must be told apart.
@@ -20,14 +20,14 @@ use crate::signing::charset::Charset;
 pub fn parse(account: &MapiAccount, item: &MapiItem, answer: &HttpAnswer) -> Answer {
     let (signature, claim) = read(account, item, &answer.body)
         .unwrap_or_else(|problem| (Signature::Malformed, page::unreadable(Gateway::Mapi, &answer.body, problem)));
-    let (refusals, unknown_certificate) = (Refusals::Unsigned, None);
+    let refusals = if answer.status == 200 { Refusals::Unsigned } else { Refusals::Foreign };
     Answer {
         http_status: answer.status,
         signature,
         refusals,
         claim,
         retry_after: answer.retry_after,
-        unknown_certificate,
+        unknown_certificate: None,
     }
 }
 
@@ -52,7 +52,7 @@ fn read(account: &MapiAccount, item: &MapiItem, body: &[u8]) -> Result<(Signatur
         }
         ("F", Some(code)) => {
             let signature = if signature == Signature::Valid { Signature::Contradictory } else { signature };
-            (signature, echo::mask(Claim::failure(Some(code), None, None), &[&item.key]))
+            (signature, echo::mask(Gateway::Mapi, Claim::failure(Some(code), None, None), &[&item.key]))
         }
         ("F", None) => (signature, page::unreadable(Gateway::Mapi, body, "a refusal that names no error")),
         _ => return Err("is_success is neither T nor F"),
@@ -111,15 +111,31 @@ fn verdict(account: &MapiAccount, parts: &Parts<'_>, charset: Charset) -> Signat
     if parts.sign_type.is_some_and(|named| !named.eq_ignore_ascii_case(account.verifier.sign_type().as_str())) {
         return Signature::Invalid;
     }
-    // With MD5 both sides hold one secret, so a request of ours that is sent back verifies as well. Every request carries
-    // the name of its service, no answer does (protocol notes 1.6 step 2). And a signature over nothing proves nothing.
-    if parts.signed.iter().any(|(name, _)| name == "service") {
+    if parts.signed.iter().any(|(name, _)| FOREIGN.contains(&name.as_str())) {
         return Signature::Invalid;
     }
+    let is_ambiguous = parts.signed.iter().any(|(_, value)| holds_a_field(value));
     match canonical(&parts.signed, SignTypeField::Excluded, charset) {
-        Ok(bytes) if !bytes.is_empty() && account.verifier.is_valid(&bytes, sign) => Signature::Valid,
-        Ok(_) | Err(_) => Signature::Invalid,
+        // A signature over nothing proves nothing.
+        Ok(bytes) if bytes.is_empty() || !account.verifier.is_valid(&bytes, sign) => Signature::Invalid,
+        Ok(_) if is_ambiguous => Signature::Structure,
+        Ok(_) => Signature::Valid,
+        Err(_) => Signature::Invalid,
     }
+}
+
+/// Names that no answer has among its signed elements, and other texts under the same key always have.
+///
+/// With MD5 both sides hold one secret, so a request of ours that is sent back verifies as well; every request carries the
+/// name of its service (protocol page: mapi, Verification). Notifications are signed with the gateway's key, and name goods.
+const FOREIGN: [&str; 2] = ["service", "notify_id"];
+
+/// Says whether a value holds what could be a field that decides: what is signed is joined by `&` with nothing escaped, so
+/// that whoever holds the text could cut it into other elements, and name other goods.
+fn holds_a_field(value: &str) -> bool {
+    let name =
+        |piece: &str| piece.split_once('=').is_some_and(|(name, _)| name == "goods_id" || FOREIGN.contains(&name));
+    value.split('&').skip(1).any(name)
 }
 
 /// An unverified goods id is not passed on. A verified answer that names no goods proves nothing about goods we can name.

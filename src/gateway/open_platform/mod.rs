@@ -1,4 +1,4 @@
-//! `alipay.open.servicemarket.commodity.shop.offline`: its account, request and response.
+//! `alipay.open.servicemarket.commodity.shop.offline`: its account, and request and response of version 1.0 and of v3.
 
 pub mod request;
 pub mod response;
@@ -53,13 +53,13 @@ pub struct OpenPlatformAccount {
     pub keys: GatewayKeys,
     /// Tokens by merchant.
     pub merchants: BTreeMap<MerchantId, Secret>,
-    /// Encrypts the content both ways, where the app has that switched on (protocol notes 2.8).
+    /// Encrypts the content both ways, where the app has that switched on (protocol page: Content encryption).
     pub content_key: Option<ContentKey>,
     /// Certificate mode: what every request names.
     pub certificates: Option<CertificateNumbers>,
 }
 
-/// The certificate numbers every request of certificate mode carries (protocol notes 2.5).
+/// The certificate numbers every request of certificate mode carries (protocol page: Certificate mode).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateNumbers {
     /// `app_cert_sn`: one's own certificate.

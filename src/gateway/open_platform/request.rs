@@ -1,4 +1,5 @@
-//! Building the request of `alipay.open.servicemarket.commodity.shop.offline` (protocol notes 2.1 to 2.3).
+//! Building the request of `alipay.open.servicemarket.commodity.shop.offline` (protocol page: Open
+//! Platform, version 1.0).
 //!
 //! Pure: the same account, item and moment give the same request.
 
@@ -85,7 +86,7 @@ pub(in crate::gateway) fn token<'a>(
     }
 }
 
-/// `yyyy-MM-dd HH:mm:ss` in GMT+8, whatever the zone of the machine (protocol notes 2.1).
+/// `yyyy-MM-dd HH:mm:ss` in GMT+8, whatever the zone of the machine (protocol page: Open Platform, version 1.0).
 fn timestamp(now: SystemTime) -> String {
     let now = Timestamp::try_from(now).unwrap_or_default();
     now.to_zoned_datetime(TimeZone::fixed(offset(8))).strftime("%Y-%m-%d %H:%M:%S").to_string()

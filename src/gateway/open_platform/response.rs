@@ -1,4 +1,4 @@
-//! Reading and verifying the JSON answer (protocol notes 2.6).
+//! Reading and verifying the JSON answer (protocol page: Open Platform, Answer).
 //!
 //! The signature covers the response node's value byte for byte as received. The span that was verified is the span that
 //! is parsed, and an envelope that two parsers could read differently is refused although its bytes may verify.
@@ -28,8 +28,8 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
         }
         Err(problem) => (Signature::Malformed, page::unreadable(Gateway::OpenPlatform, body, problem), None),
     };
-    let refusals = Refusals::Signed;
-    let unknown_certificate = unknown_certificate.map(|number| certificate_number(&number));
+    let refusals = if answer.status == 200 { Refusals::Signed } else { Refusals::Foreign };
+    let unknown_certificate = unknown_certificate.map(|number| shown_number(account, item, number));
     Answer {
         http_status: answer.status,
         signature,
@@ -135,13 +135,20 @@ fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) ->
     Ok(masked(account, item, Claim::failure(Some(&code), sub_code.as_deref(), message.as_deref())))
 }
 
-/// `isv.invalid-signature` may quote the canonical string (protocol notes 2.2), and the merchant's token with it.
+/// `isv.invalid-signature` may quote the canonical string (protocol page: Open Platform, Verification), and
+/// the merchant's token with it.
 pub(super) fn masked(account: &OpenPlatformAccount, item: &OpenPlatformItem, claim: Claim) -> Claim {
     let token = request::token(account, item).ok().flatten();
-    echo::mask(claim, token.as_slice())
+    echo::mask(Gateway::OpenPlatform, claim, token.as_slice())
 }
 
-/// Opens an encrypted node: its value is a string (protocol notes 2.8).
+/// A number goes into logs and alarms, and whoever answers may write the merchant's token in its place.
+pub(super) fn shown_number(account: &OpenPlatformAccount, item: &OpenPlatformItem, number: String) -> String {
+    let token = request::token(account, item).ok().flatten();
+    certificate_number(&echo::mask_text(number, token.as_slice()))
+}
+
+/// Opens an encrypted node: its value is a string (protocol page: Content encryption).
 fn decrypt(account: &OpenPlatformAccount, text: &str) -> Result<String, &'static str> {
     let key = account.content_key.as_ref().ok_or("the answer is encrypted and the account has no content key")?;
     let cipher: String = serde_json::from_str(text).map_err(|_| "the encrypted answer is not a text")?;

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::classify::Effect;
+use crate::domain::reply::{Answer, Claim as Said, Refusals, Signature};
 
 const FIRST: Duration = Duration::from_secs(30);
 const MAX: Duration = Duration::from_secs(100);
@@ -32,7 +33,17 @@ impl Bench {
     }
 
     fn record(&mut self, claim: Claim, id: &str, outcome: &Outcome) -> Recorded {
-        self.holds.record(claim, &RequestId::new(id).unwrap(), Some("CODE"), outcome, self.now, 0.0)
+        self.record_said(claim, id, &reply(Signature::Valid), outcome)
+    }
+
+    fn record_said(&mut self, claim: Claim, id: &str, reply: &Reply, outcome: &Outcome) -> Recorded {
+        self.holds.record(claim, &RequestId::new(id).unwrap(), reply, outcome, self.now, 0.0)
+    }
+
+    /// One whole call that nobody signed the answer of.
+    fn call_unsigned(&mut self, id: &str, outcome: &Outcome) -> Recorded {
+        let claim = self.claim(None).unwrap();
+        self.record_said(claim, id, &reply(Signature::Unsigned), outcome)
     }
 
     /// One whole call.
@@ -40,6 +51,17 @@ impl Bench {
         let claim = self.claim(party).unwrap();
         self.record(claim, id, outcome)
     }
+}
+
+fn reply(signature: Signature) -> Reply {
+    Reply::Answered(Answer {
+        http_status: 200,
+        signature,
+        refusals: Refusals::Unsigned,
+        claim: Said::failure(Some("CODE"), None, None),
+        retry_after: None,
+        unknown_certificate: None,
+    })
 }
 
 fn held(party: Option<&str>, probe_in: Duration) -> Vec<HoldChange> {
@@ -130,6 +152,35 @@ fn one_believed_answer_ends_the_run() {
         assert_eq!(bench.call(None, id, &UNTRUSTED).changes, vec![], "{id}");
         assert_eq!(bench.call(None, "y", &BROKEN).changes, vec![], "a broken call says nothing");
     }
+}
+
+#[test]
+fn an_unsigned_refusal_neither_ends_the_run_nor_a_hold_that_came_of_it() {
+    const MISSING: Outcome = Outcome::Terminal(Reason::ItemNotFound);
+    let mut bench = Bench::new();
+    for id in ["a", "b", "c", "d"] {
+        assert_eq!(bench.call(None, id, &UNTRUSTED).changes, vec![], "{id}");
+        assert_eq!(bench.call_unsigned("x", &MISSING).changes, vec![], "{id}");
+    }
+    assert_eq!(bench.call(None, "e", &UNTRUSTED).changes, disbelieved(FIRST));
+    bench.later(30);
+    assert_eq!(bench.call_unsigned("y", &MISSING).changes, vec![]);
+    assert_eq!(bench.claim(None).unwrap_err(), PROBE_AGAIN);
+    bench.later(5);
+    assert_eq!(bench.call(None, "f", &UNTRUSTED).changes, disbelieved(FIRST * 2));
+    bench.later(60);
+    assert_eq!(bench.call(None, "g", &MISSING).changes, resumed(None), "verified");
+}
+
+#[test]
+fn an_unsigned_answer_clears_a_doubt_and_ends_the_hold_of_a_fault() {
+    let mut bench = Bench::new();
+    bench.call(None, "a", &DOUBTFUL);
+    bench.call_unsigned("b", &Outcome::Terminal(Reason::ItemNotFound));
+    assert_eq!(bench.call(None, "c", &DOUBTFUL).hold, Hold::NotHeld);
+    bench.call(None, "d", &CERTAIN);
+    bench.later(30);
+    assert_eq!(bench.call_unsigned("e", &Outcome::Terminal(Reason::ItemNotFound)).changes, resumed(None));
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub(super) struct Check {
 
 /// From here on a clock is worth a warning: one that is kept at all is kept to the second.
 const SKEW_WORTH_A_WARNING: Duration = Duration::from_mins(1);
-/// From here on calls are taken to fail. How far a timestamp may be off is published nowhere (protocol notes 7.5); this
-/// is what the sandbox takes, a third of what an older interface of the vendor allowed its own.
+/// From here on calls are taken to fail. How far a timestamp may be off is published nowhere (protocol page: Open
+/// points); this is what the sandbox takes, a third of what an older interface of the vendor allowed its own.
 const SKEW_TOO_FAR: Duration = Duration::from_mins(10);
 
 /// What was found out about one subject.

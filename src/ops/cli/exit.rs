@@ -23,7 +23,7 @@ pub enum Exit {
     QueueFile,
     /// A port cannot be listened on.
     Port,
-    /// Finished, and someone must look: dead items, or faults found by a check.
+    /// Finished, and someone must look: dead items, or faults found by `check` or `explain`.
     Findings,
     /// Stopped before the end; nothing is lost, and the same command goes on.
     Interrupted,
@@ -76,7 +76,7 @@ impl Exit {
             Self::Rows => "the items file cannot be read, or has rejected rows",
             Self::QueueFile => "the queue file cannot be used, or another process has it",
             Self::Port => "a port cannot be listened on",
-            Self::Findings => "finished, but someone must look: dead items, faults found by check",
+            Self::Findings => "finished, but someone must look: dead items, faults found by check or explain",
             Self::Interrupted => "stopped before the end; nothing is lost, the same command goes on",
         }
     }

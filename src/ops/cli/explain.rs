@@ -3,6 +3,7 @@
 //! Nothing is sent. Promise: without --reveal no key and no token comes out, in no form; and no control character of a
 //! pasted text reaches the terminal.
 
+mod advice;
 mod curl;
 mod json;
 mod meaning;
@@ -155,7 +156,7 @@ impl Explain {
         let accounts: BTreeMap<&AccountId, &GatewayAccount> =
             config.accounts.iter().map(|(id, account)| (id, &account.gateway)).collect();
         let keyring = Keyring::new(id, &accounts);
-        let veil = Veil::new(self.reveal, item, &accounts, pasted.as_ref());
+        let veil = Veil::new(self.reveal, item, &accounts, pasted.as_ref(), &keyring);
         let request = match pasted {
             None => None,
             Some(pasted) => {
@@ -181,7 +182,8 @@ impl Report<'_> {
     /// Something to look at ends as findings do.
     fn exit(&self) -> Exit {
         let is_wrong = |diagnosis: &Diagnosis| diagnosis.verdict != Verdict::Right;
-        let request = self.request.as_ref().is_some_and(|(_, judged)| is_wrong(&judged.diagnosis));
+        let request =
+            self.request.as_ref().is_some_and(|(_, judged)| is_wrong(&judged.diagnosis) || !judged.remarks.is_empty());
         let answer = self.answer.as_ref().is_some_and(|judged| {
             let is_plain_refusal =
                 judged.answer.signature == Signature::Unsigned && matches!(judged.answer.claim, Claim::Failure { .. });

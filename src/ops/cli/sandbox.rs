@@ -20,8 +20,8 @@ use crate::sandbox::{Sandbox, SandboxSettings};
 
 /// Serve both gateways on loopback, to rehearse on.
 ///
-/// Strict where the real ones are: a wrong signature, timestamp or parameter is refused. Items have a state, so that
-/// taking one down twice is told apart. Faults come by rates or from a file. With --dir, keys, a configuration and a file
+/// Strict where the real ones are: a wrong signature, timestamp or parameter is refused. The Open Platform answers by
+/// version 1.0 and v3, in key and in certificate mode. Items have a state, so that taking one down twice is told apart. Faults come by rates or from a file. With --dir, keys, a configuration and a file
 /// of items are written once and used again later.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  takedown sandbox --dir rehearsal\n  \

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::domain::cause::chain;
-use crate::gateway::certificates::CertificateSet;
+use crate::gateway::certificates::{CertificateSet, date};
 use crate::gateway::open_platform::CertificateNumbers;
 use crate::ops::config::fault::Problem;
 use crate::ops::config::keys::{self, Secrets};
 use crate::ops::config::section::Section;
-use crate::signing::certificate::{Bundle, CertificateError};
+use crate::signing::certificate::{Bundle, Certificate, CertificateError};
 use crate::signing::{SignType, Signer, Verifier};
 
 const APP: [&str; 2] = ["app_cert", "app_cert_file"];
@@ -39,8 +39,8 @@ pub(super) struct Files {
 pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Files> {
     let is_given = [APP, ROOT, GATEWAY].iter().flatten().any(|key| section.has(key));
     let files = Files {
-        app: one(section, secrets, APP),
-        root: one(section, secrets, ROOT),
+        app: one(section, secrets, APP, of_one),
+        root: one(section, secrets, ROOT, bundle),
         gateway: several(section, secrets),
     };
     if !is_given {
@@ -64,22 +64,46 @@ pub(super) fn read(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Fi
     Some(files)
 }
 
-fn one(section: &mut Section<'_>, secrets: Secrets<'_>, [inline, file]: [&'static str; 2]) -> Option<Given<Bundle>> {
+fn one(
+    section: &mut Section<'_>,
+    secrets: Secrets<'_>,
+    [inline, file]: [&'static str; 2],
+    read: fn(&str) -> Result<Bundle, Problem>,
+) -> Option<Given<Bundle>> {
     let given = keys::read(section, secrets, inline, file)?;
-    let read = Bundle::read(given.text.expose()).map_err(|error| unreadable(&error));
-    let content = read.map_err(|problem| section.fault(given.key, problem)).ok()?;
+    let content = read(given.text.expose()).map_err(|problem| section.fault(given.key, problem)).ok()?;
     Some(Given { key: given.key, content })
+}
+
+fn bundle(text: &str) -> Result<Bundle, Problem> {
+    Bundle::read(text).map_err(|error| unreadable(&error))
+}
+
+/// Reads certificates of which one is meant: of an old and a new one behind each other, as a night's renewal leaves them,
+/// either would be wrong half of the time.
+fn of_one(text: &str) -> Result<Bundle, Problem> {
+    let bundle = bundle(text)?;
+    if let Some(other) = bundle.other_leaf() {
+        let of = |one: &Certificate| format!("{:?} until {}", one.subject(), date(one.not_after()));
+        let problem = format!(
+            "holds certificates of {} and of {}, neither of which issued the other",
+            of(bundle.leaf()),
+            of(other)
+        );
+        let remedy = "give each a file of its own (gateway_cert_files takes several, app_cert_file the one to be used)";
+        return Err(Problem::new(problem, remedy));
+    }
+    Ok(bundle)
 }
 
 fn several(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Given<Vec<Bundle>>> {
     let [inline, file] = GATEWAY;
-    let parse = |text: &str| Bundle::read(text).map_err(|error| unreadable(&error));
     let texts = section.list(inline, |text| match secrets {
-        Secrets::From(_) => parse(text).map(Some),
+        Secrets::From(_) => of_one(text).map(Some),
         Secrets::Unneeded => Ok(None),
     });
     let files = section.list(file, |path| match secrets {
-        Secrets::From(base) => keys::read_file(base, path).and_then(|text| parse(text.expose())).map(Some),
+        Secrets::From(base) => keys::read_file(base, path).and_then(|text| of_one(text.expose())).map(Some),
         Secrets::Unneeded => Ok(None),
     });
     let key = keys::chosen(section, inline, file)?;

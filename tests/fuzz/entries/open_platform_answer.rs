@@ -1,66 +1,43 @@
 //! JSON answers: the span scanner agrees with a parser, and what was not signed never passes for the gateway's word.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::LazyLock;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use takedown::domain::reply::{Answer, Claim, Signature};
-use takedown::domain::secret::Secret;
-use takedown::domain::takedown::OpenPlatformItem;
-use takedown::gateway::http::Endpoint;
+use takedown::domain::reply::{Answer, Claim, Refusals, Signature};
+use takedown::domain::takedown::{Gateway, OpenPlatformItem};
 use takedown::gateway::open_platform::response::parse;
 use takedown::gateway::open_platform::span::{self, Member};
 use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
+use takedown::signing::SignType;
 use takedown::signing::charset::Charset;
-use takedown::signing::content::ContentKey;
-use takedown::signing::{DsaFormat, SignType};
 
 use super::fixture;
-
-/// Serial number of the certificate that holds the stand-in gateway's key.
-const CERTIFICATE: &str = "b312d858289ee12e5b9d1792a40a2f5a";
 
 const NODE: &str = "alipay_open_servicemarket_commodity_shop_offline_response";
 
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
-static CONTENT_KEY: LazyLock<String> = LazyLock::new(|| fixture::key("openapi_aes_key", "base64"));
-
 static ACCOUNTS: LazyLock<Vec<OpenPlatformAccount>> = LazyLock::new(|| {
-    let single = |sign_type, key| GatewayKeys::Single(fixture::verifier(sign_type, key, DsaFormat::Der));
-    let verifier = fixture::verifier(SignType::Rsa2, "gateway_rsa2048", DsaFormat::Der);
-    let by_certificate = GatewayKeys::ByCertificate(BTreeMap::from([(CERTIFICATE.to_owned(), verifier)]));
-    let account = |(charset, keys)| OpenPlatformAccount {
-        endpoint: Endpoint::new("https://gateway.example/gateway.do").unwrap(),
-        protocol: Protocol::V1,
-        app_id: "2014072300007148".to_owned(),
-        charset,
-        signer: fixture::signer(),
-        keys,
-        merchants: BTreeMap::new(),
-        content_key: Some(ContentKey::load(&CONTENT_KEY).unwrap()),
-        certificates: None,
-    };
-    let accounts = [
-        (Charset::Utf8, single(SignType::Rsa2, "gateway_rsa2048")),
-        (Charset::Utf8, single(SignType::Rsa, "gateway_rsa1024")),
-        (Charset::Utf8, by_certificate),
-        (Charset::Gbk, single(SignType::Rsa2, "gateway_rsa2048")),
-        (Charset::Gb2312, single(SignType::Rsa2, "gateway_rsa2048")),
+    let kinds = [
+        (Charset::Utf8, SignType::Rsa2, false),
+        (Charset::Utf8, SignType::Rsa, false),
+        (Charset::Utf8, SignType::Rsa2, true),
+        (Charset::Gbk, SignType::Rsa2, false),
+        (Charset::Gb2312, SignType::Rsa2, false),
     ];
-    accounts.map(account).into()
+    let account = |(charset, sign_type, is_by_certificate)| OpenPlatformAccount {
+        content_key: Some(fixture::content_key()),
+        ..fixture::open_platform(Protocol::V1, charset, fixture::gateway_keys(sign_type, is_by_certificate))
+    };
+    kinds.map(account).into()
 });
 
 static SIGNED: LazyLock<BTreeSet<Vec<u8>>> = LazyLock::new(fixture::signed_open_platform_answers);
 
-static ITEM: LazyLock<OpenPlatformItem> = LazyLock::new(|| OpenPlatformItem {
-    commodity_id: "20160010200000000033400".to_owned(),
-    shop_id: "2015052000077000000000182140".to_owned(),
-    merchant: None,
-    app_auth_token: Some(Secret::new(fixture::TOKEN)),
-});
+static ITEM: LazyLock<OpenPlatformItem> = LazyLock::new(fixture::open_platform_item);
 
 /// Reads the bytes as the answer of each kind of account, and as the content of an encrypted one.
 pub fn run(body: &[u8]) {
@@ -74,13 +51,25 @@ pub fn run(body: &[u8]) {
         } else {
             assert_eq!(answer.signature, Signature::Malformed, "what has no members has no verdict");
         }
-        if answer.signature == Signature::Valid {
+        is_told_where_unverifiable(&answer, account);
+        if answer.signature == Signature::Valid || fixture::is_success(Gateway::OpenPlatform, &answer) {
             let members = members.unwrap_or_default();
             let is_known = members.iter().any(|member| SIGNED.contains(&text[member.span.clone()]));
             assert!(is_known, "only what the gateway signed verifies: {answer:?}");
         }
     }
     is_the_same_encrypted(&ACCOUNTS[0], body);
+}
+
+/// The number of a certificate is passed on where its key is wanting, and nowhere else.
+fn is_told_where_unverifiable(answer: &Answer, account: &OpenPlatformAccount) {
+    assert_eq!(answer.refusals, Refusals::Signed, "refusals of this protocol are signed");
+    let is_by_certificate = matches!(account.keys, GatewayKeys::ByCertificate(_));
+    assert!(is_by_certificate || answer.signature != Signature::Unverifiable, "one key verifies every answer");
+    assert!(
+        answer.unknown_certificate.is_none() || answer.signature == Signature::Unverifiable,
+        "a number is told where its key is wanting: {answer:?}"
+    );
 }
 
 /// An object says the same whether it comes bare or encrypted.

@@ -103,6 +103,39 @@ fn dead_letters_on_the_broker_are_listed_and_replayed() {
 
 #[test]
 #[ignore = "needs RabbitMQ"]
+fn a_dead_letter_on_the_broker_is_explained_and_stays_as_it_was() {
+    let production = Production::start(6, &["--fault", "unlisted_code=1"]);
+    assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));
+    assert_eq!(end(production.command(&["enqueue", "items.csv"])).code, Some(0));
+    let mut worker = production.command(&["worker", "--log-format", "json"]);
+    worker.env("TAKEDOWN_RETRY__MAX_UNKNOWN_CODE_ATTEMPTS", "1");
+    let worker = Running::start(worker);
+    for _ in 0..6 {
+        worker.line("item is a dead letter");
+    }
+    worker.signal("TERM");
+    assert_eq!(worker.wait().0.code(), Some(0));
+    let list = || end(production.command(&["dead-letters", "list", "--json"])).stdout;
+    let before = list();
+    let letters: Value = serde_json::from_str(&before).unwrap();
+    let ids: Vec<_> = letters.as_array().unwrap().iter().map(|letter| letter["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 6, "{before}");
+    let shown =
+        || ids.iter().map(|id| end(production.command(&["dead-letters", "show", id])).stdout).collect::<Vec<_>>();
+    let letters = shown();
+    for id in &ids {
+        let explained = end(production.command(&["explain", "--dead-letter", id, "--json"]));
+        assert_eq!(explained.code, Some(0), "{explained:?}");
+        let value: Value = serde_json::from_str(&explained.stdout).unwrap();
+        assert!(value["own"]["sign"].as_str().is_some_and(|sign| sign.len() == 344), "{value}");
+    }
+    let missing = end(production.command(&["explain", "--dead-letter", "nobody"]));
+    assert_eq!(missing.code, Some(9), "{missing:?}");
+    assert_eq!((list(), shown()), (before, letters), "the same letters, in the same order, with the same content");
+}
+
+#[test]
+#[ignore = "needs RabbitMQ"]
 fn the_finest_log_shows_no_password_and_no_body() {
     let production = Production::start(6, &[]);
     assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));

@@ -36,6 +36,8 @@ fn directory() -> TempDir {
         ("gateway.crt", gateway),
         ("old.crt", certificate("zero_padded_sn_cert_pem")),
         ("intermediate.crt", certificate("intermediate_pem")),
+        ("two-apps.crt", certificate("app_cert_pem") + &certificate("zero_padded_sn_cert_pem")),
+        ("two-gateways.crt", certificate("zero_padded_sn_cert_pem") + &certificate("alipay_cert_pem")),
     ] {
         fs::write(directory.path().join(name), text).unwrap();
     }
@@ -114,6 +116,13 @@ fn files_that_are_mixed_up_are_told_with_key_line_and_remedy() {
             "both given",
         ),
         (with("app_cert_file", "app_cert = \"x\"\napp_cert_file"), "app_cert", 6, "both given"),
+        (with("app.crt", "two-apps.crt"), "app_cert_file", 6, "neither of which issued the other"),
+        (
+            with("[\"gateway.crt\"]", "[\"gateway.crt\", \"two-gateways.crt\"]"),
+            "gateway_cert_files[1]",
+            8,
+            "neither of which issued the other",
+        ),
     ];
     for (text, key, line, problem) in cases {
         let faults = faults(&text, directory.path());

@@ -68,6 +68,8 @@ fn answers_of_the_open_platform_are_told_apart() {
     let spaced = REFUSED.replace("\",\"", "\", \"").replace("\":\"", "\": \"");
     let reordered = r#"{"sub_msg":"参数 a\/b","sub_code":"PARAMS_ERROR","msg":"Business Failed","code":"40004"}"#;
     let as_text = String::from_utf8(genuine.clone()).unwrap();
+    let wrapped: Vec<String> =
+        as_text.chars().collect::<Vec<_>>().chunks(80).map(|line| line.iter().collect()).collect();
     let other_node = as_text.replace(NODE, "alipay_trade_pay_response");
     let repeated = as_text.replace(",\"sign\"", &format!(",\"{NODE}\":{{}},\"sign\""));
     let table: Vec<(&str, Vec<u8>)> = vec![
@@ -92,6 +94,7 @@ fn answers_of_the_open_platform_are_told_apart() {
         ("sign_encoded_twice", wrap(REFUSED, &escape(signature.as_bytes())).into_bytes()),
         ("sign_url_safe_base64", wrap(REFUSED, &signature.replace('+', "-").replace('/', "_")).into_bytes()),
         ("answer_json_escaped", Value::from(as_text.as_str()).to_string().into_bytes()),
+        ("answer_wrapped", wrapped.join("\n").into_bytes()),
         ("answer_html_escaped", as_text.replace('"', "&quot;").into_bytes()),
         ("ambiguous_envelope", other_node.into_bytes()),
         ("ambiguous_envelope", repeated.into_bytes()),
@@ -99,6 +102,28 @@ fn answers_of_the_open_platform_are_told_apart() {
         ("unsigned_success", format!("{{\"{NODE}\":{DONE}}}").into_bytes()),
     ];
     hold("Open Platform 1.0", "shops", "", table, &[]);
+}
+
+/// As `curl -i`, `curl --raw`, a proxy and an editor leave it.
+#[test]
+fn an_answer_is_read_however_it_was_saved() {
+    let body = over(REFUSED.as_bytes(), REFUSED);
+    let chunk = |part: &[u8]| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+    let chunks = [chunk(&body[..20]), chunk(&body[20..]), b"0\r\n\r\n".to_vec()].concat();
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html;charset=utf-8\r\n";
+    let with = |head: String, body: &[u8]| [head.as_bytes(), body].concat();
+    let table = vec![
+        ("", with(format!("{head}\r\n"), &body)),
+        ("", with(format!("\u{feff}{head}\r\n"), &body)),
+        ("", with(format!("HTTP/1.1 100 Continue\r\n\r\n{head}\r\n"), &body)),
+        ("", with(format!("HTTP/1.1 200 Connection established\r\n\r\n{head}\r\n"), &body)),
+        ("", with(format!("{head}Transfer-Encoding: chunked\r\n\r\n"), &chunks)),
+        ("", with(format!("{head}Transfer-Encoding: chunked\r\n\r\n"), &body)),
+        ("", with(format!("{head}Content-Length: {}\r\n\r\n", body.len()), &[&body[..], b"\n$ "].concat())),
+    ];
+    hold("saved in many ways", "shops", "", table, &[]);
+    let ended = super::fixture::paste(directory("").path(), "--answer", b"\x1F\x8B\x08\0", &["--account", "shops"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("curl --compressed"), "{ended:?}");
 }
 
 #[test]
@@ -113,6 +138,16 @@ fn an_encrypted_answer_is_signed_with_its_quotes() {
          content_key = \"{CONTENT_KEY}\"\nprivate_key_file = \"app_rsa2048.pem\"\ngateway_key_file = \"gateway_rsa2048.pub\"\n"
     );
     hold("encrypted", "secret", &extra, table, &[]);
+
+    // A request that was signed before it was encrypted.
+    let directory = directory(&extra);
+    let plain = r#"{"commodity_id":"1","shop_id":"2"}"#;
+    let text = |content: &str| format!("app_id=2014072300008888&biz_content={content}&charset=utf-8&encrypt_type=AES");
+    let sign = by("app_rsa2048", SignType::Rsa2, text(plain).as_bytes());
+    let sent = text(&escape(encrypted(plain).as_bytes()));
+    let request = format!("https://g/?{sent}&sign={}", escape(sign.as_bytes()));
+    let value = judged(directory.path(), "--request", request.as_bytes(), &["--account", "secret"]);
+    assert_eq!(causes(&value), ["signed_before_encryption"], "{value}");
 }
 
 const CONTENT_KEY: &str = "AAECAwQFBgcICQoLDA0ODw==";
@@ -242,7 +277,14 @@ fn answers_of_mapi_are_told_apart() {
     let echoed = "<goods_id>1</goods_id><service>sns.admin.close.goods</service>";
     let signed = b"goods_id=1&service=sns.admin.close.goods";
     let echoed = xml("utf-8", echoed, signed, SignType::Md5, "mapi_md5_key").into_bytes();
-    hold("mapi with MD5", "desk", "", vec![("request_echoed", echoed)], &[]);
+    let notification = "<goods_id>1</goods_id><notify_id>7</notify_id>";
+    let notification =
+        xml("utf-8", notification, b"goods_id=1&notify_id=7", SignType::Md5, "mapi_md5_key").into_bytes();
+    let uncut = "<a>1&amp;goods_id=2</a>";
+    let uncut = xml("utf-8", uncut, b"a=1&goods_id=2", SignType::Md5, "mapi_md5_key").into_bytes();
+    let foreign =
+        vec![("request_echoed", echoed), ("notification_as_answer", notification), ("ambiguous_envelope", uncut)];
+    hold("mapi with MD5", "desk", "", foreign, &[]);
 
     let raw = BASE64_STANDARD.encode(super::fixture::raw(&sign(
         SignType::Dsa,

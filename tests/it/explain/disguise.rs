@@ -70,6 +70,12 @@ fn secrets_of_pasted_texts_are_not_printed_either() {
          \"sub_msg\":\"app_auth_token={TOKEN}&app_id={APP_ID}\"}},\"sign\":\"AAAA\"}}"
     );
     let changed = request.replace(TOKEN, &TOKEN.replace("planted", "altered"));
+    let secret = key("mapi_md5_key", "value");
+    let pasted = format!("service=sns.admin.close.goods&sns_user_id=u{secret}&sign={}", "0".repeat(32));
+    for format in [&["--hex"][..], &["--hex", "--json"]] {
+        let ended = paste(directory.path(), "--request", pasted.as_bytes(), &[&["--account", "desk"], format].concat());
+        assert!(ended.code == Some(9) && !holds(&everything(&ended), &secret), "{}", everything(&ended));
+    }
     let item = json!({ "commodity_id": "1", "shop_id": "2", "app_auth_token": TOKEN }).to_string();
     for (option, text) in [("--request", &request), ("--request", &changed), ("--answer", &answer)] {
         for format in [&["--hex"][..], &["--hex", "--json"]] {
@@ -127,6 +133,13 @@ fn a_megabyte_of_garbage_is_refused_in_time() {
             "&amp;".repeat(size / 5)
         )
         .into_bytes(),
+        format!("{{\"a_response\":{{}},{}\"sign\":\"AAAA\"}}", "\n".repeat(size)).into_bytes(),
+        format!(
+            "<alipay><is_success>T</is_success><response><g>{}</g></response><sign>{}</sign></alipay>",
+            (0..size / 20).map(|name| format!("<p{name}>v</p{name}>")).collect::<String>(),
+            "0f".repeat(16)
+        )
+        .into_bytes(),
     ];
     for text in garbage {
         for (option, code) in [("--request", 2), ("--answer", 9)] {
@@ -145,6 +158,22 @@ fn a_megabyte_of_garbage_is_refused_in_time() {
             }
         }
     }
+    // White space that the signature may or may not cover.
+    let sign_of = |bytes: &[u8]| sign(SignType::Rsa2, "gateway_rsa2048", DsaFormat::Der, bytes);
+    let blank = format!(
+        "HTTP/1.1 200 OK\nalipay-timestamp: 1\nalipay-nonce: n\nalipay-signature: {}\n\n{{}}{}",
+        sign_of(b"?"),
+        "\n".repeat(1 << 20)
+    );
+    let rest = super::fixture::directory(
+        "[accounts.rest]\ngateway = \"open_platform\"\nprotocol = \"v3\"\napp_id = \"2014072300005555\"\n\
+         private_key_file = \"app_rsa2048.pem\"\ngateway_key_file = \"gateway_rsa2048.pub\"\n\
+         endpoint = \"https://openapi.alipay.com/v3/alipay/open/servicemarket/commodity/shop/offline\"\n",
+    );
+    let start = Instant::now();
+    let ended = paste(rest.path(), "--answer", blank.as_bytes(), &["--account", "rest"]);
+    assert_eq!(ended.code, Some(9), "{}", ended.stderr);
+    assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
     // The largest that is read, and signed by nobody's key here, so that every mistake is tried.
     let mut long = format!(
         "GET /?app_id={APP_ID}&charset=utf-8&timestamp=2026-11-24%2022:00:00&biz_content=%7B%22a%22:%22{}%22%7D&sign=",

@@ -125,6 +125,21 @@ fn the_account_is_told_by_the_request_itself() {
     let value = judged(directory.path(), "--request", b"app_id=2014072300009999&sign=", &[]);
     assert_eq!(causes(&value), ["unsigned"]);
     assert!(!value["remarks"].to_string().contains("other_caller"), "{value}");
+    // Two accounts of one app are told apart by the protocol.
+    let twin = super::fixture::directory(
+        "[accounts.rest]\ngateway = \"open_platform\"\nprotocol = \"v3\"\napp_id = \"2014072300009999\"\n\
+         private_key_file = \"app_rsa2048.pem\"\ngateway_key_file = \"gateway_rsa2048.pub\"\n\
+         endpoint = \"https://openapi.alipay.com/v3/alipay/open/servicemarket/commodity/shop/offline\"\n",
+    );
+    let form = b"app_id=2014072300009999&sign=";
+    let rest = b"POST /v3 HTTP/1.1\nAuthorization: ALIPAY-SHA256withRSA app_id=2014072300009999,nonce=1,sign=\n\n{}";
+    for (text, account) in [(&form[..], "other"), (&rest[..], "rest")] {
+        let ended = super::fixture::paste(twin.path(), "--request", text, &["--json"]);
+        let value: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+        assert_eq!(value["account"]["name"], account);
+    }
+    let unnamed = super::fixture::paste(twin.path(), "--request", b"app_id=1&sign=", &[]);
+    assert!(unnamed.stderr.contains("--account with one of"), "{unnamed:?}");
     let value = judged(directory.path(), "--request", b"app_id=2014072300009999&sign=", &["--account", "shops"]);
     assert!(value["remarks"].to_string().contains("other_caller"), "{value}");
 }

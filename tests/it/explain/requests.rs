@@ -102,6 +102,32 @@ fn bare_md5(text: &str) -> String {
     hex(&Md5::digest(text.as_bytes()))
 }
 
+/// Signs with the padding that the gateways do not take.
+fn pss(bytes: &[u8]) -> String {
+    use rsa::pkcs8::DecodePrivateKey;
+    let key = rsa::PrivateKey::from_pkcs8_pem(&key("app_rsa2048", "private_pkcs8_pem")).unwrap();
+    BASE64_STANDARD.encode(key.pss_sign::<Sha256>(bytes).unwrap())
+}
+
+/// Pads and raises to the private exponent, as `openssl pkeyutl -sign` without a digest does.
+fn bare(digest: &[u8]) -> String {
+    use rsa::pkcs8::DecodePrivateKey;
+    let key = rsa::PrivateKey::from_pkcs8_pem(&key("app_rsa2048", "private_pkcs8_pem")).unwrap();
+    BASE64_STANDARD.encode(key.sign(rsa::Pkcs1v15Sign::new_unprefixed(), digest).unwrap())
+}
+
+/// RFC 2104, by hand: it must not depend on the code under test.
+fn hmac_md5(secret: &[u8], text: &[u8]) -> Vec<u8> {
+    use md5::Md5;
+    let pad = |with: u8| {
+        let mut block = [with; 64];
+        block.iter_mut().zip(secret).for_each(|(byte, key)| *byte ^= key);
+        block
+    };
+    let inner = Md5::digest([&pad(0x36)[..], text].concat());
+    Md5::digest([&pad(0x5C)[..], &inner].concat()).to_vec()
+}
+
 /// Runs a table and says how many causes were named.
 fn hold(what: &str, account: &str, table: Vec<(&str, Vec<u8>)>, arguments: &[&str]) {
     let directory = directory("");
@@ -149,10 +175,12 @@ fn the_form_protocols_selection_order_and_values_are_told_apart() {
         ("only_body_signed", join(&all.iter().filter(|(n, _)| *n == "biz_content").cloned().collect::<Vec<_>>())),
         ("newline_appended", format!("{right}\n")),
         ("newline_appended", format!("{right}\r\n")),
+        ("url_signed", format!("/gateway.do?{right}")),
         ("leading_question_mark", format!("?{right}")),
         ("trailing_ampersand", format!("{right}&")),
         ("joined_by_html_ampersand", right.replace('&', "&amp;")),
         ("values_html_escaped", each(&|v| v.replace('"', "&quot;"))),
+        ("values_quoted", all.iter().map(|(n, v)| format!("{n}=\"{v}\"")).collect::<Vec<_>>().join("&")),
         ("joined_without_separators", all.iter().map(|(n, v)| format!("{n}{v}")).collect()),
         ("whole_percent_encoded", escape(right.as_bytes()).replace("%2E", ".").replace("%2D", "-").replace("%5F", "_")),
         ("hashed_before_signing", hex(&Sha256::digest(right.as_bytes()))),
@@ -161,6 +189,17 @@ fn the_form_protocols_selection_order_and_values_are_told_apart() {
         ("value_changed_after_signing", changed("format", "JSON")),
         ("value_changed_after_signing", changed("charset", "UTF-8")),
         ("value_changed_after_signing", changed("app_auth_token", &format!("{TOKEN} "))),
+        ("value_percent_encoded", changed("biz_content", &plus(CONTENT))),
+        ("space_signed_as_plus", changed("timestamp", "2026-11-24+22:00:00")),
+        ("empty_signed_but_not_sent", right.replace("&format", "&encrypt_type=&format")),
+        ("empty_signed_but_not_sent", right.replace("&format", "&encrypt_type=null&format")),
+        ("empty_signed_but_not_sent", right.replace("&sign_type", "&sign=&sign_type")),
+        ("biz_content_rewritten", changed("biz_content", &CONTENT.replace(':', ": "))),
+        (
+            "biz_content_rewritten",
+            changed("biz_content", &CONTENT.replace(':', ": ").replace(',', ", ").replace('"', "'")),
+        ),
+        ("biz_content_rewritten", changed("biz_content", &serde_json::Value::from(CONTENT).to_string())),
         ("biz_content_rewritten", changed("biz_content", r#"{"shop_id":"2015052000077","commodity_id":"2016/001下"}"#)),
         (
             "biz_content_rewritten",
@@ -233,6 +272,12 @@ fn keys_hashes_and_the_form_of_the_sign_are_told_apart() {
     let table = vec![
         ("", posted(&sign)),
         ("key_of_a_stranger", posted(&stranger.sign(right.as_bytes()).unwrap())),
+        ("bare_digest", posted(&bare(&Sha256::digest(right.as_bytes())))),
+        ("pss_padding", posted(&pss(right.as_bytes()))),
+        ("pss_padding sign_type_left_out", posted(&pss(join(&without(&sorted(shop()), &["sign_type"])).as_bytes()))),
+        ("sign_damaged", posted(&sign[..sign.len() - 4])),
+        ("sign_quoted", posted(&format!("\"{sign}\""))),
+        ("sign_base64_twice", posted(&BASE64_STANDARD.encode(&sign))),
         ("key_of_another_account", posted(&by(SignType::Rsa2, "other_rsa2048"))),
         ("key_of_the_gateway", posted(&by(SignType::Rsa2, "gateway_rsa2048"))),
         ("wrong_hash", posted(&by(SignType::Rsa, "app_rsa2048"))),
@@ -296,6 +341,10 @@ fn the_mistakes_of_mapi_with_md5_are_told_apart() {
         body.push(("sign_type", "MD5".to_owned()));
         format!("POST /cooperate/gateway.do HTTP/1.1\r\n\r\n{}", query(&body)).into_bytes()
     };
+    // Made by Python: hmac.new(secret, text, "md5").
+    let hmac = hmac_md5(secret.as_bytes(), right.as_bytes());
+    let in_both = String::from_utf8(in_body.clone()).unwrap();
+    let in_both = in_both.replace("gateway.do", "gateway.do?_input_charset=utf-8").into_bytes();
     let table: Vec<(&str, Vec<u8>)> = vec![
         ("", plain(&right)),
         ("sign_type_signed", plain(&join(&sorted(with_type)))),
@@ -309,6 +358,7 @@ fn the_mistakes_of_mapi_with_md5_are_told_apart() {
         ("md5_secret_after_key", got(&goods(), &bare_md5(&format!("{right}&key={secret}")))),
         ("md5_secret_before", got(&goods(), &bare_md5(&format!("{secret}{right}")))),
         ("md5_secret_with_line_feed", got(&goods(), &bare_md5(&format!("{right}{secret}\n")))),
+        ("md5_hmac", got(&goods(), &hex(&hmac))),
         ("md5_without_secret", got(&goods(), &bare_md5(&right))),
         ("md5_upper_case", got(&goods(), &md5(right.as_bytes()).to_uppercase())),
         ("md5_in_base64", got(&goods(), &BASE64_STANDARD.encode(hex_bytes(&md5(right.as_bytes()))))),
@@ -316,6 +366,8 @@ fn the_mistakes_of_mapi_with_md5_are_told_apart() {
         ("values_encoded_twice", twice),
         ("separators_html_escaped", amp),
         ("charset_only_in_body", in_body),
+        // As takedown posts it, too: the charset in the URL and among the parameters of the body.
+        ("", in_both),
         ("md5_secret_after_ampersand sign_type_signed", {
             let mut with_type = goods();
             with_type.push(("sign_type", "MD5".to_owned()));
@@ -324,6 +376,15 @@ fn the_mistakes_of_mapi_with_md5_are_told_apart() {
         ("key_left_out input_charset_left_out", plain(&join(&without(&all, &["key", "_input_charset"])))),
     ];
     hold("mapi with MD5", "desk", table, &[]);
+}
+
+fn dsa_over_sha256(bytes: &[u8]) -> String {
+    use dsa::pkcs8::DecodePrivateKey;
+    use dsa::signature::SignatureEncoding;
+    use dsa::signature::hazmat::PrehashSigner;
+    let key = dsa::SigningKey::from_pkcs8_pem(&key("app_dsa1024", "private_pkcs8_pem")).unwrap();
+    let signature: dsa::Signature = key.sign_prehash(&Sha256::digest(bytes)).unwrap();
+    BASE64_STANDARD.encode(signature.to_bytes())
 }
 
 fn hex_bytes(text: &str) -> Vec<u8> {
@@ -345,6 +406,8 @@ fn the_mistakes_of_mapi_with_dsa_and_rsa_are_told_apart() {
         ("not_sorted", by(DsaFormat::Der, &join(&goods))),
         ("key_left_out", by(DsaFormat::Der, &join(&without(&all, &["key"])))),
         ("dsa_raw_instead_of_der newline_appended", by(DsaFormat::Raw, &format!("{right}\n"))),
+        // What OpenSSL's -sha256 and Java's SHA256withDSA make.
+        ("wrong_hash", got(&goods, "DSA", &dsa_over_sha256(right.as_bytes())).into_bytes()),
         (
             "key_of_the_gateway",
             got(&goods, "DSA", &sign(SignType::Dsa, "gateway_dsa1024", DsaFormat::Der, right.as_bytes())).into_bytes(),
@@ -409,5 +472,9 @@ fn what_cannot_be_explained_says_what_is_certain() {
     let certain = value["certain"].to_string();
     assert!(certain.contains("the account's own key"), "{certain}");
     assert!(certain.contains("SHA-256") && certain.contains(&hex(&Sha256::digest(b"something else"))), "{certain}");
-    assert!(!value["to_do"].as_array().unwrap().is_empty());
+    assert!(value["to_do"].to_string().contains("--item"), "{value}");
+    // What was given is not asked for.
+    let item = serde_json::json!({ "commodity_id": "1", "shop_id": "2" }).to_string();
+    let value = judged(directory.path(), "--request", posted(b"something else").as_bytes(), &["--item", &item]);
+    assert!(!value["to_do"].to_string().contains("--item"), "{value}");
 }

@@ -45,6 +45,7 @@ fn lines(auth: &str, target: &str, body: &str, token: Option<&str>) -> String {
 fn the_mistakes_of_v3_requests_are_told_apart() {
     let auth = auth();
     let queried = format!("{PATH}?x=1%202");
+    let url = format!("https://openapi.alipay.com{PATH}");
     let right = lines(&auth, PATH, BODY, Some(TOKEN));
     let good = sign(SignType::Rsa2, "app_rsa2048", DsaFormat::Der, right.as_bytes());
     let over = |signed: &str| sent(PATH, &auth, signed);
@@ -71,6 +72,8 @@ fn the_mistakes_of_v3_requests_are_told_apart() {
         ("body_rewritten", over(&lines(&auth, PATH, &format!("{BODY}\n"), Some(TOKEN)))),
         ("auth_reordered", over(&lines(&reordered, PATH, BODY, Some(TOKEN)))),
         ("certificate_numbers_left_out", sent(PATH, &numbered, &right)),
+        ("scheme_signed", over(&right.replacen("app_id", "ALIPAY-SHA256withRSA app_id", 1))),
+        ("url_signed", sent(&url, &auth, &lines(&auth, &url, BODY, Some(TOKEN)))),
         ("line_ends_crlf", over(&right.replace('\n', "\r\n"))),
         ("method_in_lower_case", over(&right.replace("POST", "post"))),
         ("wrong_hash", with(PATH, &auth, &sign(SignType::Rsa, "app_rsa2048", DsaFormat::Der, right.as_bytes()))),

@@ -12,7 +12,7 @@ use crate::support::broker::{Broker, publish, unique_prefix};
 use crate::support::command::{Ended, Running, end, http};
 
 /// Items of every account.
-const ITEMS: usize = 40;
+const ITEMS: usize = 56;
 
 /// Messages no producer should send: cut off, misspelt, of nobody.
 fn poison() -> [(&'static str, String); 4] {
@@ -95,6 +95,12 @@ fn a_worker_its_operator_and_its_producer_show_no_secret() {
     for arguments in [&["dead-letters", "list"][..], &["dead-letters", "list", "--json"]] {
         let listed = production.run(arguments, "json");
         assert!(listed.stdout.contains("invalid_message") && listed.stdout.contains("desk-dsa-1"), "{listed:?}");
+    }
+    for id in ["desk-1", "shops-env-3"] {
+        // Searched at once: canonical strings, which it shows by trade, are looked for later.
+        let arguments = ["explain", "--dead-letter", id, "--hex"];
+        let explained = production.plant.check("explain", end(production.command(&arguments, "text")));
+        assert!(matches!(explained.code, Some(0 | 9)), "{explained:?}");
     }
     for id in ["desk-1", "desk-0", "desk-dsa-7", "shops-env-3"] {
         let shown = production.run(&["dead-letters", "show", id], "text");

@@ -10,6 +10,7 @@ use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::domain::takedown::{Item, Takedown};
 use takedown::gateway::http::HttpAnswer;
+use takedown::gateway::open_platform::{Protocol, v3};
 use takedown::gateway::{GatewayAccount, mapi, open_platform};
 use takedown::ops::config::{Config, Outline};
 use takedown::ops::items::{self, Options};
@@ -50,14 +51,16 @@ fn settings_keys_and_requests_show_no_secret() {
     for row in &items.accepted {
         let request = match (&config.accounts[&row.takedown.account].gateway, &row.takedown.item) {
             (GatewayAccount::Mapi(account), Item::Mapi(item)) => mapi::request::build(account, item),
-            (GatewayAccount::OpenPlatform(account), Item::OpenPlatform(item)) => {
-                open_platform::request::build(account, item, SystemTime::UNIX_EPOCH)
-            }
+            (GatewayAccount::OpenPlatform(account), Item::OpenPlatform(item)) => match account.protocol {
+                Protocol::V1 => open_platform::request::build(account, item, SystemTime::UNIX_EPOCH),
+                Protocol::V3 => v3::request::build(account, item, &v3::request::Stamp::fresh(SystemTime::UNIX_EPOCH)),
+            },
             pair => panic!("{pair:?}"),
         };
         let request = request.unwrap();
-        let query = request.url.query().unwrap();
-        let sign = format!("{query}&{}", request.body.as_ref().map_or("", |body| &body.text));
+        let query = request.url.query().unwrap_or_default();
+        let headers: String = request.headers.iter().map(|(_, value)| format!("{value}&")).collect();
+        let sign = format!("{query}&{headers}{}", request.body.as_ref().map_or("", |body| &body.text));
         plant.needles.derived("a signature", sign.split("sign=").nth(1).unwrap().split('&').next().unwrap());
         look(&plant, "HttpRequest", &request);
         look(&plant, "Body", &request.body);

@@ -44,17 +44,26 @@ fn answer(mut stream: TcpStream, number: usize, seen: &Mutex<Vec<String>>) {
         let value = decoded.split(name).nth(1).and_then(|rest| rest.split(['&', ' ', '\r']).next());
         value.unwrap_or("none").to_owned()
     };
-    let secret = if decoded.contains("sns_user_id=") { value("&key=") } else { value("app_auth_token=") };
+    let is_mapi = decoded.contains("sns_user_id=");
+    let is_v3 = line.contains(" /v3/");
+    let secret = match () {
+        () if is_mapi => value("&key="),
+        () if is_v3 => value("alipay-app-auth-token: "),
+        () => value("app_auth_token="),
+    };
     let quoted = serde_json::to_string(&decoded).unwrap();
     seen.lock().unwrap().push(request.clone());
     let node = "alipay_open_servicemarket_commodity_shop_offline_response";
+    // It calls its certificate by the secret, too.
     let json = |sub_code: &str, wording: &str| {
+        if is_v3 {
+            return format!(r#"{{"code":"{sub_code}","message":{wording},"links":"{secret}"}}"#);
+        }
         format!(
-            r#"{{"{node}":{{"code":"40004","msg":"Business Failed","sub_code":"{sub_code}","sub_msg":{wording}}},"sign":"AAAA"}}"#
+            r#"{{"{node}":{{"code":"40004","msg":"Business Failed","sub_code":"{sub_code}","sub_msg":{wording}}},"alipay_cert_sn":"{secret}","sign":"AAAA"}}"#
         )
     };
     let refusal = |code: &str| format!("<alipay><is_success>F</is_success><error>{code}</error></alipay>");
-    let is_mapi = decoded.contains("sns_user_id=");
     let (status, body) = match number % MANNERS {
         0 => (200, format!("<html><body>bad request: {line}<pre>{decoded}</pre></body></html>")),
         1 => (500, format!("oops: {request}")),
@@ -71,7 +80,11 @@ fn answer(mut stream: TcpStream, number: usize, seen: &Mutex<Vec<String>>) {
     };
     let written = write!(
         stream,
-        "HTTP/1.1 {status} {secret}\r\nX-Echo: {secret}\r\nRetry-After: {secret}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status} {secret}\r\nX-Echo: {secret}\r\nRetry-After: {secret}\r\nConnection: close\r\n\
+         {}Content-Length: {}\r\n\r\n{body}",
+        ["sn", "signature", "timestamp", "nonce", "trace-id"]
+            .map(|name| format!("alipay-{name}: {secret}\r\n"))
+            .concat(),
         body.len()
     );
     // A worker that was told to stop may be gone.

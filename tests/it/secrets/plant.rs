@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
+use takedown::gateway::open_platform::v3;
 use takedown::signing::SignType;
+use takedown::signing::generate::authority::{Authority, Lifetime};
 use takedown::signing::generate::{KeyPair, key_pair};
 use tempfile::TempDir;
 
@@ -58,6 +61,15 @@ impl Plant {
         file("rsa.gateway.pem", pair(SignType::Rsa2).public.expose());
         file("dsa.pem", dsa.private.expose());
         file("dsa.gateway.pem", pair(SignType::Dsa).public.expose());
+        let now = SystemTime::now();
+        let authority = Authority::new("Plant", Lifetime::beginning(now, Duration::from_hours(24 * 365))).unwrap();
+        let issue = |name: &str, public: &str, days: u64| {
+            authority.issue(name, public, Lifetime::beginning(now, Duration::from_hours(24 * days))).unwrap()
+        };
+        file("root.crt", authority.certificate());
+        file("app.crt", &issue("app", rsa.public.expose(), 300));
+        // Ends soon, so that `check` has something to say.
+        file("gateway.crt", &issue("gateway", pair(SignType::Rsa2).public.expose(), 3));
         file("content.key", CONTENT_KEY);
         file("m1.token", MERCHANT_TOKEN);
         let config = configuration(gateway);
@@ -122,17 +134,23 @@ impl Plant {
 }
 
 fn is_planted(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| ["pem", "key", "token", "toml"].iter().any(|known| extension == *known))
+    path.extension()
+        .is_some_and(|extension| ["pem", "crt", "key", "token", "toml"].iter().any(|known| extension == *known))
 }
 
 fn configuration(gateway: SocketAddr) -> String {
     let limits = "rate = \"200/s\"\ncool_down = \"10ms\"\nhold = { first_probe = \"100ms\", max_probe = \"200ms\" }\n";
-    let shops = |name: &str, app_id: u32, rest: &str| {
+    let app = |name: &str, app_id: u32, path: &str, rest: &str| {
         format!(
-            "[accounts.{name}]\ngateway = \"open_platform\"\nendpoint = \"http://{gateway}/gateway.do\"\n\
-             app_id = \"20160726000{app_id:05}\"\ngateway_key_file = \"rsa.gateway.pem\"\n{rest}{limits}\n"
+            "[accounts.{name}]\ngateway = \"open_platform\"\nendpoint = \"http://{gateway}{path}\"\n\
+             app_id = \"20160726000{app_id:05}\"\n{rest}{limits}\n"
         )
     };
+    let shops = |name: &str, app_id: u32, rest: &str| {
+        app(name, app_id, "/gateway.do", &format!("gateway_key_file = \"rsa.gateway.pem\"\n{rest}"))
+    };
+    let certified = "private_key_file = \"rsa.pem\"\napp_cert_file = \"app.crt\"\nroot_cert_file = \"root.crt\"\n\
+                     gateway_cert_files = [\"gateway.crt\"]\n";
     let desk = |name: &str, rest: &str| {
         format!(
             "[accounts.{name}]\ngateway = \"mapi\"\nendpoint = \"http://{gateway}/gateway.do\"\n\
@@ -144,6 +162,8 @@ fn configuration(gateway: SocketAddr) -> String {
         shops("shops", 1, "private_key_file = \"rsa.pem\"\nmerchants = { m1 = { file = \"m1.token\" } }\n"),
         shops("shops-aes", 2, "private_key_file = \"rsa.pem\"\ncontent_key_file = \"content.key\"\n"),
         shops("shops-env", 3, ""),
+        app("shops-crt", 4, "/gateway.do", certified),
+        app("shops-v3", 5, v3::PATH, &format!("protocol = \"v3\"\n{certified}")),
         desk("desk", &format!("sign_type = \"MD5\"\nsecret = \"{MD5_SECRET}\"\n")),
         desk(
             "desk-dsa",
@@ -157,20 +177,17 @@ fn configuration(gateway: SocketAddr) -> String {
 pub(super) fn items() -> String {
     let mut lines = String::new();
     for number in 0..8 {
+        let with_token = |shop: u32| {
+            format!(
+                r#""gateway":"open_platform","commodity_id":"{number}","shop_id":"{shop}","app_auth_token":"{INLINE_TOKEN}""#
+            )
+        };
         for (account, item) in [
             ("shops", format!(r#""gateway":"open_platform","commodity_id":"{number}","shop_id":"1","merchant":"m1""#)),
-            (
-                "shops-aes",
-                format!(
-                    r#""gateway":"open_platform","commodity_id":"{number}","shop_id":"2","app_auth_token":"{INLINE_TOKEN}""#
-                ),
-            ),
-            (
-                "shops-env",
-                format!(
-                    r#""gateway":"open_platform","commodity_id":"{number}","shop_id":"3","app_auth_token":"{INLINE_TOKEN}""#
-                ),
-            ),
+            ("shops-aes", with_token(2)),
+            ("shops-env", with_token(3)),
+            ("shops-crt", with_token(4)),
+            ("shops-v3", with_token(5)),
             (
                 "desk",
                 format!(

@@ -14,7 +14,7 @@ use takedown::domain::takedown::Takedown;
 use takedown::gateway::GatewayAccount;
 use takedown::gateway::http::{Endpoint, HttpClient, HttpSettings};
 use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
-use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
+use takedown::gateway::open_platform::{CertificateNumbers, GatewayKeys, OpenPlatformAccount, Protocol};
 use takedown::limits::fleet::Pace;
 use takedown::limits::pause::HoldSettings;
 use takedown::limits::{LimitSettings, Limits, Sharing};
@@ -23,7 +23,9 @@ use takedown::queue::{Intake, QueueError};
 use takedown::sandbox::faults::{Fault, Faults, Scripted};
 use takedown::sandbox::setup::{Certified, Keys, Setup};
 use takedown::sandbox::{ItemState, Sandbox};
+use takedown::signing::certificate::Bundle;
 use takedown::signing::charset::Charset;
+use takedown::signing::content::ContentKey;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
 use takedown::worker::context::{Account, Context, system_clock};
 use takedown::worker::event::WorkerEvent;
@@ -182,9 +184,35 @@ impl Bench {
             ("desk", desk),
             ("shops", shops(Protocol::V1, self.sandbox.open_platform_url())),
             ("shops-v3", shops(Protocol::V3, self.sandbox.open_platform_v3_url())),
+            ("shops-cert", self.certified()),
         ]
         .map(|(name, gateway)| (account(name), Arc::new(Account { gateway, limits: Limits::new(limits.clone()) })))
         .into()
+    }
+}
+
+impl Bench {
+    /// The app in certificate mode, its content encrypted.
+    fn certified(&self) -> GatewayAccount {
+        let Certified { app_id, keys, app_certificate, gateway_certificate, root_certificate, content_key } =
+            &self.setup.certified;
+        let leaf = |text: &str| Bundle::read(text).unwrap().leaf().clone();
+        let gateway = leaf(gateway_certificate);
+        let verifier = gateway.verifier(keys.sign_type).unwrap();
+        GatewayAccount::OpenPlatform(OpenPlatformAccount {
+            endpoint: Endpoint::new(&self.sandbox.open_platform_url()).unwrap(),
+            protocol: Protocol::V1,
+            app_id: app_id.clone(),
+            charset: Charset::Utf8,
+            signer: load(keys).0,
+            keys: GatewayKeys::ByCertificate([(gateway.number().unwrap(), verifier)].into()),
+            merchants: BTreeMap::new(),
+            content_key: Some(ContentKey::load(content_key.expose()).unwrap()),
+            certificates: Some(CertificateNumbers {
+                app: leaf(app_certificate).number().unwrap(),
+                root: Bundle::read(root_certificate).unwrap().root_number().unwrap().unwrap(),
+            }),
+        })
     }
 }
 
@@ -253,6 +281,11 @@ pub(crate) fn shop_item(id: &str) -> Takedown {
 /// The same, called for a merchant.
 pub(crate) fn merchant_item(id: &str, merchant: &str) -> Takedown {
     with(id, &format!(r#","merchant":"{merchant}""#))
+}
+
+/// Has an item of the Open Platform called for in certificate mode.
+pub(crate) fn certified(takedown: Takedown) -> Takedown {
+    Takedown { account: account("shops-cert"), ..takedown }
 }
 
 /// Has an item of the Open Platform called for by protocol v3.

@@ -55,7 +55,20 @@ fn the_key_of_a_certificate_verifies_what_its_private_half_signed() {
 fn of_a_file_with_its_issuers_the_issued_one_is_meant_in_either_order() {
     for names in [["alipay_cert_pem", "intermediate_pem"], ["intermediate_pem", "alipay_cert_pem"]] {
         assert_eq!(bundle(&names).leaf().subject(), "gateway-side test key");
+        assert_eq!(bundle(&names).other_leaf(), None);
     }
+    // An authority that issued none of the file is not what it is about.
+    assert_eq!(bundle(&["root_bundle_pem", "alipay_cert_pem"]).leaf().subject(), "gateway-side test key");
+    assert_eq!(bundle(&["alipay_cert_pem", "alipay_cert_pem"]).other_leaf(), None, "the same twice");
+    let two = bundle(&["alipay_cert_pem", "intermediate_pem", "zero_padded_sn_cert_pem"]);
+    assert_eq!(
+        two.other_leaf().map(|other| other.number().unwrap()),
+        Some(certificate_number("zero_padded_sn_cert_pem"))
+    );
+}
+
+fn certificate_number(name: &str) -> String {
+    bundle(&[name]).leaf().number().unwrap()
 }
 
 #[test]

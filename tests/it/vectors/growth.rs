@@ -4,6 +4,8 @@
 //! refused. What is compared is the processor time of the thread that does the work, so that neither a slow machine nor
 //! a busy one changes the verdict, and neither does a build without optimisation: both lengths suffer alike.
 
+mod pasted;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,10 +35,10 @@ const SOON: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// A head, a part to be repeated, and a tail.
-type Shape = (&'static str, &'static str, &'static str);
+type Shape<'a> = (&'a str, &'a str, &'a str);
 
 /// Repeats the part until the length is reached; `#` in it is the number of the repetition.
-fn filled((head, part, tail): Shape, length: usize) -> Vec<u8> {
+fn filled((head, part, tail): Shape<'_>, length: usize) -> Vec<u8> {
     let mut text = head.to_owned();
     if !part.contains('#') {
         text.push_str(&part.repeat(length.saturating_sub(head.len() + tail.len()) / part.len()));
@@ -70,7 +72,7 @@ fn grows_with_length(what: &str, largest: usize, make: &dyn Fn(usize) -> Vec<u8>
     assert!(large < SOON || large < small * MOST, "{what}: {small:?} grew to {large:?} with {STEP} times the length");
 }
 
-fn all_grow_with_length(largest: usize, shapes: &[Shape], run: &dyn Fn(&[u8])) {
+fn all_grow_with_length(largest: usize, shapes: &[Shape<'_>], run: &dyn Fn(&[u8])) {
     for shape in shapes {
         let what = format!("{:.40}…{}…{}", shape.0, shape.1, shape.2);
         grows_with_length(&what, largest, &|length| filled(*shape, length), run);

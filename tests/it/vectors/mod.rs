@@ -14,6 +14,7 @@ mod keys;
 mod mapi_requests;
 mod mapi_responses;
 mod notifications;
+mod one_change;
 mod openapi_requests;
 mod openapi_responses;
 mod openapi_v3;

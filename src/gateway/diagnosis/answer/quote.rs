@@ -1,7 +1,7 @@
 //! The canonical string the gateway quotes in a refusal: nothing says better what it verified.
 //!
-//! Seen in signed answers of the Open Platform (`isv.invalid-signature`, protocol notes 2.2): the wording, then the string
-//! up to the end of the text, HTML-escaped.
+//! Seen in signed answers of the Open Platform (`isv.invalid-signature`, protocol page: Open Platform, Verification):
+//! the wording, then the string up to the end of the text, HTML-escaped.
 
 use serde_json::Value;
 

@@ -3,11 +3,11 @@
 use crate::gateway::diagnosis::answer::Reading;
 use crate::gateway::diagnosis::draft::FormDraft;
 use crate::gateway::diagnosis::keyring::Keyring;
-use crate::gateway::diagnosis::pasted::{Field, Place};
+use crate::gateway::diagnosis::pasted::{Field, MAX_FIELDS, Place};
 use crate::gateway::diagnosis::search::{Draft, Slip, search};
 use crate::gateway::diagnosis::slips::{order, values, whole};
 use crate::gateway::diagnosis::verdict::{Expected, Signer, diagnose, settled};
-use crate::gateway::diagnosis::{Cause, Verdict};
+use crate::gateway::diagnosis::{Cause, LONGEST, Verdict};
 use crate::gateway::mapi::xml::{self, Element};
 use crate::gateway::mapi::{MapiAccount, response};
 
@@ -28,12 +28,15 @@ pub(super) fn reading(account: &MapiAccount, keyring: &Keyring, body: &[u8]) -> 
         let cause = Cause::new("nothing_signed", what, "take no such answer for the gateway's");
         return Some(Reading { diagnosis: settled(vec![cause]), covered });
     }
-    let mut slips = order::slips(&[]);
-    slips.extend(values::slips(charset));
-    slips.push(empty_kept());
-    slips.extend(unsigned_parts(&root));
-    slips.extend(whole::slips(""));
-    slips.extend(values::lost_spaces(&draft));
+    let mut slips = Vec::new();
+    if covered.len() <= LONGEST && draft.fields.len() <= MAX_FIELDS {
+        slips.extend(order::slips(&[]));
+        slips.extend(values::slips(charset));
+        slips.push(empty_kept());
+        slips.extend(unsigned_parts(&root));
+        slips.extend(whole::slips(""));
+        slips.extend(values::lost_spaces(&draft));
+    }
     let sign_type = account.verifier.sign_type();
     let expected = Expected { sign_type, signer: Signer::Gateway(None) };
     let mut diagnosis = diagnose(sign, keyring, expected, |proof, budget| search(&draft, &slips, proof, budget));
@@ -54,6 +57,10 @@ pub(super) fn reading(account: &MapiAccount, keyring: &Keyring, body: &[u8]) -> 
         let what =
             "the signed part is a request (it names a `service`): a request of yours that was sent back, not an answer";
         refused.push(Cause::new("request_echoed", what, "find out what stands between the gateway and you"));
+    }
+    if signed.iter().any(|(name, _)| name == "notify_id") {
+        let what = "the signed part is a notification (it names a `notify_id`), written as an answer";
+        refused.push(Cause::new("notification_as_answer", what, "find out what stands between the gateway and you"));
     }
     if !refused.is_empty() {
         diagnosis.causes.splice(0..0, refused);

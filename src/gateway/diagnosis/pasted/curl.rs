@@ -40,44 +40,47 @@ struct Call {
 }
 
 pub(super) fn read(text: &[u8]) -> Result<Pasted, PasteError> {
+    if text.windows(2).any(|pair| pair == b"^\"") {
+        return Err(PasteError::Curl { problem: "is quoted for Windows' cmd; copy it as cURL (bash)" });
+    }
     let mut call = Call::default();
     let mut words = words(text)?.into_iter().skip(1);
+    let missing = PasteError::Curl { problem: "ends after an option that needs a value; paste it whole" };
     while let Some(word) = words.next() {
-        let text = String::from_utf8_lossy(&word).into_owned();
-        let missing = PasteError::Curl { problem: "ends after an option that needs a value; paste it whole" };
-        if !text.starts_with('-') || text == "-" {
+        if !word.starts_with(b"-") || word == b"-" {
             call.url.get_or_insert(word);
-        } else if let Some((name, value)) = text.split_once('=').filter(|(name, _)| name.starts_with("--")) {
-            call.option(name, value.as_bytes())?;
-        } else if takes_value(&text) {
-            call.option(&text, &words.next().ok_or(missing)?)?;
-        } else if WITH_VALUE.contains(&text.as_str()) {
-            words.next();
-        } else if !text.starts_with("--") {
-            let (flags, rest) = text[1..]
-                .char_indices()
-                .find(|(_, flag)| "XHdGF".contains(*flag))
-                .map_or((&text[1..], ""), |(at, _)| text[1..].split_at(at));
-            call.is_get |= flags.contains('G') || rest.starts_with('G');
-            if let Some(flag) = rest.chars().next().filter(|flag| *flag != 'G') {
-                let name = format!("-{flag}");
-                // The flag and its value in one word; a value beyond ASCII keeps its bytes.
-                let value = &word[1 + flags.len() + 1..];
-                if value.is_empty() {
-                    call.option(&name, &words.next().ok_or(missing)?)?;
-                } else {
-                    call.option(&name, value)?;
+        } else if let Some(long) = word.strip_prefix(b"--") {
+            let (name, value) = split(long, b'=');
+            let name = format!("--{}", String::from_utf8_lossy(name));
+            if long.contains(&b'=') {
+                call.option(&name, value)?;
+            } else if takes_value(&name) || WITH_VALUE.contains(&name.as_str()) {
+                call.option(&name, &words.next().ok_or(missing.clone())?)?;
+            } else if name == "--get" {
+                call.is_get = true;
+            }
+        } else {
+            // Flags, the last of which may have a value, in the same word or in the next.
+            for (at, flag) in word.iter().enumerate().skip(1) {
+                let name = format!("-{}", char::from(*flag));
+                if name == "-G" {
+                    call.is_get = true;
+                } else if takes_value(&name) || WITH_VALUE.contains(&name.as_str()) {
+                    match &word[at + 1..] {
+                        [] => call.option(&name, &words.next().ok_or(missing.clone())?)?,
+                        value => call.option(&name, value)?,
+                    }
+                    break;
                 }
             }
-        } else if text == "--get" {
-            call.is_get = true;
         }
     }
     call.finish()
 }
 
 fn takes_value(name: &str) -> bool {
-    name.starts_with("--data") || matches!(name, "--request" | "--header" | "--url" | "--json" | "--form")
+    let long = ["--request", "--header", "--url", "--json", "--form"];
+    name.starts_with("--data") || long.contains(&name) || ["-X", "-H", "-d", "-F"].contains(&name)
 }
 
 impl Call {

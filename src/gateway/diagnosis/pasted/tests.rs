@@ -31,14 +31,43 @@ fn every_form_is_read() {
         assert_eq!(shown(text), "GET  q:a=1 q:b= q:sign=x", "{text}");
     }
     assert_eq!(shown("/gateway.do?a=1"), "GET /gateway.do q:a=1");
+    // As a log shows it, nothing escaped.
+    assert_eq!(shown("a=1 2&c={\"x\":1}&sign=s+/=="), "GET  q:a=1 2 q:c={\"x\":1} q:sign=s+/==");
+    assert_eq!(shown("POST /x?a=1 HTTP/1.1\nTransfer-Encoding: chunked\n\n3\nb=2\n0\n\n"), "POST /x q:a=1 b:b=2");
     assert_eq!(shown("{\"a\":\"1\",\"c\":{\"x\":1},\"sign\":\"s+\"}"), "POST  q:a=1 q:c={\"x\":1} q:sign=s+");
 }
 
 #[test]
+fn flags_of_curl_are_told_from_values_byte_by_byte() {
+    for text in [
+        "curl -so /dev/null -XPUT http://g/ -da=1",
+        "curl -sSo/dev/null http://g/ -X PUT -d a=1",
+        "curl -m 5 -kX PUT http://g/ --data a=1",
+    ] {
+        assert_eq!(shown(text), "PUT http://g/ b:a=1", "{text}");
+    }
+    assert_eq!(shown("curl -sGd a=1 http://g/"), "GET http://g/ q:a=1");
+    for text in [b"curl http://g/ --data-raw=a=\xBC\xD9".as_slice(), b"curl -\xFFs -da=\xBC\xD9 http://g/"] {
+        assert_eq!(Pasted::read(text).ok().unwrap().body, b"a=\xBC\xD9", "{text:?}");
+    }
+    for text in [b"curl -\xFFX".as_slice(), b"curl -s\xFF\xFEH", b"curl -o"] {
+        assert!(matches!(Pasted::read(text), Err(PasteError::Curl { .. })), "{text:?}");
+    }
+}
+
+#[test]
 fn what_is_no_request_says_what_would_be() {
-    for text in
-        ["", " \n", "hello", "{\"a\":1}", "curl", "curl 'https://x", "curl -F a=b https://x", "curl -d @f https://x"]
-    {
+    for text in [
+        "",
+        " \n",
+        "hello",
+        "{\"a\":1}",
+        "curl",
+        "curl 'https://x",
+        "curl -F a=b https://x",
+        "curl -d @f https://x",
+        "wget -qO- 'https://x?a=1'",
+    ] {
         let error = Pasted::read(text.as_bytes()).err().unwrap().to_string();
         assert!(error.contains("paste") || error.contains("use --data"), "{text}: {error}");
     }

@@ -51,7 +51,7 @@ impl Scheme {
                     format!("put `{name}` into the URL, also of a POST"),
                 ));
             }
-            // mapi falls back to GBK (protocol notes 1.4); the Open Platform's own fallback is not documented.
+            // mapi falls back to GBK (protocol page: On the wire); the Open Platform's own fallback is not documented.
             let fallback = match self.gateway {
                 Gateway::Mapi => Charset::Gbk,
                 Gateway::OpenPlatform => in_body.and_then(label).unwrap_or_default(),

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 /// Members up to which every order is tried.
 const PERMUTED: usize = 4;
 
-/// Longest text written anew, in bytes: what is longer is no takedown and no answer to one.
-const LONGEST: usize = 16 * 1024;
+/// Longest text written anew, in bytes; it is written a hundred times.
+const REWRITTEN: usize = 16 * 1024;
 
 /// A way of writing the same JSON.
 pub(in crate::gateway::diagnosis) struct Rewriting {
@@ -21,7 +21,7 @@ pub(in crate::gateway::diagnosis) struct Rewriting {
 
 /// Returns other ways to write a JSON object, each once; none for a text beyond 16 KiB.
 pub(in crate::gateway::diagnosis) fn rewritings(sent: &str) -> Vec<Rewriting> {
-    if sent.len() > LONGEST {
+    if sent.len() > REWRITTEN {
         return Vec::new();
     }
     let Ok(Value::Object(map)) = serde_json::from_str::<Value>(sent) else { return Vec::new() };
@@ -37,6 +37,7 @@ pub(in crate::gateway::diagnosis) fn rewritings(sent: &str) -> Vec<Rewriting> {
     for (escape, how) in ESCAPES {
         add(how.to_owned(), escape(sent));
     }
+    add("with its quotes escaped, as a JSON text inside another".to_owned(), Value::from(sent).to_string());
     add("with `\\/` for `/`".to_owned(), sent.replace('/', "\\/"));
     add("with `/` for `\\/`".to_owned(), sent.replace("\\/", "/"));
     add("with a line feed behind it".to_owned(), format!("{sent}\n"));
@@ -101,13 +102,13 @@ struct Layout {
 }
 
 const LAYOUTS: [(Layout, &str); 7] = [
+    (Layout { open: "{", colon: ": ", comma: ",", close: "}" }, "with a space after `:`"),
     (Layout { open: "{", colon: ":", comma: ",", close: "}" }, ""),
     (Layout { open: "{", colon: ": ", comma: ", ", close: "}" }, "with a space after `:` and `,` (Python's default)"),
     (Layout { open: "{\n  ", colon: ": ", comma: ",\n  ", close: "\n}" }, "pretty-printed by two spaces"),
     (Layout { open: "{\n    ", colon: ": ", comma: ",\n    ", close: "\n}" }, "pretty-printed by four spaces"),
     (Layout { open: "{\n\t", colon: ": ", comma: ",\n\t", close: "\n}" }, "pretty-printed by tabs"),
     (Layout { open: "{\n  ", colon: " : ", comma: ",\n  ", close: "\n}" }, "pretty-printed as Jackson does"),
-    (Layout { open: "{ ", colon: ": ", comma: ", ", close: " }" }, "with spaces inside the braces"),
 ];
 
 impl Layout {
@@ -122,7 +123,7 @@ impl Layout {
 /// A way of escaping, and how it is told.
 type Escape = (fn(&str) -> String, &'static str);
 
-const ESCAPES: [Escape; 6] = [
+const ESCAPES: [Escape; 7] = [
     (|text| text.to_owned(), ""),
     (|text| text.replace('/', "\\/"), "with `\\/` for `/` (PHP's default)"),
     (|text| ascii(text, Case::Lower), "with \\uXXXX for characters beyond ASCII"),
@@ -131,6 +132,7 @@ const ESCAPES: [Escape; 6] = [
         |text| ascii(text, Case::Lower).replace('/', "\\/"),
         "with `\\/` for `/` and \\uXXXX for characters beyond ASCII (PHP's default)",
     ),
+    (|text| text.replace('"', "'"), "in single quotes (Python's str)"),
     (html, "with <, > and & as \\uXXXX (Go's and Gson's default)"),
 ];
 

@@ -14,7 +14,6 @@ pub(in crate::gateway::diagnosis) fn slips(documented: &[String]) -> Vec<Slip<Fo
         (Order::BodyFirst, "not_sorted", "the parameters were signed in the order body, then URL, not sorted"),
         (Order::IgnoringCase, "sorted_ignoring_case", "the names were sorted with letter case ignored"),
         (Order::Dictionary, "sorted_as_in_a_dictionary", "the names were sorted as in a dictionary, `_` ignored"),
-        (Order::Backwards, "sorted_backwards", "the names were sorted backwards"),
     ];
     let mut slips: Vec<_> = orders
         .into_iter()

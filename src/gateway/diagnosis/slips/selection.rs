@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::takedown::Gateway;
 use crate::gateway::diagnosis::Cause;
 use crate::gateway::diagnosis::draft::FormDraft;
-use crate::gateway::diagnosis::pasted::Place;
+use crate::gateway::diagnosis::pasted::{Field, Place};
 use crate::gateway::diagnosis::search::Slip;
 
 /// Returns the slips for this request.
@@ -39,6 +39,30 @@ pub(in crate::gateway::diagnosis) fn slips(right: &FormDraft, gateway: Gateway) 
         slips.push(Slip::rare(cause, move |draft: &mut FormDraft| draft.leave_out(&name)));
     }
     slips
+}
+
+/// Returns slips about parameters that have no value, were not sent, and yet signed.
+pub(in crate::gateway::diagnosis) fn absent(right: &FormDraft, documented: &[String]) -> Vec<Slip<FormDraft>> {
+    let is_sent = |name: &&String| right.fields.iter().any(|field| field.name == name.as_bytes() && **name != "sign");
+    let sign = "sign".to_owned();
+    let names = documented.iter().chain([&sign]).filter(|name| !is_sent(name));
+    let with = |(name, value): (&String, &str)| {
+        let what = format!("`{name}={value}` was signed, and the parameter not sent");
+        let remedy = format!("leave `{name}` out of the canonical string where it has no value");
+        let field = Field {
+            name: name.as_bytes().to_vec(),
+            value: value.as_bytes().to_vec(),
+            raw: value.as_bytes().to_vec(),
+            place: Place::Query,
+        };
+        Slip::rare(Cause::new("empty_signed_but_not_sent", what, remedy), move |draft: &mut FormDraft| {
+            draft.left_out.retain(|left_out| *left_out != field.name);
+            draft.fields.retain(|other| other.name != field.name);
+            draft.fields.push(field.clone());
+            draft.keeps_empty |= field.value.is_empty();
+        })
+    };
+    names.flat_map(|name| [(name, ""), (name, "null")]).map(with).collect()
 }
 
 /// Parameters that are left out again and again, and why they must not be.

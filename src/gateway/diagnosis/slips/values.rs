@@ -12,7 +12,7 @@ use crate::signing::charset::Charset;
 pub(in crate::gateway::diagnosis) fn slips(charset: Charset) -> Vec<Slip<FormDraft>> {
     let mut slips = charsets(charset);
     slips.extend(escapes());
-    slips.extend(spaces());
+    slips.push(trimmed());
     slips
 }
 
@@ -68,10 +68,9 @@ fn escapes() -> Vec<Slip<FormDraft>> {
         amp,
         "take the URL from code, not from a page; the separator is a bare `&`",
     );
-    let plus = "a `+` in a value travelled unescaped and was decoded as a space";
-    let plus = Cause::new("value_plus_became_space", plus, "write `+` in a query or form as %2B");
-    let json = "the slashes of values were signed as `\\/`";
-    let json = Cause::new("values_json_escaped", json, "sign the values as they are sent");
+    let plus = "a `+` was signed where the gateway finds a space: it travelled unescaped, or a space was escaped before signing";
+    let plus =
+        Cause::new("space_signed_as_plus", plus, "sign the plain values; in a query or form a `+` is written %2B");
     vec![
         Slip::common(encoded(), raw),
         each(encoded(), |value| escaped(value, b"-._*", Plus::Space, "0123456789ABCDEF")),
@@ -93,13 +92,6 @@ fn escapes() -> Vec<Slip<FormDraft>> {
         Slip::rare(plus, |draft: &mut FormDraft| {
             draft.values(|field| {
                 Some(field.value.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect())
-            });
-        }),
-        // Of a value that is JSON itself another slip tells more.
-        Slip::rare(json, |draft: &mut FormDraft| {
-            draft.values(|field| {
-                let plain = std::str::from_utf8(&field.value).ok().filter(|text| !text.starts_with('{'))?;
-                Some(plain.replace('/', "\\/").into_bytes())
             });
         }),
     ]
@@ -140,15 +132,30 @@ fn html_escaped(value: &[u8]) -> Vec<u8> {
     text
 }
 
-fn spaces() -> Vec<Slip<FormDraft>> {
+fn trimmed() -> Slip<FormDraft> {
+    let what = "the values were trimmed before signing, and sent with their white space";
     let remedy = "sign the value exactly as it is sent, white space included";
-    let trimmed =
-        Cause::new("values_trimmed", "the values were trimmed before signing, and sent with their white space", remedy);
-    let without = Cause::new("spaces_removed", "the values were signed without their spaces", remedy);
-    vec![
-        each(trimmed, |value| value.trim_ascii().to_vec()),
-        each(without, |value| value.iter().copied().filter(|byte| *byte != b' ').collect()),
-    ]
+    each(Cause::new("values_trimmed", what, remedy), |value| value.trim_ascii().to_vec())
+}
+
+/// Returns slips about one value that was escaped before signing, the others not.
+pub(in crate::gateway::diagnosis) fn escaped_alone(right: &FormDraft) -> Vec<Slip<FormDraft>> {
+    let mut slips = Vec::new();
+    for field in right.fields.iter().filter(|field| !right.left_out.contains(&field.name)) {
+        let name = String::from_utf8_lossy(&field.name).into_owned();
+        let ways = [
+            escaped(&field.value, b"-._*", Plus::Space, "0123456789ABCDEF"),
+            escaped(&field.value, b"-_.!~*'()", Plus::Escape, "0123456789ABCDEF"),
+        ];
+        for value in ways.into_iter().filter(|value| *value != field.value) {
+            let what = format!("`{name}` was percent-encoded before signing");
+            let remedy = "sign the plain value first, percent-encode it afterwards for the wire";
+            let cause = Cause::new("value_percent_encoded", what, remedy);
+            let parameter = field.name.clone();
+            slips.push(Slip::rare(cause, move |draft: &mut FormDraft| draft.set(&parameter, &value)));
+        }
+    }
+    slips
 }
 
 /// Returns slips about the white space around one value that was there when it was signed.

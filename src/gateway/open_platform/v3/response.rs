@@ -10,10 +10,10 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature, certificate_number};
+use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Signature};
 use crate::domain::takedown::{Gateway, OpenPlatformItem};
 use crate::gateway::http::HttpAnswer;
-use crate::gateway::open_platform::response::{masked, word};
+use crate::gateway::open_platform::response::{masked, shown_number, word};
 use crate::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, span};
 use crate::gateway::page;
 use crate::signing::charset::Charset;
@@ -38,9 +38,11 @@ pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &Ht
             (signature, page::unreadable(Gateway::OpenPlatform, without_mark(&answer.body), problem))
         }
     };
-    let refusals = Refusals::Unsigned;
+    // Documented beyond those are 500 and 502, for failures of the system.
+    let refusals = if (400..=499).contains(&answer.status) { Refusals::Unsigned } else { Refusals::Foreign };
     let number = if signature == Signature::Unverifiable { header(answer, "alipay-sn").flatten() } else { None };
-    let unknown_certificate = number.map(|number| certificate_number(&String::from_utf8_lossy(number)));
+    let number = number.map(|number| String::from_utf8_lossy(number).into_owned());
+    let unknown_certificate = number.map(|number| shown_number(account, item, number));
     Answer {
         http_status: answer.status,
         signature,

@@ -6,7 +6,7 @@ use crate::gateway::diagnosis::own::Own;
 use crate::gateway::diagnosis::pasted::Pasted;
 use crate::gateway::diagnosis::request::Difference;
 use crate::gateway::diagnosis::{Cause, Diagnosis, answer, request};
-use crate::ops::cli::explain::{Report, curl, meaning, text};
+use crate::ops::cli::explain::{Report, advice, curl, meaning, text};
 use crate::signing::charset::Charset;
 
 pub(super) fn write(report: &Report<'_>) -> String {
@@ -72,13 +72,13 @@ fn request_json(report: &Report<'_>, pasted: &Pasted, judged: &request::Judged) 
     let field = |field: &crate::gateway::diagnosis::pasted::Field| {
         let name = String::from_utf8_lossy(&field.name).into_owned();
         let value = veil.value(&name, &field.value, judged.charset);
-        json!({ "name": name, "value": value, "place": field.place.as_str() })
+        json!({ "name": veil.text(&field.name), "value": value, "place": field.place.as_str() })
     };
     let difference = |difference: &Difference| {
         let value =
             |value: &Option<Vec<u8>>| value.as_ref().map(|value| veil.value(&difference.name, value, judged.charset));
         json!({
-            "name": difference.name,
+            "name": veil.text(difference.name.as_bytes()),
             "pasted": value(&difference.pasted),
             "ours": value(&difference.ours),
             "first_differing_byte": difference.at() + 1,
@@ -121,7 +121,7 @@ fn answer_json(report: &Report<'_>, judged: &answer::Judged) -> Value {
 }
 
 fn cause(report: &Report<'_>, cause: &Cause) -> Value {
-    json!({ "name": cause.name, "what": report.veil.text(cause.what.as_bytes()), "remedy": cause.remedy })
+    json!({ "name": cause.name, "what": report.veil.text(cause.what.as_bytes()), "remedy": report.veil.text(cause.remedy.as_bytes()) })
 }
 
 fn diagnosis(report: &Report<'_>, diagnosis: &Diagnosis, charset: Charset) -> Value {
@@ -129,7 +129,7 @@ fn diagnosis(report: &Report<'_>, diagnosis: &Diagnosis, charset: Charset) -> Va
         "verdict": diagnosis.verdict.as_str(),
         "causes": diagnosis.causes.iter().map(|one| cause(report, one)).collect::<Value>(),
         "certain": diagnosis.certain,
-        "to_do": diagnosis.next,
+        "to_do": advice::steps(report, &diagnosis.next),
         "signed": diagnosis.signed.as_ref().map(|signed| bytes(report, signed, charset)),
     })
 }

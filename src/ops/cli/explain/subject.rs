@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::ids::{AccountId, RequestId};
 use crate::domain::takedown::{Gateway, Item, MAX_MESSAGE_BYTES, Takedown};
+use crate::gateway::GatewayAccount;
 use crate::gateway::diagnosis::pasted::Pasted;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::explain::Explain;
@@ -72,20 +73,28 @@ fn names(config: &Config) -> String {
     config.accounts.keys().map(AccountId::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Tells the account by the caller the request names, else by there being no other.
+/// Tells the account by caller and protocol of the request, else by there being no other.
 fn alone(pasted: Option<&Pasted>, gateway: Option<Gateway>, config: &Config) -> Result<AccountId, Failure> {
-    let fit = |gateway_of: Gateway| gateway.is_none_or(|gateway| gateway == gateway_of);
-    let candidates: Vec<_> = config.accounts.iter().filter(|(_, a)| fit(a.gateway.gateway())).collect();
-    if let Some(pasted) = pasted {
-        let mut callers = candidates.iter().filter(|(_, account)| pasted.names(account.gateway.identity()));
-        if let (Some((id, _)), None) = (callers.next(), callers.next()) {
-            return Ok((*id).clone());
+    let mut candidates: Vec<_> = config.accounts.iter().collect();
+    let mut keep = |is_meant: &dyn Fn(&GatewayAccount) -> bool| {
+        let kept: Vec<_> = candidates.iter().copied().filter(|(_, account)| is_meant(&account.gateway)).collect();
+        // Where nobody fits, the request is wrong in just that.
+        if !kept.is_empty() {
+            candidates = kept;
         }
+    };
+    keep(&|account| gateway.is_none_or(|gateway| gateway == account.gateway()));
+    if let Some(pasted) = pasted {
+        keep(&|account| pasted.names(account.identity()));
+        keep(&|account| pasted.is_of(account));
     }
     match candidates.as_slice() {
         [(id, _)] => Ok((*id).clone()),
-        _ => Err(Failure::new(Exit::Usage, "whose keys sign is not told")
-            .remedy(format!("name the account: --account with one of {}", names(config)))),
+        several => {
+            let names: Vec<_> = several.iter().map(|(id, _)| id.as_str()).collect();
+            Err(Failure::new(Exit::Usage, "whose keys sign is not told")
+                .remedy(format!("name the account: --account with one of {}", names.join(", "))))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A report for people.
+//! A report for people: what is wrong first, what it was found in behind it.
 
 use std::fmt::Write as _;
 
@@ -9,11 +9,14 @@ use crate::gateway::diagnosis::pasted::Pasted;
 use crate::gateway::diagnosis::request::Difference;
 use crate::gateway::diagnosis::{Cause, Diagnosis, Verdict, answer, request};
 use crate::ops::cli::explain::veil::visible;
-use crate::ops::cli::explain::{Report, curl, meaning};
+use crate::ops::cli::explain::{Report, advice, curl, meaning};
 use crate::signing::charset::Charset;
 
 /// Bytes of a text that are shown; what is longer is no takedown, and its end is told.
 const SHOWN: usize = 8 * 1024;
+
+/// Characters of a signature that are shown in a list of parameters.
+const SIGN_SHOWN: usize = 24;
 
 /// Bytes shown on either side of a difference.
 const AROUND: usize = 24;
@@ -21,16 +24,18 @@ const AROUND: usize = 24;
 pub(super) fn write(report: &Report<'_>) -> String {
     let mut page = Page { report, text: String::new() };
     page.account();
-    match &report.own {
-        Some(Ok(own)) => page.own(own),
-        Some(Err(reply)) => page.unbuildable(reply),
-        None => {}
-    }
     if let Some((pasted, judged)) = &report.request {
         page.request(pasted, judged);
     }
     if let Some(judged) = &report.answer {
         page.answer(judged);
+    }
+    match &report.own {
+        // What was pasted is compared with it already.
+        Some(Ok(_)) if report.request.is_some() || report.answer.is_some() => {}
+        Some(Ok(own)) => page.own(own),
+        Some(Err(reply)) => page.unbuildable(reply),
+        None => {}
     }
     page.text
 }
@@ -114,7 +119,7 @@ impl Page<'_> {
     fn rows(&mut self, rows: &[(String, String)]) {
         let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default().min(24);
         for (name, value) in rows {
-            self.line(&format!("  {:width$}  {value}", visible(name)));
+            self.line(&format!("  {:width$}  {value}", self.report.veil.text(name.as_bytes())));
         }
     }
 
@@ -124,12 +129,7 @@ impl Page<'_> {
         let shown = bytes.len().min(SHOWN);
         // A little more is looked at, so that a secret the cut goes through is still covered.
         let looked_at = &bytes[..bytes.len().min(SHOWN + 1024)];
-        let mut lines = Vec::new();
-        let mut from = 0;
-        for line in looked_at[..shown].split_inclusive(|byte| *byte == b'\n') {
-            lines.push(veil.window(looked_at, from, from + line.len(), charset));
-            from += line.len();
-        }
+        let lines = veil.lines(looked_at, shown, charset);
         let hex = self.report.has_hex.then(|| dump(&veil.hex(looked_at, 0, shown), looked_at));
         self.heading(&format!("{title} ({} bytes, {})", bytes.len(), charset.as_str()));
         lines.iter().for_each(|line| self.line(&format!("  {line}")));
@@ -143,24 +143,6 @@ impl Page<'_> {
     }
 
     fn request(&mut self, pasted: &Pasted, judged: &request::Judged) {
-        let veil = &self.report.veil;
-        let place = if pasted.path.is_empty() { String::new() } else { format!(": {} {}", pasted.method, pasted.path) };
-        let rows: Vec<_> = judged
-            .fields
-            .iter()
-            .map(|field| {
-                let name = String::from_utf8_lossy(&field.name).into_owned();
-                let value = veil.value(&name, &field.value[..field.value.len().min(SHOWN)], judged.charset);
-                (name, format!("{}  {value}", field.place.as_str()))
-            })
-            .collect();
-        let title = format!("Pasted request, read as {}{}", pasted.read_as, visible(&place));
-        self.heading(&title);
-        self.rows(&rows);
-        self.bytes("What its signature has to cover", &judged.canonical, judged.charset);
-        if let Some(differences) = &judged.differences {
-            self.differences(differences, judged.charset);
-        }
         self.verdict("The request's signature", &judged.diagnosis);
         if let Some(signed) = judged.diagnosis.signed.as_ref().filter(|signed| **signed != judged.canonical) {
             self.signed(signed, &judged.canonical, judged.charset);
@@ -169,6 +151,40 @@ impl Page<'_> {
             self.heading("Besides");
             self.causes(&judged.remarks);
         }
+        if let Some(differences) = &judged.differences {
+            self.differences(differences, judged.charset);
+        }
+        self.bytes("What its signature has to cover", &judged.canonical, judged.charset);
+        match judged.diagnosis.verdict {
+            // What was found out says enough, and should not be pushed off the screen.
+            Verdict::Right | Verdict::Wrong => {}
+            Verdict::Unexplained | Verdict::Unsigned => self.parameters(pasted, judged),
+        }
+    }
+
+    /// Lists a request as it was read, in the order of the wire.
+    fn parameters(&mut self, pasted: &Pasted, judged: &request::Judged) {
+        let veil = &self.report.veil;
+        let place = if pasted.path.is_empty() { String::new() } else { format!(": {} {}", pasted.method, pasted.path) };
+        let rows: Vec<_> = judged
+            .fields
+            .iter()
+            .map(|field| {
+                let name = String::from_utf8_lossy(&field.name).into_owned();
+                let value = veil.value(&name, &field.value[..field.value.len().min(SHOWN)], judged.charset);
+                let length = value.chars().count();
+                let value = if name == "sign" && length > 2 * SIGN_SHOWN {
+                    let begin: String = value.chars().take(SIGN_SHOWN).collect();
+                    format!("{begin}… ({length} characters)")
+                } else {
+                    value
+                };
+                (name, format!("{:6} {value}", field.place.as_str()))
+            })
+            .collect();
+        let title = format!("The request, read as {}{}", pasted.read_as, veil.text(place.as_bytes()));
+        self.heading(&title);
+        self.rows(&rows);
     }
 
     fn differences(&mut self, differences: &[Difference], charset: Charset) {
@@ -177,7 +193,7 @@ impl Page<'_> {
             self.line("  the same parameters with the same values");
         }
         for difference in differences {
-            let name = visible(&difference.name);
+            let name = self.report.veil.text(difference.name.as_bytes());
             let value = |value: &[u8]| self.report.veil.value(&difference.name, value, charset);
             match (&difference.pasted, &difference.ours) {
                 (None, Some(ours)) => {
@@ -278,8 +294,8 @@ impl Page<'_> {
         for certain in &diagnosis.certain {
             self.line(&format!("  certain: {}", visible(certain)));
         }
-        for next in &diagnosis.next {
-            self.line(&format!("  to do: {}", visible(next)));
+        for step in advice::steps(self.report, &diagnosis.next) {
+            self.line(&format!("  to do: {step}"));
         }
     }
 
@@ -287,7 +303,7 @@ impl Page<'_> {
         for (number, cause) in causes.iter().enumerate() {
             let what = self.report.veil.text(cause.what.as_bytes());
             self.line(&format!("  {}. {what} [{}]", number + 1, cause.name));
-            self.line(&format!("     what to do: {}", visible(&cause.remedy)));
+            self.line(&format!("     what to do: {}", self.report.veil.text(cause.remedy.as_bytes())));
         }
     }
 
@@ -295,23 +311,14 @@ impl Page<'_> {
         let gateway = self.report.account.gateway();
         let veil = &self.report.veil;
         let claim = veil.text(meaning::claim(&judged.answer).as_bytes());
-        self.heading(&format!("Pasted answer (HTTP {})", judged.answer.http_status));
-        self.line(&format!("  says       {claim}"));
-        self.line(&format!("  signature  {}", judged.answer.signature.as_str()));
-        if let Some(covered) = &judged.covered {
-            let title = format!("What its signature covers: {}", judged.covers);
-            self.bytes(&title, covered, self.report.account.charset());
-        }
         self.verdict("The answer's signature", &judged.diagnosis);
         if let (Some(signed), Some(covered)) = (&judged.diagnosis.signed, &judged.covered)
             && signed != covered
         {
             self.signed(signed, covered, self.report.account.charset());
         }
-        if let Some(quoted) = &judged.quoted {
-            self.quoted(quoted);
-        }
-        self.heading("What it means");
+        self.heading(&format!("The answer (HTTP {})", judged.answer.http_status));
+        self.line(&format!("  says    {claim}"));
         match meaning::row(gateway, &judged.answer) {
             Some(row) => {
                 let sub_code = row.sub_code.map(|sub_code| format!(" {sub_code}")).unwrap_or_default();
@@ -331,6 +338,13 @@ impl Page<'_> {
             None => self.line("  code    none that a table lists"),
         }
         self.line(&format!("  worker  {}", meaning::next(gateway, &judged.answer, self.report.retry)));
+        if let Some(quoted) = &judged.quoted {
+            self.quoted(quoted);
+        }
+        if let Some(covered) = &judged.covered {
+            let title = format!("What its signature has to cover: {}", judged.covers);
+            self.bytes(&title, covered, self.report.account.charset());
+        }
     }
 }
 

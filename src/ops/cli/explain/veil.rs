@@ -5,9 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::domain::ids::AccountId;
 use crate::domain::takedown::Item;
 use crate::gateway::GatewayAccount;
+use crate::gateway::diagnosis::keyring::Keyring;
 use crate::gateway::diagnosis::pasted::Pasted;
 use crate::signing::charset::Charset;
 
@@ -20,8 +24,8 @@ const SHORTEST: usize = 4;
 /// Covers secrets, unless they are to be shown.
 pub(super) struct Veil {
     is_lifted: bool,
-    /// Every way a secret may be written.
-    secrets: BTreeSet<Vec<u8>>,
+    /// Every way a secret may be written, by the bytes it begins with.
+    secrets: BTreeMap<[u8; SHORTEST], BTreeSet<Vec<u8>>>,
 }
 
 impl Veil {
@@ -30,8 +34,11 @@ impl Veil {
         item: Option<&Item>,
         accounts: &BTreeMap<&AccountId, &GatewayAccount>,
         pasted: Option<&Pasted>,
+        keyring: &Keyring,
     ) -> Self {
-        let mut veil = Self { is_lifted, secrets: BTreeSet::new() };
+        let mut veil = Self { is_lifted, secrets: BTreeMap::new() };
+        // No request holds one, but a string that was to be signed may have been pasted with it.
+        keyring.secrets().for_each(|secret| veil.add(secret.as_bytes()));
         match item {
             Some(Item::Mapi(item)) => veil.add(item.key.expose().as_bytes()),
             Some(Item::OpenPlatform(item)) => {
@@ -72,7 +79,16 @@ impl Veil {
                 written.push(upper.into_bytes());
             }
         }
-        self.secrets.extend(written.into_iter().filter(|secret| secret.len() >= SHORTEST));
+        for before in 0..3 {
+            let encoded = BASE64_STANDARD.encode([&b"\0\0"[..before], secret].concat());
+            // The first and the last group mix in what stands beside the secret.
+            written.extend(encoded.get(if before == 0 { 0 } else { 4 }..encoded.len() - 4).map(|text| text.into()));
+        }
+        for secret in written {
+            if let Some(begin) = secret.first_chunk() {
+                self.secrets.entry(*begin).or_default().insert(secret);
+            }
+        }
     }
 
     /// Says whether secrets are covered.
@@ -86,11 +102,10 @@ impl Veil {
         if self.is_lifted {
             return covered;
         }
-        for secret in &self.secrets {
-            let mut from = 0;
-            while let Some(at) = find(&bytes[from..], secret) {
-                covered[from + at..from + at + secret.len()].fill(true);
-                from += at + secret.len();
+        for (at, begin) in bytes.windows(SHORTEST).enumerate() {
+            let known = <[u8; SHORTEST]>::try_from(begin).ok().and_then(|begin| self.secrets.get(&begin));
+            for secret in known.into_iter().flatten().filter(|secret| bytes[at..].starts_with(secret)) {
+                covered[at..at + secret.len()].fill(true);
             }
         }
         for name in NAMES {
@@ -124,22 +139,18 @@ impl Veil {
 
     /// Writes part of a text, covered by what stands around it.
     pub(super) fn window(&self, bytes: &[u8], from: usize, to: usize, charset: Charset) -> String {
+        write(bytes, &self.cover(bytes), from, to, charset)
+    }
+
+    /// Writes the begin of a text line by line, each with its line end.
+    pub(super) fn lines(&self, bytes: &[u8], to: usize, charset: Charset) -> Vec<String> {
         let covered = self.cover(bytes);
-        let mut text = String::new();
-        let mut at = from;
-        while at < to {
-            let end = (at..to).find(|end| covered[*end] != covered[at]).unwrap_or(to);
-            if covered[at] {
-                text.push_str("***");
-            } else {
-                match charset.decode(&bytes[at..end]) {
-                    Some(decoded) => text.push_str(&visible(&decoded)),
-                    None => text.push_str(&visible(&lossless(&bytes[at..end]))),
-                }
-            }
-            at = end;
-        }
-        text
+        let mut from = 0;
+        let line = |line: &[u8]| {
+            from += line.len();
+            write(bytes, &covered, from - line.len(), from, charset)
+        };
+        bytes[..to].split_inclusive(|byte| *byte == b'\n').map(line).collect()
     }
 
     /// Writes bytes in hex, covered ones as `**`.
@@ -160,6 +171,24 @@ impl Veil {
     pub(super) fn is_covered(&self, name: &str, value: &[u8], at: usize) -> bool {
         !self.is_lifted && (is_secret(name.as_bytes()) || self.cover(value).get(at).copied().unwrap_or(false))
     }
+}
+
+fn write(bytes: &[u8], covered: &[bool], from: usize, to: usize, charset: Charset) -> String {
+    let mut text = String::new();
+    let mut at = from;
+    while at < to {
+        let end = (at..to).find(|end| covered[*end] != covered[at]).unwrap_or(to);
+        if covered[at] {
+            text.push_str("***");
+        } else {
+            match charset.decode(&bytes[at..end]) {
+                Some(decoded) => text.push_str(&visible(&decoded)),
+                None => text.push_str(&visible(&lossless(&bytes[at..end]))),
+            }
+        }
+        at = end;
+    }
+    text
 }
 
 fn is_secret(name: &[u8]) -> bool {
@@ -229,7 +258,7 @@ mod tests {
     use super::*;
 
     fn veil(secret: &str) -> Veil {
-        let mut veil = Veil { is_lifted: false, secrets: BTreeSet::new() };
+        let mut veil = Veil { is_lifted: false, secrets: BTreeMap::new() };
         veil.add(secret.as_bytes());
         veil
     }
@@ -242,9 +271,10 @@ mod tests {
             "a=to%2Fken%2B1+%E4%B8%8B&b=2",
             "a=to%2fken%2b1%20%e4%b8%8b&b=2",
             "{\"x\":\"to\\/ken+1 下\"}",
+            &BASE64_STANDARD.encode("x=to/ken+1 下&y"),
         ] {
             let shown = veil.text(text.as_bytes());
-            assert!(shown.contains("***") && !shown.contains("ken"), "{shown}");
+            assert!(shown.contains("***") && !shown.contains("ken") && !shown.contains("9rZW4"), "{shown}");
         }
         assert!(!veil.hex(b"to/ken+1 \xE4\xB8\x8B", 0, 12).iter().any(|byte| byte != "**"));
     }
