@@ -89,6 +89,7 @@ fn log(event: &WorkerEvent) {
             party = party.as_deref().unwrap_or("whole account"),
             "a probe passed, the hold is lifted"
         ),
+        WorkerEvent::FleetChanged { members } => tracing::info!(members, "the fleet changed"),
         WorkerEvent::SettleFailed { id, error } => {
             tracing::warn!(request.id = id, error, "the settlement was not confirmed; the message comes back")
         }

@@ -183,7 +183,7 @@ impl Bench {
             ("shops", shops(Protocol::V1, self.sandbox.open_platform_url())),
             ("shops-v3", shops(Protocol::V3, self.sandbox.open_platform_v3_url())),
         ]
-        .map(|(name, gateway)| (account(name), Arc::new(Account { gateway, limits: Limits::new(limits.clone()) })))
+        .map(|(name, gateway)| (account(name), Arc::new(Account::new(gateway, Limits::new(limits.clone())))))
         .into()
     }
 }
