@@ -1,6 +1,7 @@
 //! One account, one rate, several worker processes over a real broker: what the gateway sees of it.
 
 mod reload;
+mod traffic;
 
 use std::fmt::Write as _;
 use std::path::Path;

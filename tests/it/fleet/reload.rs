@@ -10,7 +10,7 @@ use crate::support::command::{Running, http, takedown};
 /// A hold that no probe would lift within a test.
 const LIMITS: &str = "rate = \"20/s\"\nhold.first_probe = \"1h\"\nhold.max_probe = \"1h\"";
 
-fn worker(dir: &Path) -> (Running, SocketAddr) {
+pub(super) fn worker(dir: &Path) -> (Running, SocketAddr) {
     let mut command = takedown(dir, &["worker", "--log-format", "json"]);
     command.env("TAKEDOWN_WORKER__ID", "one").env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
     let worker = Running::start(command);
@@ -25,7 +25,7 @@ fn has(metrics: &str, line: &str) -> bool {
 }
 
 /// Waits until a scrape has a line.
-async fn told(address: SocketAddr, line: &str) -> String {
+pub(super) async fn told(address: SocketAddr, line: &str) -> String {
     let mut last = String::new();
     let scrape = async {
         loop {
