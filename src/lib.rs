@@ -12,7 +12,7 @@
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
 //! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets; both directions | domain |
 //! | [`gateway`] | the two gateways' requests and answers over HTTP | domain, signing |
-//! | [`limits`] | rate, calls in flight, holds | domain |
+//! | [`limits`] | an account's rate and its share among replicas, calls in flight, holds | domain |
 //! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain |
 //! | [`worker`] | the pipeline that joins the three above | everything below |
 //! | [`sandbox`] | both gateways on loopback, strict, scriptable | domain, signing |
@@ -36,6 +36,11 @@
 //! 8. [`queue::Queue::settle`]: publish, confirm, ack (RabbitMQ) or one transaction (embedded). Callers cannot get the
 //!    order wrong.
 //! 9. One [`worker::event::WorkerEvent`], which `ops` turns into one log line and its metrics.
+//!
+//! # One rate, many replicas
+//! An account's rate belongs to the account. Replicas tell each other what they want of it ([`domain::fleet`]) over a
+//! fanout exchange ([`queue::amqp::fleet`]); [`limits::fleet`] makes shares of that, with a proof that they never come to
+//! more than the whole; [`worker::fleet`] beats, hears and gives them out.
 //!
 //! # Attempts and deferrals
 //! An attempt is a call that used up a try. A deferral (throttled, held, rate-limited, early) does not. An attempt is

@@ -1,4 +1,4 @@
-//! What an account may do now: its rate, its calls in flight, its holds.
+//! What an account may do now: its rate and this replica's share of it, its calls in flight, its holds.
 //!
 //! It knows no gateway and no queue. Promise: no call leaves without having been admitted, and a held account's
 //! backlog is put off, never spent.

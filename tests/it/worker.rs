@@ -1,5 +1,6 @@
 //! The worker on real parts: embedded queue file, both gateways of the sandbox over HTTP.
 
+mod credentials;
 mod stopping;
 mod v3;
 

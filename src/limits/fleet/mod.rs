@@ -18,8 +18,11 @@
 //! `x` and falls with `y`, the shares in use are no larger than those of one common table of demands, which sum to 1.
 //! A newcomer is heard for a lease before it calls; who is not heard for a lease has been fenced for longer.
 //!
+//! # What that comes to
+//! No second sees more calls leave than the rate and, for each replica, one burst: each may be that far ahead of its pace.
 //! Not covered, and so to be stated wherever the bound is: a call already admitted when its replica was paused leaves
-//! when it wakes; and each replica may be one call ahead of its pace.
+//! when it wakes; a machine suspended with its clock goes on for up to the fence; and whoever can publish to the exchange
+//! is believed, up to [`MAX_MEMBERS`] and [`MAX_HEARTBEAT`].
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;

@@ -60,7 +60,11 @@ impl Worker {
         let queue = Arc::new(OnceLock::new());
         let environment = surroundings.environment.clone();
         let reload = Reload { path, environment, fixed, context: context.clone(), metrics: metrics.clone() };
-        let reload = tokio::spawn(reload.watch(seen, hangups));
+        let reload = tokio::spawn(async move {
+            if let Err(error) = reload.watch(seen, hangups).await {
+                tracing::error!(error = %error, "the configuration is no longer watched; restart to take changes");
+            }
+        });
         let stop_status = CancellationToken::new();
         let status = status(metrics, &context, &queue, &shutdown);
         let status = tokio::spawn(status_server.serve(status, stop_status.clone()));
