@@ -12,7 +12,7 @@
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
 //! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets, content encryption; both directions | domain |
 //! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing |
-//! | [`limits`] | rate, calls in flight, holds | domain |
+//! | [`limits`] | an account's rate and its share among replicas, calls in flight, holds | domain |
 //! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain |
 //! | [`worker`] | the pipeline that joins the three above | everything below |
 //! | [`sandbox`] | both gateways and all three protocols on loopback, strict, scriptable | domain, signing |
@@ -43,6 +43,11 @@
 //! and looks for the mistake in signatures of others. [`gateway::mapi::notification`] verifies what mapi posts to one's own
 //! address; it is a library, the takedown asks for no notification. [`sandbox`] plays both gateways for rehearsals and
 //! tests; it shares [`signing`] with step 5 and no line of building or reading.
+//!
+//! # One rate, many replicas
+//! An account's rate belongs to the account. Replicas tell each other what they want of it ([`domain::fleet`]) over a
+//! fanout exchange ([`queue::amqp::fleet`]); [`limits::fleet`] makes shares of that, with a proof that they never come to
+//! more than the whole; [`worker::fleet`] beats, hears and gives them out.
 //!
 //! # Attempts and deferrals
 //! An attempt is a call that used up a try. A deferral (throttled, held, rate-limited, early) does not. An attempt is

@@ -1,4 +1,4 @@
-//! What an account may do now: its rate, its calls in flight, its holds.
+//! What an account may do now: its rate and this replica's share of it, its calls in flight, its holds.
 //!
 //! It knows no gateway and no queue. Promise: no call leaves without having been admitted, and a held account's
 //! backlog is put off, never spent.
@@ -9,8 +9,10 @@ pub mod in_flight;
 pub mod part;
 pub mod pause;
 pub mod rate;
+pub mod standing;
 pub mod turns;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use crate::limits::part::Part;
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
 use crate::limits::rate::Rate;
+use crate::limits::standing::Waiting;
 use crate::limits::turns::{MAX_WAIT_CAP, Turns};
 
 /// Longest cool-down a gateway can ask for; a `Retry-After` of days is a mistake, and the next call asks again.
@@ -73,6 +76,7 @@ pub struct LimitSettings {
 pub struct Limits {
     settings: LimitSettings,
     in_flight: InFlight,
+    waiting_for_a_place: AtomicUsize,
     turns: Turns,
     gate: Arc<Gate>,
 }
@@ -131,6 +135,7 @@ impl Limits {
         };
         Self {
             in_flight: InFlight::new(settings.in_flight),
+            waiting_for_a_place: AtomicUsize::new(0),
             turns,
             gate: Arc::new(Gate { state: Mutex::new(state), changed: Notify::new() }),
             settings,
@@ -148,6 +153,7 @@ impl Limits {
     /// # Cancel safety
     /// Nothing is taken when dropped.
     pub async fn place(&self) -> Permit {
+        let _waiting = Waiting::among(&self.waiting_for_a_place);
         self.in_flight.place().await
     }
 

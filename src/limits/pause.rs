@@ -218,6 +218,16 @@ impl Holds {
         self.account.wait(&self.settings, now, 0.0)
     }
 
+    /// Makes every probe due at once, with the patience of a new hold: what was at fault may be mended.
+    pub(crate) fn probe_now(&mut self, now: Instant) {
+        let first = self.settings.first_probe.min(self.settings.max_probe);
+        let held = std::iter::once(&mut self.account).chain(self.parties.values_mut()).filter_map(|s| s.held.as_mut());
+        for held in held.filter(|held| held.probe == Role::Ordinary) {
+            held.wait = first;
+            held.probe_at = now;
+        }
+    }
+
     /// Says whether the whole account is held.
     pub(crate) fn is_held(&self) -> bool {
         self.account.held.is_some()

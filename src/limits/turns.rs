@@ -105,6 +105,10 @@ impl Turns {
 
     /// Takes the next cell, or says how long until there is one. For the head of the line, lest others be passed.
     pub(crate) fn take(&self) -> Result<(), Wait> {
+        if self.clock.part() == 0.0 {
+            // A cell saved up before is no leave to call now.
+            return Err(Wait { now: None, soon: self.clock.real_soon(Duration::ZERO) });
+        }
         let (answer, next) = match self.cells.check() {
             Ok(cells) if cells.remaining_burst_capacity() > 0 => (Ok(()), Duration::ZERO),
             Ok(_) => (Ok(()), self.period),
@@ -206,6 +210,15 @@ mod tests {
         assert_eq!((turns.part(), turns.take().unwrap_err().now), (0.0, None));
         turns.set_part(part(1.0));
         assert!((70..=71).contains(&next(&turns).await.as_millis()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_saved_up_is_not_used_without_a_share() {
+        let turns = Turns::new("10/s".parse::<Rate>().unwrap().with_burst(NonZeroU32::new(5).unwrap()), Duration::MAX);
+        turns.set_part(Part { now: 0.0, soon: 1.0, until: None });
+        assert_eq!(turns.take(), Err(Wait { now: None, soon: Duration::ZERO }));
+        turns.set_part(part(1.0));
+        turns.take().unwrap();
     }
 
     #[tokio::test(start_paused = true)]

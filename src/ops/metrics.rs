@@ -3,6 +3,8 @@
 //! Labels are closed sets: accounts of the configuration, words of our own enums. The one text a gateway chooses, an
 //! unlisted code, is cut and capped in number. Promise: no label holds an id, a URL or a secret.
 
+mod accounts;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +16,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::limits::rate::Rate;
+use crate::limits::standing::Standing;
+use crate::ops::metrics::accounts::AccountGauges;
 use crate::worker::event::WorkerEvent;
 
 /// Distinct unlisted codes counted by name in one process; further ones count as `other`.
@@ -61,6 +66,26 @@ struct CodeLabels {
     code: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReadingLabels {
+    result: &'static str,
+}
+
+/// What came of reading the configuration anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Its credentials are in use.
+    Taken {
+        /// Other settings that changed and wait for a restart, by section and account.
+        waiting: usize,
+    },
+    /// The old one holds.
+    Refused {
+        /// Its faults.
+        faults: usize,
+    },
+}
+
 /// Makes the histograms of a family.
 #[derive(Debug, Clone, Copy)]
 struct CallHistogram;
@@ -84,7 +109,11 @@ pub struct Metrics {
     settle_failures: Counter,
     panics: Counter,
     holds: Family<AccountLabels, Gauge>,
-    in_flight: Family<AccountLabels, Gauge>,
+    accounts: AccountGauges,
+    fleet_members: Gauge,
+    config_reloads: Family<ReadingLabels, Counter>,
+    config_faults: Gauge,
+    config_waiting: Gauge,
     draining: Gauge,
     held: Mutex<HashSet<(String, Option<String>)>>,
     codes: Mutex<HashSet<String>>,
@@ -127,7 +156,15 @@ impl Metrics {
             settle_failures: metric!("settle_failures", "Settlements that failed", Counter::default()),
             panics: metric!("panics", "Pipelines that panicked", Counter::default()),
             holds: metric!("holds", "Accounts and parties held now", Family::default()),
-            in_flight: metric!("in_flight", "Gateway calls in flight now", Family::default()),
+            accounts: AccountGauges::register(&mut registry),
+            fleet_members: metric!(
+                "fleet_members",
+                "Replicas heard, this one too; 0 outside a fleet",
+                Gauge::default()
+            ),
+            config_reloads: metric!("config_reloads", "Times the configuration was read anew", Family::default()),
+            config_faults: metric!("config_faults", "Faults of the configuration last read", Gauge::default()),
+            config_waiting: metric!("config_waiting", "Changed settings that wait for a restart", Gauge::default()),
             draining: metric!("draining", "1 while the replica drains", Gauge::default()),
             held: Mutex::default(),
             codes: Mutex::default(),
@@ -181,6 +218,9 @@ impl Metrics {
                 held.remove(&(account.to_string(), party.clone()));
                 self.set_holds(&held, account.as_str());
             }
+            WorkerEvent::FleetChanged { members } => {
+                self.fleet_members.set(gauge(*members));
+            }
             WorkerEvent::SettleFailed { .. } => {
                 self.settle_failures.inc();
             }
@@ -196,10 +236,25 @@ impl Metrics {
         }
     }
 
-    /// Sets the calls in flight of one account; asked for at each scrape.
-    pub fn set_in_flight(&self, account: &str, calls: usize) {
-        let labels = AccountLabels { account: account.to_owned() };
-        self.in_flight.get_or_create(&labels).set(i64::try_from(calls).unwrap_or(i64::MAX));
+    /// Tells how one account stands; asked for at each scrape.
+    pub fn set_account(&self, account: &str, rate: Rate, standing: Standing, in_flight: usize) {
+        self.accounts.set(account, rate, standing, in_flight);
+    }
+
+    /// Takes note of what came of reading the configuration anew.
+    pub fn count_reading(&self, reading: &Reading) {
+        let result = match reading {
+            Reading::Taken { waiting } => {
+                self.config_faults.set(0);
+                self.config_waiting.set(gauge(*waiting));
+                "taken"
+            }
+            Reading::Refused { faults } => {
+                self.config_faults.set(gauge(*faults));
+                "refused"
+            }
+        };
+        self.config_reloads.get_or_create(&ReadingLabels { result }).inc();
     }
 
     /// Writes everything as `OpenMetrics` text.
@@ -214,7 +269,7 @@ impl Metrics {
     fn set_holds(&self, held: &HashSet<(String, Option<String>)>, account: &str) {
         let count = held.iter().filter(|(held, _)| held == account).count();
         let labels = AccountLabels { account: account.to_owned() };
-        self.holds.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.holds.get_or_create(&labels).set(gauge(count));
     }
 
     /// A gateway chooses this text, so its variety is capped.
@@ -227,6 +282,10 @@ impl Metrics {
         }
         "other".to_owned()
     }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

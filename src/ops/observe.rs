@@ -70,7 +70,7 @@ fn log(event: &WorkerEvent) {
             account.id = %account,
             certificate = number,
             "the gateway signs with a certificate that is not held, so its answers cannot be verified: download the \
-             platform's new certificate, add it to gateway_cert_files and restart (told once for each number)"
+             platform's new certificate, add it to gateway_cert_files; a running worker takes it by itself (told once for each number)"
         ),
         WorkerEvent::UnlistedCode { account, code } => tracing::warn!(
             account.id = %account,
@@ -89,6 +89,7 @@ fn log(event: &WorkerEvent) {
             party = party.as_deref().unwrap_or("whole account"),
             "a probe passed, the hold is lifted"
         ),
+        WorkerEvent::FleetChanged { members } => tracing::info!(members, "the fleet changed"),
         WorkerEvent::SettleFailed { id, error } => {
             tracing::warn!(request.id = id, error, "the settlement was not confirmed; the message comes back")
         }

@@ -122,6 +122,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
+    use crate::limits::standing::{Bound, Standing};
 
     async fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -141,7 +142,10 @@ mod tests {
         let status = Status {
             metrics: Arc::new(Metrics::new()),
             readiness: Arc::new(move || asked.lock().unwrap().clone()),
-            refresh: Arc::new(|metrics| metrics.set_in_flight("shops", 7)),
+            refresh: Arc::new(|metrics| {
+                let standing = Standing { share: 0.25, factor: 0.7, is_held: true, bound: Bound::Paused };
+                metrics.set_account("shops", "600/min".parse().unwrap(), standing, 7);
+            }),
         };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server.serve(status, stop.clone()));
@@ -152,7 +156,17 @@ mod tests {
         assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         let metrics = get(address, "/metrics").await;
         assert!(metrics.contains("application/openmetrics-text; version=1.0.0"), "{metrics}");
-        assert!(metrics.contains(r#"takedown_in_flight{account="shops"} 7"#), "{metrics}");
+        for line in [
+            r#"takedown_in_flight{account="shops"} 7"#,
+            r#"takedown_account_rate{account="shops"} 10.0"#,
+            r#"takedown_account_share{account="shops"} 0.25"#,
+            r#"takedown_account_rate_factor{account="shops"} 0.7"#,
+            r#"takedown_account_held{account="shops"} 1"#,
+            r#"takedown_account_bound{account="shops",bound="paused"} 1"#,
+            r#"takedown_account_bound{account="shops",bound="rate"} 0"#,
+        ] {
+            assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+        }
         stop.cancel();
         serving.await.unwrap().unwrap();
         assert!(TcpStream::connect(address).await.is_err());

@@ -1,7 +1,7 @@
 //! What every pipeline of a replica shares: accounts, client, policy, clock, observer.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use crate::domain::ids::{AccountId, WorkerId};
@@ -15,10 +15,29 @@ use crate::worker::event::{Observer, WorkerEvent};
 /// One account: how to call, and how often.
 #[derive(Debug)]
 pub struct Account {
-    /// Credentials and settings at the gateway.
-    pub gateway: GatewayAccount,
+    gateway: RwLock<Arc<GatewayAccount>>,
     /// Rate, calls in flight, holds.
     pub limits: Limits,
+}
+
+impl Account {
+    /// Opens an account.
+    #[must_use]
+    pub fn new(gateway: GatewayAccount, limits: Limits) -> Self {
+        Self { gateway: RwLock::new(Arc::new(gateway)), limits }
+    }
+
+    /// Returns the credentials and settings at the gateway, as they are now; a call keeps those it began with.
+    #[must_use]
+    pub fn gateway(&self) -> Arc<GatewayAccount> {
+        Arc::clone(&self.gateway.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes other credentials for the calls to come, and has what is held probed with the next message.
+    pub fn renew(&self, gateway: GatewayAccount) {
+        *self.gateway.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gateway);
+        self.limits.probe_now();
+    }
 }
 
 /// Tells the time of day; the one place where a worker reads it.

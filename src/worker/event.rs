@@ -103,6 +103,11 @@ pub enum WorkerEvent {
         /// The party, or `None` for the whole account.
         party: Option<String>,
     },
+    /// The replicas that share rates are more or fewer than before.
+    FleetChanged {
+        /// Replicas heard, this one included; 0 while this one is out of the fleet.
+        members: usize,
+    },
     /// A settlement failed; the message comes back.
     SettleFailed {
         /// The takedown's id.

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::cause::chain;
@@ -20,6 +21,13 @@ use crate::limits::part::Part;
 use crate::queue::Queue;
 use crate::queue::amqp::fleet::{AmqpFleet, FleetSession};
 use crate::worker::context::{Account, Context};
+use crate::worker::event::WorkerEvent;
+
+/// Beats taken in before the shares are reckoned anew, so that a flood of them costs little.
+const BEATS_AT_ONCE: usize = 256;
+
+/// Least time from one word on beats that are not understood to the next.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// Leases for which an account counts as busy after it was last wanted, so that shares do not swing.
 const STICKY_LEASES: u32 = 2;
@@ -80,7 +88,7 @@ async fn stay(
         let Some(session) = session else { return };
         // What was told between two sessions was not heard, so everything heard before counts for nothing.
         let fleet = Fleet::new(me.clone(), pace, Instant::now());
-        let mut seat = Seat { fleet, session, accounts: &accounts, pace };
+        let mut seat = Seat { fleet, session, accounts: &accounts, context: &context, members: 0, told_at: None };
         let ended = tokio::select! {
             () = leave.cancelled() => None,
             cause = seat.keep() => Some(cause),
@@ -90,7 +98,13 @@ async fn stay(
             Some(cause) => {
                 tracing::warn!(%cause, "out of the fleet: no calls leave until it is heard again");
                 shut(&accounts);
+                context.tell(&WorkerEvent::FleetChanged { members: 0 });
             }
+        }
+        // A session that ends as soon as it is open must not be opened without end.
+        tokio::select! {
+            () = leave.cancelled() => return,
+            () = sleep(pace.heartbeat) => {}
         }
     }
 }
@@ -100,13 +114,17 @@ struct Seat<'a> {
     fleet: Fleet,
     session: FleetSession,
     accounts: &'a BTreeMap<AccountId, Arc<Account>>,
-    pace: Pace,
+    context: &'a Context,
+    /// As told last.
+    members: usize,
+    /// When a word was last said on what is wrong with the beats of others.
+    told_at: Option<Instant>,
 }
 
 impl Seat<'_> {
     /// Beats and hears until the session ends; returns why it did.
     async fn keep(&mut self) -> String {
-        let mut timer = interval(self.pace.heartbeat);
+        let mut timer = interval(self.pace().heartbeat);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut slowed = self.slowed();
         loop {
@@ -116,10 +134,17 @@ impl Seat<'_> {
                         return cause;
                     }
                 }
-                heard = self.session.hear() => match heard {
-                    Ok(bytes) => self.hear(&bytes),
-                    Err(error) => return chain(&error),
-                },
+                heard = self.session.hear() => {
+                    let (mut heard, mut left) = (Some(heard), BEATS_AT_ONCE);
+                    while let Some(beat) = heard {
+                        match beat {
+                            Ok(bytes) => self.hear(&bytes),
+                            Err(error) => return chain(&error),
+                        }
+                        left -= 1;
+                        heard = if left > 0 { self.session.hear().now_or_never() } else { None };
+                    }
+                }
             }
             // The others should not go on at full speed until the next beat.
             let now_slowed = self.slowed();
@@ -133,12 +158,16 @@ impl Seat<'_> {
         }
     }
 
+    fn pace(&self) -> Pace {
+        self.context.pace
+    }
+
     fn slowed(&self) -> usize {
         self.accounts.values().filter(|account| account.limits.slowdown().is_some()).count()
     }
 
     async fn beat(&mut self) -> Result<(), String> {
-        let sticky = self.pace.lease() * STICKY_LEASES;
+        let sticky = self.pace().lease() * STICKY_LEASES;
         let idle = Demand::idle_among(self.fleet.members(Instant::now()));
         let told = self.accounts.iter().map(|(id, account)| {
             let demand = if account.limits.was_wanted_within(sticky) { Demand::BUSY } else { idle };
@@ -149,7 +178,7 @@ impl Seat<'_> {
     }
 
     async fn tell(&self, beat: &Heartbeat) -> Result<(), String> {
-        match timeout(self.pace.fence(), self.session.tell(&beat.encode())).await {
+        match timeout(self.pace().fence(), self.session.tell(&beat.encode())).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(chain(&error)),
             Err(_) => Err("the broker takes no beats".to_owned()),
@@ -159,10 +188,12 @@ impl Seat<'_> {
     fn hear(&mut self, bytes: &[u8]) {
         let beat = match Heartbeat::decode(bytes) {
             Ok(beat) => beat,
-            Err(error) => return tracing::warn!(error = %chain(&error), "a beat was not understood"),
+            Err(error) => return self.complain(&format!("a beat was not understood: {}", chain(&error))),
         };
+        // One's own word comes back older than it was; heeded, it would last a little longer with every echo.
+        let is_echo = self.fleet.is_own(&beat);
         for (id, told) in &beat.accounts {
-            if let (Some(slowdown), Some(account)) = (told.slowdown, self.accounts.get(id)) {
+            if let (false, Some(slowdown), Some(account)) = (is_echo, told.slowdown, self.accounts.get(id)) {
                 account.limits.hear_slowdown(slowdown);
             }
         }
@@ -170,12 +201,31 @@ impl Seat<'_> {
     }
 
     /// Gives every account what it may use until the next beat, or the fence.
-    fn share(&self) {
+    fn share(&mut self) {
         let now = Instant::now();
-        let fair = 1.0 / f64::from(u32::try_from(self.fleet.members(now)).unwrap_or(u32::MAX));
+        let members = self.fleet.members(now);
+        if members != self.members {
+            self.members = members;
+            self.context.tell(&WorkerEvent::FleetChanged { members });
+        }
+        if self.fleet.is_crowded(now) {
+            self.complain(
+                "more replicas than a fleet can have: no calls leave; who publishes to the fleet's exchange?",
+            );
+        }
+        let fair = 1.0 / f64::from(u32::try_from(members).unwrap_or(u32::MAX));
         for (id, account) in self.accounts {
             let part = Part { now: self.fleet.share(id, now), soon: fair, until: self.fleet.fenced_at() };
             account.limits.set_part(part);
+        }
+    }
+
+    /// Says what is wrong with others' beats, now and then: they come every second.
+    fn complain(&mut self, problem: &str) {
+        let now = Instant::now();
+        if self.told_at.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_EVERY) {
+            self.told_at = Some(now);
+            tracing::warn!("{problem}");
         }
     }
 

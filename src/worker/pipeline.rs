@@ -17,9 +17,9 @@ use crate::domain::cause::chain;
 use crate::domain::classify::{self, Cause, Outcome};
 use crate::domain::ids::AccountId;
 use crate::domain::reply::{Answer, Reply, Signature};
-use crate::domain::settlement::{Deferral, Settlement};
+use crate::domain::settlement::{Deferral, Hold, Settlement};
 use crate::limits::pause::HoldChange;
-use crate::limits::{Admission, Ticket};
+use crate::limits::{Admission, Recorded, Ticket};
 use crate::queue::{Delivery, Queue};
 use crate::worker::case::{self, Case, Message};
 use crate::worker::context::{Account, Context};
@@ -84,7 +84,7 @@ impl<Q: Queue> Replica<Q> {
     /// Finds how a message is settled. `id` becomes the takedown's own as soon as that is known.
     async fn judge(&self, message: Message<'_>, id: &mut String) -> Settlement {
         let accounts = &self.context.accounts;
-        let gateway_of = |account: &AccountId| accounts.get(account).map(|account| account.gateway.gateway());
+        let gateway_of = |account: &AccountId| accounts.get(account).map(|account| account.gateway().gateway());
         let case = match message.open(gateway_of, self.context.now()) {
             Ok(case) => case,
             Err(refusal) => return refusal,
@@ -136,10 +136,17 @@ impl<Q: Queue> Replica<Q> {
 
     async fn call(&self, case: &Case<'_>, account: &Account, ticket: Ticket) -> Settlement {
         let start = Instant::now();
-        let reply = account.gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
+        let gateway = account.gateway();
+        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
         let took = start.elapsed();
-        let outcome = classify::classify(account.gateway.gateway(), &reply, case.history());
-        let recorded = account.limits.record(ticket, &case.takedown.id, &reply, &outcome);
+        let outcome = classify::classify(gateway.gateway(), &reply, case.history());
+        let recorded = if hangs_on_credentials(&outcome) && !Arc::ptr_eq(&gateway, &account.gateway()) {
+            // The credentials were replaced meanwhile; a fault of the old ones says nothing about the new.
+            drop(ticket);
+            Recorded { hold: Hold::Held(Duration::ZERO), changes: Vec::new() }
+        } else {
+            account.limits.record(ticket, &case.takedown.id, &reply, &outcome)
+        };
         self.context.tell(&WorkerEvent::Called {
             account: case.takedown.account.clone(),
             outcome: outcome_word(&outcome),
@@ -173,6 +180,11 @@ impl<Q: Queue> Replica<Q> {
             Outcome::Success(_) | Outcome::Terminal(_) | Outcome::Retryable(..) | Outcome::AccountFault(..) => {}
         }
     }
+}
+
+/// Says whether an outcome may come of the credentials alone.
+fn hangs_on_credentials(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::AccountFault(..) | Outcome::Retryable(Cause::Untrusted, _))
 }
 
 /// What a settlement is told as, once it holds.

@@ -1,6 +1,7 @@
 //! The worker on real parts: embedded queue file, both gateways of the sandbox over HTTP.
 
 mod certified;
+mod credentials;
 mod stopping;
 mod v3;
 

@@ -18,8 +18,11 @@
 //! `x` and falls with `y`, the shares in use are no larger than those of one common table of demands, which sum to 1.
 //! A newcomer is heard for a lease before it calls; who is not heard for a lease has been fenced for longer.
 //!
+//! # What that comes to
+//! No second sees more calls leave than the rate and, for each replica, one burst: each may be that far ahead of its pace.
 //! Not covered, and so to be stated wherever the bound is: a call already admitted when its replica was paused leaves
-//! when it wakes; and each replica may be one call ahead of its pace.
+//! when it wakes; a machine suspended with its clock goes on for up to the fence; and whoever can publish to the exchange
+//! is believed, up to [`MAX_MEMBERS`] and [`MAX_HEARTBEAT`].
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -28,6 +31,13 @@ use tokio::time::Instant;
 
 use crate::domain::fleet::{AccountBeat, Heartbeat, Member, VERSION};
 use crate::domain::ids::AccountId;
+
+/// Members known at once, this one included. A larger fleet has shares too small to be of use, and more likely somebody
+/// makes members up: nobody calls then.
+pub const MAX_MEMBERS: usize = 1000;
+
+/// Longest heartbeat of any configuration, and so the longest that is believed.
+pub const MAX_HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// How often a replica is heard from, and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +69,8 @@ impl Pace {
 /// Demands, and the moment they were sent or heard.
 #[derive(Debug)]
 struct Told {
+    /// The first of those that count as one, and the last.
+    since: Instant,
     at: Instant,
     demands: BTreeMap<AccountId, u32>,
 }
@@ -78,6 +90,8 @@ pub struct Fleet {
     others: HashMap<Member, Other>,
     /// The longest lease of anyone heard: a fleet whose settings are being changed keeps to the more careful ones.
     lease: Duration,
+    /// When there were last more than [`MAX_MEMBERS`].
+    crowded_at: Option<Instant>,
 }
 
 /// One other member.
@@ -93,7 +107,17 @@ impl Fleet {
     #[must_use]
     pub fn new(me: Member, pace: Pace, now: Instant) -> Self {
         let (sent, others) = (VecDeque::new(), HashMap::new());
-        Self { me, pace, sequence: 0, sent, echoed: None, open_since: now, others, lease: pace.lease() }
+        Self {
+            me,
+            pace,
+            sequence: 0,
+            sent,
+            echoed: None,
+            open_since: now,
+            others,
+            lease: pace.lease(),
+            crowded_at: None,
+        }
     }
 
     /// Makes the next beat; send it at once, and again a heartbeat later, or sooner when the demands change.
@@ -112,19 +136,34 @@ impl Fleet {
 
     /// Takes note of a beat, one's own included.
     pub fn hear(&mut self, beat: &Heartbeat, now: Instant) {
-        if beat.member == self.me {
+        if self.is_own(beat) {
             return self.hear_echo(beat.sequence, now);
         }
-        let pace = Pace { heartbeat: beat.interval() };
-        let other = self.others.entry(beat.member.clone()).or_insert_with(|| Other { pace, heard: VecDeque::new() });
-        other.pace = pace;
-        self.lease = self.lease.max(pace.lease());
         if beat.accounts.is_empty() {
             // It left, after its last call.
             self.others.remove(&beat.member);
-        } else {
-            other.heard.push_back(Told::new(&beat.accounts, now));
+            return;
         }
+        if self.others.len() + 1 >= MAX_MEMBERS && !self.others.contains_key(&beat.member) {
+            self.crowded_at = Some(now);
+            return;
+        }
+        let pace = Pace { heartbeat: beat.interval().min(MAX_HEARTBEAT) };
+        self.lease = self.lease.max(pace.lease());
+        // What one does not serve is nobody's share; and who sends it must not fill the memory.
+        let mut told = Told::new(&beat.accounts, now);
+        if let Some((_, own)) = self.sent.back() {
+            told.demands.retain(|account, _| own.demands.contains_key(account));
+        }
+        let other = self.others.entry(beat.member.clone()).or_insert_with(|| Other { pace, heard: VecDeque::new() });
+        other.pace = pace;
+        other.hear(told, self.pace.heartbeat / 4);
+    }
+
+    /// Says whether a beat is this replica's own.
+    #[must_use]
+    pub fn is_own(&self, beat: &Heartbeat) -> bool {
+        beat.member == self.me
     }
 
     fn hear_echo(&mut self, sequence: u64, now: Instant) {
@@ -155,12 +194,18 @@ impl Fleet {
     #[must_use]
     pub fn share(&self, account: &AccountId, now: Instant) -> f64 {
         let lease = self.lease;
-        if self.is_fenced(now) || now.saturating_duration_since(self.open_since) < lease {
+        if self.is_fenced(now) || self.is_crowded(now) || now.saturating_duration_since(self.open_since) < lease {
             return 0.0;
         }
         let own = self.least_own(account, lease, now);
         let others: f64 = self.others.values().map(|other| other.most(account, lease, now)).sum();
         if own > 0.0 { own / (own + others) } else { 0.0 }
+    }
+
+    /// Says whether there were more members than a fleet has, within the lease.
+    #[must_use]
+    pub fn is_crowded(&self, now: Instant) -> bool {
+        self.crowded_at.is_some_and(|at| now.saturating_duration_since(at) <= self.lease)
     }
 
     /// Returns the members heard within the lease, this one included.
@@ -200,6 +245,14 @@ impl Fleet {
 }
 
 impl Other {
+    /// Remembers a beat; those of a short while count as one that wanted the most of them, and as the last one heard.
+    fn hear(&mut self, told: Told, stretch: Duration) {
+        match self.heard.back_mut().filter(|last| told.at.saturating_duration_since(last.since) < stretch) {
+            Some(last) => last.merge(told),
+            None => self.heard.push_back(told),
+        }
+    }
+
     fn within(&self, lease: Duration, now: Instant) -> impl Iterator<Item = &Told> {
         self.heard.iter().filter(move |told| now.saturating_duration_since(told.at) <= lease)
     }
@@ -211,7 +264,15 @@ impl Other {
 
 impl Told {
     fn new(accounts: &BTreeMap<AccountId, AccountBeat>, at: Instant) -> Self {
-        Self { at, demands: accounts.iter().map(|(id, beat)| (id.clone(), beat.demand.get())).collect() }
+        Self { since: at, at, demands: accounts.iter().map(|(id, beat)| (id.clone(), beat.demand.get())).collect() }
+    }
+
+    fn merge(&mut self, later: Self) {
+        self.at = later.at;
+        for (account, demand) in later.demands {
+            let most = self.demands.entry(account).or_default();
+            *most = demand.max(*most);
+        }
     }
 
     fn demand(&self, account: &AccountId) -> f64 {

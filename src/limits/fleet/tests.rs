@@ -6,7 +6,7 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::simulator::{Simulator, Trouble};
-use super::{Fleet, Pace};
+use super::{Fleet, MAX_MEMBERS, Pace};
 use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member, VERSION};
 use crate::domain::ids::{AccountId, WorkerId};
 
@@ -91,6 +91,68 @@ fn who_does_not_hear_itself_calls_nobody_and_starts_anew() {
     assert_eq!(alone.share(), 0.0);
     alone.pass(2, &[]);
     assert_eq!(alone.share(), 1.0);
+}
+
+#[test]
+fn a_crowd_that_cannot_be_a_fleet_stops_the_calls_and_fills_no_memory() {
+    let mut alone = Alone::new();
+    alone.pass(10, &[]);
+    for number in 0..100_000 {
+        alone.fleet.hear(&beat_of(&format!("fake-{number}"), Demand::BUSY), alone.now);
+    }
+    assert_eq!(alone.share(), 0.0);
+    assert!(alone.fleet.members(alone.now) <= MAX_MEMBERS);
+    alone.pass(7, &[]);
+    assert_eq!(alone.share(), 1.0);
+}
+
+#[test]
+fn one_that_beats_without_end_is_remembered_briefly_and_believed_at_its_most() {
+    let mut alone = Alone::new();
+    alone.pass(10, &[]);
+    for number in 0..50_000_u32 {
+        alone.fleet.hear(&beat_of("b", Demand::from(number % 2 * 1_000_000)), alone.now);
+        alone.now += Duration::from_micros(10);
+    }
+    let remembered = alone.fleet.others.values().map(|other| other.heard.len()).sum::<usize>();
+    assert!(remembered <= 30, "{remembered}");
+    alone.pass(1, &[]);
+    assert_eq!(alone.share(), 0.5);
+    // And it is forgotten as soon as anyone else.
+    alone.pass(6, &[]);
+    assert_eq!(alone.share(), 1.0);
+}
+
+#[test]
+fn a_heartbeat_no_configuration_allows_is_waited_for_no_longer_than_the_longest_one() {
+    let mut alone = Alone::new();
+    alone.pass(10, &[]);
+    alone.fleet.hear(&Heartbeat { heartbeat_ms: u64::MAX, ..beat_of("b", Demand::BUSY) }, alone.now);
+    alone.pass(6 * 30 + 1, &[]);
+    assert_eq!(alone.share(), 1.0);
+}
+
+#[test]
+fn accounts_one_does_not_serve_are_not_remembered() {
+    let mut alone = Alone::new();
+    alone.pass(1, &[]);
+    let mut beat = beat_of("b", Demand::BUSY);
+    let account = |number| AccountId::new(format!("other-{number}")).unwrap();
+    beat.accounts.extend((0..1000).map(|number| (account(number), AccountBeat::wanting(Demand::BUSY))));
+    alone.fleet.hear(&beat, alone.now);
+    let told = alone.fleet.others.values().flat_map(|other| &other.heard);
+    assert_eq!(told.map(|told| told.demands.len()).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn an_echo_that_was_never_sent_opens_no_fence() {
+    let mut alone = Alone::new();
+    let forged = |sequence| Heartbeat { sequence, member: member("a"), ..beat_of("a", Demand::BUSY) };
+    for sequence in [0, 1, 2, u64::MAX] {
+        alone.fleet.hear(&forged(sequence), alone.now);
+    }
+    alone.now += Duration::from_secs(6);
+    assert!(alone.fleet.is_fenced(alone.now) && alone.share() == 0.0);
 }
 
 #[test]

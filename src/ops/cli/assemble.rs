@@ -32,7 +32,7 @@ pub(super) fn context(config: Config, observer: Observer) -> Result<Arc<Context>
     let http = HttpClient::for_endpoints(&config.http, endpoints);
     let http = http.map_err(|error| Failure::new(Exit::Unexpected, chain(&error)))?;
     let account = |(id, config): (AccountId, AccountConfig)| {
-        (id, Arc::new(Account { gateway: config.gateway, limits: Limits::new(config.limits) }))
+        (id, Arc::new(Account::new(config.gateway, Limits::new(config.limits))))
     };
     Ok(Arc::new(Context {
         worker: config.worker,
@@ -46,9 +46,10 @@ pub(super) fn context(config: Config, observer: Observer) -> Result<Arc<Context>
     }))
 }
 
-/// Brings the gauge of calls in flight up to date.
+/// Brings the gauges of the accounts up to date.
 pub(super) fn refresh(context: &Context, metrics: &Metrics) {
     for (id, account) in &context.accounts {
-        metrics.set_in_flight(id.as_str(), account.limits.in_flight());
+        let limits = &account.limits;
+        metrics.set_account(id.as_str(), limits.settings().rate, limits.standing(), limits.in_flight());
     }
 }

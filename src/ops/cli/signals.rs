@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first drains, the second leaves at once.
+//! SIGTERM and SIGINT: the first drains, the second leaves at once. SIGHUP is a worker's word to read anew.
 //!
 //! A person is told on the terminal; a worker's log is told by its own events, so that every line of it stays JSON.
 
@@ -31,6 +31,18 @@ pub(super) fn watch(shutdown: Shutdown, told: Option<Terminal>) -> Result<JoinHa
     }))
 }
 
+/// Begins to watch for SIGHUP, which from here on no longer ends the process.
+///
+/// # Errors
+/// [`Exit::Unexpected`] when the system refuses a handler.
+pub(super) fn hangups() -> Result<Signal, Failure> {
+    handle(SignalKind::hangup())
+}
+
+fn handle(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(Exit::Unexpected, format!("signals cannot be watched: {error}")))
+}
+
 /// Both signals; from its making on they no longer end the process.
 #[derive(Debug)]
 pub(super) struct Signals {
@@ -44,9 +56,6 @@ impl Signals {
     /// # Errors
     /// [`Exit::Unexpected`] when the system refuses a handler.
     pub(super) fn new() -> Result<Self, Failure> {
-        let handle = |kind| {
-            signal(kind).map_err(|error| Failure::new(Exit::Unexpected, format!("signals cannot be watched: {error}")))
-        };
         Ok(Self { interrupt: handle(SignalKind::interrupt())?, terminate: handle(SignalKind::terminate())? })
     }
 

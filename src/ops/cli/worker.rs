@@ -1,5 +1,8 @@
 //! `takedown worker`: one replica, from RabbitMQ to the gateways to the result exchange.
 
+mod fixed;
+mod reload;
+
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -9,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
+use crate::ops::cli::worker::fixed::Fixed;
+use crate::ops::cli::worker::reload::Reload;
 use crate::ops::cli::{assemble, signals};
-use crate::ops::config::{Config, Fault};
+use crate::ops::config::{Config, Fault, find_file};
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::status::{Readiness, Status, StatusServer};
@@ -25,7 +30,11 @@ use crate::worker::shutdown::Shutdown;
 /// `worker.listen`. SIGTERM or Ctrl-C drains: untouched messages go back, calls in flight finish, then it leaves with
 /// exit code 0. A second signal leaves at once; nothing is lost, calls in flight may be repeated.
 ///
-/// The rate of an account is per replica: divide the contract's rate by the number of replicas.
+/// Replicas of one broker share each account's rate (`mode`, `share`): give all of them the same configuration, with the
+/// contract's whole rate.
+///
+/// On SIGHUP, and when the configuration or a file it names changes, credentials are read again and what is held is
+/// probed; a configuration with a fault is told and not taken, and other settings wait for a restart.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  takedown worker --config /etc/takedown.toml --log-format json\n  \
     TAKEDOWN_AMQP__URL=amqps://user:password@broker:5671/%2f takedown worker\n  \
@@ -34,19 +43,28 @@ pub(super) struct Worker {}
 
 impl Worker {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
-        let config = surroundings.load_config()?;
+        // Before anything else: unhandled, it would end the process.
+        let hangups = signals::hangups()?;
+        let path = find_file(surroundings.config.clone());
+        let (config, seen) = Config::read(path.as_deref(), &surroundings.environment);
+        let config = config?;
         let (amqp, consumers, listen) = (config.amqp.clone(), assemble::consumers(&config.accounts), config.listen);
         let metrics = Arc::new(Metrics::new());
-        for Fault { key, problem, remedy, .. } in &config.warnings {
-            tracing::warn!(key, problem, "{remedy}");
-        }
-        warn_of_keys(&config);
+        tell_findings(&config);
+        let fixed = Fixed::of(&config);
         let context = assemble::context(config, observer(metrics.clone()))?;
         let status_server = StatusServer::bind(listen).await?;
         let listen = status_server.address().unwrap_or(listen);
         let shutdown = Shutdown::new();
         let signals = signals::watch(shutdown.clone(), None)?;
         let queue = Arc::new(OnceLock::new());
+        let environment = surroundings.environment.clone();
+        let reload = Reload { path, environment, fixed, context: context.clone(), metrics: metrics.clone() };
+        let reload = tokio::spawn(async move {
+            if let Err(error) = reload.watch(seen, hangups).await {
+                tracing::error!(error = %error, "the configuration is no longer watched; restart to take changes");
+            }
+        });
         let stop_status = CancellationToken::new();
         let status = status(metrics, &context, &queue, &shutdown);
         let status = tokio::spawn(status_server.serve(status, stop_status.clone()));
@@ -61,6 +79,7 @@ impl Worker {
         let summary = crate::worker::run(started, context, shutdown).await;
         stop_status.cancel();
         signals.abort();
+        reload.abort();
         match status.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = %error, "the status server ended early"),
@@ -72,9 +91,12 @@ impl Worker {
     }
 }
 
-/// A key that is no pair with its counterpart, or a certificate about to end, is worth a word before the first call
-/// fails.
-fn warn_of_keys(config: &Config) {
+/// A file that others may read, a key that is no pair with its counterpart, a certificate about to end: each is worth a
+/// word before the first call fails.
+fn tell_findings(config: &Config) {
+    for Fault { key, problem, remedy, .. } in &config.warnings {
+        tracing::warn!(key, problem, "{remedy}");
+    }
     for (id, account) in &config.accounts {
         let certificates = account.certificates.iter().flat_map(|set| set.findings(SystemTime::now()));
         for finding in account.gateway.key_findings().into_iter().chain(certificates) {

@@ -103,7 +103,7 @@ fn several(section: &mut Section<'_>, secrets: Secrets<'_>) -> Option<Given<Vec<
         Secrets::Unneeded => Ok(None),
     });
     let files = section.list(file, |path| match secrets {
-        Secrets::From(base) => keys::read_file(base, path).and_then(|text| of_one(text.expose())).map(Some),
+        Secrets::From(sources) => keys::read_file(sources, path).and_then(|text| of_one(text.expose())).map(Some),
         Secrets::Unneeded => Ok(None),
     });
     let key = keys::chosen(section, inline, file)?;

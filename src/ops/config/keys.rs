@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use crate::domain::secret::Secret;
 use crate::ops::config::fault::{Origin, Problem};
 use crate::ops::config::section::Section;
+use crate::ops::config::sources::Sources;
 
 /// A key file is a few kilobytes; anything beyond this is some other file.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
@@ -22,8 +22,8 @@ const PUBLIC: [&str; 3] = ["gateway_key", "app_cert", "root_cert"];
 /// the keys that sign.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Secrets<'a> {
-    /// Key files are relative to this directory.
-    From(&'a Path),
+    /// From the environment, or files found by these.
+    From(&'a Sources),
     /// Nothing secret is read or missed.
     Unneeded,
 }
@@ -44,13 +44,16 @@ pub(super) fn read(
     let inline = section.secret(name);
     let path = section.text(name_file, |text| Ok(text.to_owned()));
     let key = chosen(section, name, name_file)?;
-    let Secrets::From(base) = secrets else { return None };
+    let Secrets::From(sources) = secrets else { return None };
     if key == name {
         return inline.map(|(text, _)| Given { text, key });
     }
     let path = path?;
-    let read =
-        if PUBLIC.contains(&name) { read_file(base, &path) } else { read_private(section, name_file, base, &path) };
+    let read = if PUBLIC.contains(&name) {
+        read_file(sources, &path)
+    } else {
+        read_private(section, name_file, sources, &path)
+    };
     read.map_err(|problem| section.fault(name_file, problem)).ok().map(|text| Given { text, key })
 }
 
@@ -86,13 +89,13 @@ pub(super) fn required(
 }
 
 /// Reads one secret file of a directory, without the line end an editor adds.
-pub(super) fn read_file(base: &Path, name: &str) -> Result<Secret, Problem> {
+pub(super) fn read_file(sources: &Sources, name: &str) -> Result<Secret, Problem> {
     let shown = shown(name);
     let unreadable = |error: &std::io::Error| {
         let remedy = "check the path (it is relative to the configuration file) and the file's permissions";
         Problem::new(format!("names {shown}, which cannot be read: {}", reason(error)), remedy)
     };
-    let file = fs::File::open(base.join(name)).map_err(|error| unreadable(&error))?;
+    let file = fs::File::open(sources.find(name)).map_err(|error| unreadable(&error))?;
     // Bytes that grow leave copies of themselves behind, and those nobody wipes.
     let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(2 * MAX_KEY_BYTES as usize));
     file.take(MAX_KEY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
@@ -112,9 +115,9 @@ pub(super) fn read_file(base: &Path, name: &str) -> Result<Secret, Problem> {
 
 /// Reads a file nobody else should be able to read, and warns if somebody is: no fault, for a mounted secret may leave
 /// no choice.
-pub(super) fn read_private(section: &Section<'_>, key: &str, base: &Path, name: &str) -> Result<Secret, Problem> {
-    let secret = read_file(base, name)?;
-    let mode = fs::metadata(base.join(name)).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+pub(super) fn read_private(section: &Section<'_>, key: &str, sources: &Sources, name: &str) -> Result<Secret, Problem> {
+    let secret = read_file(sources, name)?;
+    let mode = fs::metadata(sources.find(name)).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
     if mode & OTHERS_READ != 0 {
         let problem = format!("names {}, which others than its owner may read (mode {mode:03o})", shown(name));
         section.warn(

@@ -15,6 +15,7 @@ mod open_platform;
 mod protocol;
 mod raw;
 mod section;
+mod sources;
 pub(super) mod suggest;
 pub(super) mod units;
 
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 pub use account::AccountConfig;
 pub use fault::{ConfigError, Fault, Origin};
+pub use sources::Seen;
 
 use zeroize::Zeroizing;
 
@@ -34,11 +36,12 @@ use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::takedown::Gateway;
 use crate::gateway::http::HttpSettings;
-use crate::limits::fleet::Pace;
+use crate::limits::fleet::{MAX_HEARTBEAT, Pace};
 use crate::ops::config::fault::{Faults, Problem};
 use crate::ops::config::keys::Secrets;
 use crate::ops::config::raw::Table;
 use crate::ops::config::section::Section;
+use crate::ops::config::sources::Sources;
 use crate::queue::amqp::AmqpSettings;
 
 /// The annotated default file: the reference of every setting.
@@ -88,8 +91,25 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every fault.
     pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let (text, base) = open(path)?;
-        Self::parse(&text, base, environment).map_err(|faults| error(path, faults))
+        Self::read(path, environment).0
+    }
+
+    /// Does the same, and returns the files that were read or missed, so that a change of them can be noticed.
+    ///
+    /// # Errors
+    /// As [`Config::load`]; the files are told all the same.
+    pub fn read(path: Option<&Path>, environment: &BTreeMap<String, String>) -> (Result<Self, ConfigError>, Seen) {
+        let mut seen = Seen::default();
+        if let Some(path) = path {
+            seen.note(path);
+        }
+        let (text, base) = match open(path) {
+            Ok(opened) => opened,
+            Err(error) => return (Err(error), seen),
+        };
+        let sources = Sources::new(base, seen);
+        let config = Self::parse_with(&text, &sources, environment).map_err(|faults| error(path, faults));
+        (config, sources.into_seen())
     }
 
     /// Reads a text instead of a file; paths in it are relative to `base`.
@@ -97,7 +117,11 @@ impl Config {
     /// # Errors
     /// Every fault.
     pub fn parse(text: &str, base: &Path, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Fault>> {
-        parse(text, Secrets::From(base), environment, |document| {
+        Self::parse_with(text, &Sources::new(base, Seen::default()), environment)
+    }
+
+    fn parse_with(text: &str, sources: &Sources, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Fault>> {
+        parse(text, Secrets::From(sources), environment, |document| {
             let (worker, listen, drain_timeout) = document.worker?;
             let account = |(id, read): (AccountId, account::Read)| Some((id, read.config?));
             Some(Self {
@@ -224,7 +248,7 @@ fn worker(mut section: Section<'_>) -> Option<(WorkerId, SocketAddr, Duration)> 
 
 /// Shorter beats make more traffic, longer ones slower changes; a fence of less than a second would trip over any hiccup.
 fn fleet(mut section: Section<'_>) -> Option<Pace> {
-    let bounds = units::duration_within(Duration::from_millis(500), Duration::from_secs(30));
+    let bounds = units::duration_within(Duration::from_millis(500), MAX_HEARTBEAT);
     let heartbeat = section.text("heartbeat", bounds);
     section.finish();
     Some(Pace { heartbeat: heartbeat? })

@@ -91,7 +91,7 @@ fn keys(section: &mut Section<'_>, secrets: Secrets<'_>, sign_type: SignType) ->
 
 /// `m1 = "token"`, or `m1 = { file = "FILE" }`.
 fn merchants(section: &Section<'_>, secrets: Secrets<'_>) -> BTreeMap<MerchantId, Secret> {
-    let Secrets::From(base) = secrets else { return BTreeMap::new() };
+    let Secrets::From(sources) = secrets else { return BTreeMap::new() };
     let read = |name: &str| {
         let merchant = MerchantId::new(name);
         let merchant = merchant
@@ -104,7 +104,7 @@ fn merchants(section: &Section<'_>, secrets: Secrets<'_>) -> BTreeMap<MerchantId
             let remedy = "write NAME = { file = \"FILE\" }, or NAME = \"TOKEN\"";
             let path = entry.required("file", remedy, |text| Ok(text.to_owned()));
             let token = path.and_then(|path| {
-                keys::read_private(&entry, "file", base, &path).map_err(|problem| entry.fault("file", problem)).ok()
+                keys::read_private(&entry, "file", sources, &path).map_err(|problem| entry.fault("file", problem)).ok()
             });
             entry.finish();
             token

@@ -64,6 +64,8 @@ impl AmqpFleet {
         let (consume, publish) = (self.consume.channel().await?, self.publish.channel().await?);
         let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
         let mut arguments = FieldTable::default();
+        // Named, for a virtual host may make another kind the default.
+        arguments.insert(short("x-queue-type"), AMQPValue::LongString("classic".into()));
         arguments.insert(short("x-max-length"), AMQPValue::LongLongInt(MAX_WAITING));
         let queue = consume.queue_declare(short(""), options, arguments).await.map_err(failed)?;
         let (name, exchange) = (short(queue.name().as_str()), short(&self.exchange));

@@ -153,18 +153,22 @@ impl Bench {
         Replica { queue, shutdown, context, log, run }
     }
 
-    fn accounts(&self, limits: &LimitSettings) -> BTreeMap<AccountId, Arc<Account>> {
-        let Setup { partner, mapi_keys, app_id, open_platform_keys, merchants, .. } = &self.setup;
-        let (signer, verifier) = load(mapi_keys);
-        let desk = GatewayAccount::Mapi(MapiAccount {
+    /// Returns the credentials of `desk`.
+    pub(crate) fn desk(&self) -> GatewayAccount {
+        let (signer, verifier) = load(&self.setup.mapi_keys);
+        GatewayAccount::Mapi(MapiAccount {
             endpoint: Endpoint::new(&self.sandbox.mapi_url()).unwrap(),
-            partner: partner.clone(),
+            partner: self.setup.partner.clone(),
             charset: Charset::Utf8,
             method: Method::Get,
             goods_id: GoodsIdField::Sent,
             signer,
             verifier,
-        });
+        })
+    }
+
+    fn accounts(&self, limits: &LimitSettings) -> BTreeMap<AccountId, Arc<Account>> {
+        let Setup { app_id, open_platform_keys, merchants, .. } = &self.setup;
         let shops = |protocol, url: String| {
             let (signer, verifier) = load(open_platform_keys);
             let lapsed = (MerchantId::new(LAPSED).unwrap(), Secret::new("no-longer-known"));
@@ -181,12 +185,12 @@ impl Bench {
             })
         };
         [
-            ("desk", desk),
+            ("desk", self.desk()),
             ("shops", shops(Protocol::V1, self.sandbox.open_platform_url())),
             ("shops-v3", shops(Protocol::V3, self.sandbox.open_platform_v3_url())),
             ("shops-cert", self.certified()),
         ]
-        .map(|(name, gateway)| (account(name), Arc::new(Account { gateway, limits: Limits::new(limits.clone()) })))
+        .map(|(name, gateway)| (account(name), Arc::new(Account::new(gateway, Limits::new(limits.clone())))))
         .into()
     }
 }
