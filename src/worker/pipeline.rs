@@ -199,6 +199,8 @@ fn hold_event(account: &AccountId, change: HoldChange) -> WorkerEvent {
     match change {
         HoldChange::Held { party, cause, probe_in } => WorkerEvent::Held { account, party, cause, probe_in },
         HoldChange::Resumed { party } => WorkerEvent::Resumed { account, party },
+        // No outcome pauses an account.
+        change @ HoldChange::Paused { .. } => WorkerEvent::HoldHeard { account, change },
     }
 }
 

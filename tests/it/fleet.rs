@@ -1,5 +1,7 @@
 //! One account, one rate, several worker processes over a real broker: what the gateway sees of it.
 
+mod holds;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;

@@ -43,6 +43,7 @@ impl Watch {
             | WorkerEvent::UnknownCertificate { .. }
             | WorkerEvent::UnlistedCode { .. }
             | WorkerEvent::Resumed { .. }
+            | WorkerEvent::HoldHeard { .. }
             | WorkerEvent::SettleFailed { .. }
             | WorkerEvent::Panicked { .. }
             | WorkerEvent::Draining { .. }

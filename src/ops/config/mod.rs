@@ -78,6 +78,8 @@ impl fmt::Debug for Config {
 pub struct Outline {
     /// The broker.
     pub amqp: AmqpSettings,
+    /// How often replicas hear of each other.
+    pub pace: Pace,
     /// The gateway of every account; at least one.
     pub accounts: BTreeMap<AccountId, Gateway>,
 }
@@ -124,7 +126,11 @@ impl Outline {
         let (text, _) = open(path)?;
         let outline = parse(&text, Secrets::Unneeded, environment, |document| {
             let account = |(id, read): (AccountId, account::Read)| (id, read.gateway);
-            Some(Self { amqp: document.amqp?, accounts: document.accounts?.into_iter().map(account).collect() })
+            Some(Self {
+                amqp: document.amqp?,
+                pace: document.pace?,
+                accounts: document.accounts?.into_iter().map(account).collect(),
+            })
         });
         outline.map_err(|faults| error(path, faults))
     }
