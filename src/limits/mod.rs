@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod in_flight;
 pub mod part;
 pub mod pause;
+pub mod quota;
 pub mod rate;
 pub mod turns;
 
@@ -28,6 +29,7 @@ use crate::limits::in_flight::{InFlight, Permit};
 use crate::limits::part::Part;
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
+use crate::limits::quota::{Ledger, QuotaSettings};
 use crate::limits::rate::Rate;
 use crate::limits::turns::{MAX_WAIT_CAP, Turns};
 
@@ -67,6 +69,8 @@ pub struct LimitSettings {
     pub cool_down: Duration,
     /// When a held account is probed.
     pub hold: HoldSettings,
+    /// Calls a day.
+    pub quota: QuotaSettings,
 }
 
 /// What one account may do now. Shared by all its tasks.
@@ -90,6 +94,7 @@ struct Gate {
 struct GateState {
     holds: Holds,
     brake: Brake,
+    ledger: Ledger,
     /// The part of the rate this replica was given, before the brake.
     part: Part,
     /// When a call last waited for its turn or was made; the start counts, for nothing is known then.
@@ -131,6 +136,7 @@ impl Limits {
         let state = GateState {
             holds: Holds::new(settings.hold.clone(), Instant::now()),
             brake: Brake::default(),
+            ledger: Ledger::new(settings.quota.clone()),
             part,
             wanted_at: Instant::now(),
             order: None,

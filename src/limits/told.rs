@@ -1,14 +1,17 @@
 //! What an account's limits tell the other replicas of its holds, and what they hear.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use crate::domain::classify::{Cause, Outcome};
+use crate::domain::fleet::Spent;
 use crate::domain::fleet::hold::{HoldNotice, MAX_PARTIES, Order};
 use crate::limits::pause::seat::Seat;
-use crate::limits::pause::{Heard, HoldChange, Ripe};
+use crate::limits::pause::{Heard, HoldChange, QUOTA_SPENT, Ripe};
+use crate::limits::quota::Verdict;
 use crate::limits::{GateState, Limits, Ticket};
 
 impl Limits {
@@ -63,6 +66,38 @@ impl Limits {
         drop(state);
         self.gate.changed.notify_waiters();
         change
+    }
+
+    /// Counts a call that was made against the daily quota; holds the account until the reset once it is spent.
+    ///
+    /// Comes after [`Limits::record`], with the time of day.
+    pub fn count(&self, outcome: &Outcome, wall: SystemTime) -> Option<HoldChange> {
+        let now = Instant::now();
+        let verdict = match outcome {
+            Outcome::Retryable(Cause::Throttled(asked), _) => Verdict::Refused(asked.unwrap_or_default()),
+            Outcome::Success(_) | Outcome::Terminal(_) | Outcome::Retryable(Cause::Code | Cause::UnlistedCode, _) => {
+                Verdict::Passed
+            }
+            Outcome::Retryable(..) | Outcome::AccountFault(..) => Verdict::Unknown,
+        };
+        let mut state = self.gate.lock();
+        let left = state.ledger.count(verdict, wall, now)?;
+        let change = state.holds.hold_until(QUOTA_SPENT, now + left, now);
+        state.tell_news();
+        drop(state);
+        self.gate.changed.notify_waiters();
+        change
+    }
+
+    /// Returns what the other replicas should know of today's calls.
+    #[must_use]
+    pub fn tell_spent(&self, wall: SystemTime) -> Option<Spent> {
+        self.gate.lock().ledger.tell(wall)
+    }
+
+    /// Takes note of what another replica called today; `speaker` is its epoch.
+    pub fn hear_spent(&self, told: Spent, speaker: u64, wall: SystemTime) {
+        self.gate.lock().ledger.hear(told, speaker, wall);
     }
 
     /// Waits until the call of a ticket may leave; returns the wait of its message if it may not at all.

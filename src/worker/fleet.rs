@@ -164,7 +164,8 @@ impl Place<'_> {
             };
             let (holds, order) = limits.tell_holds();
             let slowdown = limits.slowdown().filter(|_| is_shared(account));
-            (id.clone(), AccountBeat { slowdown, holds, order, ..AccountBeat::wanting(demand) })
+            let spent = limits.tell_spent(self.context.now());
+            (id.clone(), AccountBeat { demand, slowdown, holds, order, spent })
         });
         let beat = self.fleet.beat(told.collect(), Instant::now());
         self.quiet_until = Instant::now() + pace.heartbeat / 10;
@@ -193,6 +194,9 @@ impl Place<'_> {
             let Some(account) = self.context.accounts.get(id) else { continue };
             if let Some(slowdown) = told.slowdown.filter(|_| is_shared(account)) {
                 account.limits.hear_slowdown(slowdown);
+            }
+            if let Some(spent) = told.spent {
+                account.limits.hear_spent(spent, beat.member.epoch, self.context.now());
             }
             for change in account.limits.hear_holds(&told.holds, beat.member.epoch) {
                 self.context.tell(&WorkerEvent::HoldHeard { account: id.clone(), change });

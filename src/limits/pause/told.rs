@@ -65,7 +65,6 @@ impl Holds {
     }
 
     /// Holds the whole account until a moment, unless it is held already.
-    #[cfg(test)]
     pub(crate) fn hold_until(&mut self, cause: &str, at: Instant, now: Instant) -> Option<HoldChange> {
         if self.account.state != State::Open {
             return None;

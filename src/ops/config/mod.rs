@@ -13,6 +13,7 @@ mod keys;
 mod mapi;
 mod open_platform;
 mod protocol;
+mod quota;
 mod raw;
 mod section;
 pub(super) mod suggest;
