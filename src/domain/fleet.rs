@@ -3,11 +3,14 @@
 //! Pure data and its JSON; who sends when, and what follows from it, is for `limits` and `worker`. Promise: nothing in a
 //! beat is secret, and what cannot be read is an error, never a guess.
 
+pub mod hold;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::fleet::hold::HoldNotice;
 use crate::domain::ids::{AccountId, WorkerId};
 
 /// Version of the JSON; replicas that speak another do not share a rate.
@@ -79,13 +82,33 @@ pub struct AccountBeat {
     /// Whether and how the fleet slowed down, as far as it knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowdown: Option<Slowdown>,
+    /// The latest words on its holds and those of its parties, as far as it knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldNotice>,
+    /// The number of the last order it carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
+    /// Calls made today, where the account has a daily quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
+}
+
+/// Calls made since the quota of an account was last reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// When that was, in seconds since 1970.
+    pub day: i64,
+    /// By the sender itself.
+    pub own: u64,
+    /// By the whole fleet, as far as the sender knows: never more than were made.
+    pub all: u64,
 }
 
 impl AccountBeat {
     /// A beat that tells of a demand alone.
     #[must_use]
     pub fn wanting(demand: Demand) -> Self {
-        Self { demand, slowdown: None }
+        Self { demand, slowdown: None, holds: Vec::new(), order: None, spent: None }
     }
 }
 
@@ -164,7 +187,14 @@ mod tests {
 
     fn beat() -> Heartbeat {
         let slowdown = Slowdown { factor: 0.7, age_ms: 1200, cool_ms: 0 };
-        let desk = AccountBeat { demand: Demand::BUSY, slowdown: Some(slowdown) };
+        let lifted = HoldNotice { party: Some("m1".into()), version: 4, by: 9, state: hold::HoldState::Lifted };
+        let desk = AccountBeat {
+            slowdown: Some(slowdown),
+            holds: vec![lifted],
+            order: Some(3),
+            spent: Some(Spent { day: 0, own: 1, all: 2 }),
+            ..AccountBeat::wanting(Demand::BUSY)
+        };
         Heartbeat {
             version: VERSION,
             member: Member { worker: WorkerId::new("w-1").unwrap(), epoch: u64::MAX },

@@ -8,16 +8,19 @@ pub mod fleet;
 pub mod in_flight;
 pub mod part;
 pub mod pause;
+pub mod quota;
 pub mod rate;
 pub mod standing;
 pub mod turns;
+
+mod told;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::domain::classify::{Cause, Outcome};
 use crate::domain::fleet::Slowdown;
@@ -29,6 +32,7 @@ use crate::limits::in_flight::{InFlight, Permit};
 use crate::limits::part::Part;
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
+use crate::limits::quota::{Ledger, QuotaSettings};
 use crate::limits::rate::Rate;
 use crate::limits::standing::Waiting;
 use crate::limits::turns::{MAX_WAIT_CAP, Turns};
@@ -69,6 +73,8 @@ pub struct LimitSettings {
     pub cool_down: Duration,
     /// When a held account is probed.
     pub hold: HoldSettings,
+    /// Calls a day.
+    pub quota: QuotaSettings,
 }
 
 /// What one account may do now. Shared by all its tasks.
@@ -93,10 +99,15 @@ struct Gate {
 struct GateState {
     holds: Holds,
     brake: Brake,
+    ledger: Ledger,
     /// The part of the rate this replica was given, before the brake.
     part: Part,
     /// When a call last waited for its turn or was made; the start counts, for nothing is known then.
     wanted_at: Instant,
+    /// The number of the last order carried out.
+    order: Option<u64>,
+    /// Told when there is something new to tell the others.
+    news: Option<Arc<Notify>>,
 }
 
 /// Whether a call may be made.
@@ -128,10 +139,13 @@ impl Limits {
         let turns = Turns::new(settings.rate, settings.max_wait);
         turns.set_part(part);
         let state = GateState {
-            holds: Holds::new(settings.hold.clone()),
+            holds: Holds::new(settings.hold.clone(), Instant::now()),
             brake: Brake::default(),
+            ledger: Ledger::new(settings.quota.clone()),
             part,
             wanted_at: Instant::now(),
+            order: None,
+            news: None,
         };
         Self {
             in_flight: InFlight::new(settings.in_flight),
@@ -166,16 +180,20 @@ impl Limits {
     /// # Cancel safety
     /// Safe.
     pub async fn pace(&self) {
-        let changed = self.gate.changed.notified();
-        if self.turns.part() == 0.0 {
-            // Nothing is known of the others yet, or any more; the message stays with the broker.
-            return changed.await;
-        }
-        let shut_for = self.gate.lock().shut_for(Instant::now());
-        let pause = shut_for.or_else(|| self.turns.is_full().then_some(PACE));
-        if let Some(pause) = pause {
+        let mut until = None;
+        loop {
+            let changed = self.gate.changed.notified();
+            if self.turns.part() == 0.0 {
+                // Nothing is known of the others yet, or any more; the message stays with the broker.
+                changed.await;
+                continue;
+            }
+            let shut_for = self.gate.lock().shut_for(Instant::now());
+            let Some(pause) = shut_for.or_else(|| self.turns.is_full().then_some(PACE)) else { return };
+            // Looked at again whenever something changes, but not for longer in all.
+            let until = *until.get_or_insert_with(|| Instant::now() + pause.min(PACE));
             tokio::select! {
-                () = sleep(pause.min(PACE)) => {}
+                () = sleep_until(until) => return,
                 () = changed => {}
             }
         }
@@ -196,7 +214,7 @@ impl Limits {
             Ok(place) => place,
             Err(wait) => return Admission::Later(wait.min(MAX_DEFERRAL), Deferral::RateLimited),
         };
-        let _head = place.head().await;
+        let head = place.head().await;
         loop {
             let changed = self.gate.changed.notified();
             // Asked again: the gate may have shut while others had their turns. Before the cell is taken, so that a
@@ -205,7 +223,7 @@ impl Limits {
                 return Admission::Later(wait, why);
             }
             match self.turns.take() {
-                Ok(()) => return self.claim(party, jitter),
+                Ok(()) => break,
                 Err(wait) if wait.soon > self.turns.max_wait() || place.is_overdue() => {
                     return Admission::Later(wait.soon.min(MAX_DEFERRAL), Deferral::RateLimited);
                 }
@@ -215,6 +233,10 @@ impl Limits {
                 },
             }
         }
+        // An announced probe stands for a while; those behind need not wait for that.
+        drop(head);
+        drop(place);
+        self.claim(party, jitter).await
     }
 
     /// Says why a call may not line up now, if so; and lets the rate recover.
@@ -265,13 +287,21 @@ impl Limits {
         self.gate.changed.notify_waiters();
     }
 
-    fn claim(&self, party: Option<&str>, jitter: f64) -> Admission {
-        match self.gate.lock().holds.claim(party, Instant::now(), jitter) {
-            Ok(claim) => {
-                Admission::Go(Ticket { gate: Arc::clone(&self.gate), claim: Some(claim), turn_at: Instant::now() })
-            }
-            Err(wait) => Admission::Later(wait, Deferral::Held),
+    /// Takes on what the call stands for; a probe that has to be announced waits here until it may leave.
+    async fn claim(&self, party: Option<&str>, jitter: f64) -> Admission {
+        let turn_at = Instant::now();
+        let claim = match self.gate.lock().holds.claim(party, turn_at, jitter) {
+            Ok(claim) => claim,
+            Err(wait) => return Admission::Later(wait, Deferral::Held),
+        };
+        let mut ticket = Ticket { gate: Arc::clone(&self.gate), claim: Some(claim), turn_at };
+        if let Some(wait) = self.ripen(&mut ticket).await {
+            drop(ticket);
+            let wait = self.gate.lock().holds.wait(party, Instant::now(), jitter).unwrap_or(wait);
+            return Admission::Later(wait, Deferral::Held);
         }
+        self.renew(&mut ticket).await;
+        Admission::Go(ticket)
     }
 
     /// Waits for another turn if the ticket's own has passed unused: turns saved up and used together would exceed the
@@ -295,6 +325,7 @@ impl Limits {
         let now = Instant::now();
         let mut state = self.gate.lock();
         let recorded = state.holds.record(claim, id, reply, outcome, now, rand::random::<f64>());
+        state.tell_news();
         let mut is_changed = !recorded.changes.is_empty();
         if let Outcome::Retryable(Cause::Throttled(asked), _) = outcome {
             let wait = asked.unwrap_or_default().clamp(self.settings.cool_down.min(MAX_COOL_DOWN), MAX_COOL_DOWN);
@@ -326,7 +357,10 @@ impl Limits {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(claim) = self.claim.take() {
-            self.gate.lock().holds.release(&claim);
+            let mut state = self.gate.lock();
+            state.holds.release(&claim, Instant::now());
+            state.tell_news();
+            drop(state);
             self.gate.changed.notify_waiters();
         }
     }

@@ -70,7 +70,10 @@ impl Limits {
 
     /// Has everything held probed with its next call, instead of when its time has come: something was mended.
     pub fn probe_now(&self) {
-        self.gate.lock().holds.probe_now(Instant::now());
+        let mut state = self.gate.lock();
+        state.holds.probe_now(Instant::now());
+        state.tell_news();
+        drop(state);
         self.gate.changed.notify_waiters();
     }
 }
@@ -106,6 +109,7 @@ mod tests {
     use crate::domain::reply::{BrokenCall, Reply};
     use crate::limits::part::Part;
     use crate::limits::pause::HoldSettings;
+    use crate::limits::quota::QuotaSettings;
     use crate::limits::{Admission, LimitSettings, Sharing, Ticket};
 
     fn limits(in_flight: usize) -> Limits {
@@ -116,6 +120,7 @@ mod tests {
             max_wait: Duration::from_secs(60),
             cool_down: Duration::from_secs(5),
             hold: HoldSettings::default(),
+            quota: QuotaSettings::default(),
         })
     }
 

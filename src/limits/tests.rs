@@ -11,6 +11,7 @@ use crate::domain::codes::{Certainty, Scope};
 use crate::domain::outcome::Reason;
 use crate::domain::reply::BrokenCall;
 use crate::domain::settlement::Hold;
+use crate::limits::pause::{HoldChange, QUOTA_SPENT};
 
 const FAULT: Outcome = Outcome::AccountFault(Scope::App, Certainty::Certain);
 const PASSED: Outcome = Outcome::Success(Reason::TakenDown);
@@ -23,6 +24,7 @@ fn limits(rate: &str, burst: u32, max_wait: Duration) -> Limits {
         max_wait,
         cool_down: Duration::from_secs(5),
         hold: HoldSettings::default(),
+        quota: QuotaSettings { calls: Some(1000), ..QuotaSettings::default() },
     })
 }
 
@@ -264,4 +266,28 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spent_quota_holds_the_account_until_its_reset_and_is_probed_then() {
+    let limits = limits("1000/s", 1000, seconds(60));
+    let wall = "2026-11-25T15:59:50Z".parse::<jiff::Timestamp>().unwrap().try_into().unwrap();
+    let held =
+        |seconds| HoldChange::Held { party: None, cause: QUOTA_SPENT.into(), probe_in: Duration::from_secs(seconds) };
+    for _ in 0..999 {
+        assert_eq!(limits.count(&PASSED, wall), None);
+    }
+    assert_eq!(limits.count(&PASSED, wall), Some(held(10)));
+    assert_eq!(limits.count(&PASSED, wall), None, "told once");
+    let Admission::Later(wait, Deferral::Held) = limits.admit(None).await else { panic!("a call beyond the quota") };
+    assert!(wait >= seconds(10));
+    tokio::time::advance(seconds(10)).await;
+    let Admission::Go(probe) = limits.admit(None).await else { panic!("no probe after the reset") };
+    assert!(matches!(limits.admit(None).await, Admission::Later(_, Deferral::Held)), "one probe");
+    // Refused again: not reset yet, whatever the clock says.
+    assert_eq!(record(&limits, probe, &throttled(None)).changes, [held(60)]);
+    tokio::time::advance(seconds(60)).await;
+    let Admission::Go(probe) = limits.admit(None).await else { panic!("no second probe") };
+    assert_eq!(record(&limits, probe, &PASSED).changes, [HoldChange::Resumed { party: None }]);
+    assert!(matches!(limits.admit(None).await, Admission::Go(_)));
 }

@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::limits::pause::HoldChange;
 use crate::limits::rate::Rate;
 use crate::limits::standing::Standing;
 use crate::ops::metrics::accounts::AccountGauges;
@@ -155,7 +156,11 @@ impl Metrics {
             suspicious: metric!("suspicious_answers", "Answers that should not exist", Family::default()),
             settle_failures: metric!("settle_failures", "Settlements that failed", Counter::default()),
             panics: metric!("panics", "Pipelines that panicked", Counter::default()),
-            holds: metric!("holds", "Accounts and parties held now", Family::default()),
+            holds: metric!(
+                "holds",
+                "Accounts and parties held now, as this replica knows; over a fleet take the maximum, not the sum",
+                Family::default()
+            ),
             accounts: AccountGauges::register(&mut registry),
             fleet_members: metric!(
                 "fleet_members",
@@ -208,12 +213,17 @@ impl Metrics {
                 let labels = CodeLabels { account: account.to_string(), code: self.code_label(code) };
                 self.unlisted_codes.get_or_create(&labels).inc();
             }
-            WorkerEvent::Held { account, party, .. } => {
+            WorkerEvent::Held { account, party, .. }
+            | WorkerEvent::HoldHeard {
+                account,
+                change: HoldChange::Held { party, .. } | HoldChange::Paused { party, .. },
+            } => {
                 let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
                 held.insert((account.to_string(), party.clone()));
                 self.set_holds(&held, account.as_str());
             }
-            WorkerEvent::Resumed { account, party } => {
+            WorkerEvent::Resumed { account, party }
+            | WorkerEvent::HoldHeard { account, change: HoldChange::Resumed { party } } => {
                 let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
                 held.remove(&(account.to_string(), party.clone()));
                 self.set_holds(&held, account.as_str());
@@ -332,6 +342,8 @@ mod tests {
         metrics.count(&held(None));
         metrics.count(&held(None));
         metrics.count(&held(Some("m1")));
+        let change = HoldChange::Held { party: None, cause: "as heard".into(), probe_in: Duration::ZERO };
+        metrics.count(&WorkerEvent::HoldHeard { account: account(), change });
         assert!(has_line(&metrics, r#"takedown_holds{account="shops"} 2"#), "{}", metrics.text());
         metrics.count(&WorkerEvent::Resumed { account: account(), party: None });
         assert!(has_line(&metrics, r#"takedown_holds{account="shops"} 1"#), "{}", metrics.text());

@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::domain::ids::AccountId;
 use crate::domain::outcome::{FinalOutcome, Status};
+use crate::limits::pause::HoldChange;
 use crate::ops::metrics::Metrics;
 use crate::worker::event::{Observer, WorkerEvent};
 
@@ -89,6 +91,7 @@ fn log(event: &WorkerEvent) {
             party = party.as_deref().unwrap_or("whole account"),
             "a probe passed, the hold is lifted"
         ),
+        WorkerEvent::HoldHeard { account, change } => hold_heard(account, change),
         WorkerEvent::FleetChanged { members } => tracing::info!(members, "the fleet changed"),
         WorkerEvent::SettleFailed { id, error } => {
             tracing::warn!(request.id = id, error, "the settlement was not confirmed; the message comes back")
@@ -102,6 +105,31 @@ fn log(event: &WorkerEvent) {
         WorkerEvent::Stopped { abandoned } => {
             tracing::warn!(abandoned, "worker stopped; deliveries left in hand come back to the queue");
         }
+    }
+}
+
+/// The replica that found a hold logs it as an error; the others need not alarm anyone again.
+fn hold_heard(account: &AccountId, change: &HoldChange) {
+    let named = |party: &Option<String>| party.clone().unwrap_or_else(|| "whole account".to_owned());
+    match change {
+        HoldChange::Held { party, cause, probe_in } => tracing::warn!(
+            account.id = %account,
+            party = named(party),
+            cause,
+            probe_in = ?probe_in,
+            "held, as the fleet tells"
+        ),
+        HoldChange::Paused { party, reason } => tracing::warn!(
+            account.id = %account,
+            party = named(party),
+            reason = reason.as_deref().unwrap_or("none given"),
+            "paused by hand; `takedown resume` lifts it"
+        ),
+        HoldChange::Resumed { party } => tracing::info!(
+            account.id = %account,
+            party = named(party),
+            "the hold is lifted, as the fleet tells"
+        ),
     }
 }
 

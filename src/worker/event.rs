@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Deferral;
+use crate::limits::pause::HoldChange;
 
 /// One fact of a worker's life. No variant holds a secret, a signature or a body.
 #[derive(Debug, Clone)]
@@ -102,6 +103,13 @@ pub enum WorkerEvent {
         account: AccountId,
         /// The party, or `None` for the whole account.
         party: Option<String>,
+    },
+    /// Another replica, or a person, told of a change of a hold; it counts here too.
+    HoldHeard {
+        /// The account.
+        account: AccountId,
+        /// What changed.
+        change: HoldChange,
     },
     /// The replicas that share rates are more or fewer than before.
     FleetChanged {

@@ -1,4 +1,4 @@
-//! Keeps a replica in its fleet: beats, hears, and gives the accounts their shares of the rate.
+//! Keeps a replica in its fleet: beats, hears, gives the accounts their shares of the rate, and passes on their holds.
 //!
 //! Promise: no account calls anyone before a lease of listening, and none goes on calling once this replica no longer
 //! hears itself; a broker that is gone, or holds publishers back, stops the calls within the fence.
@@ -8,16 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::cause::chain;
+use crate::domain::fleet::hold::Order;
 use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member};
 use crate::domain::ids::AccountId;
 use crate::limits::Sharing;
-use crate::limits::fleet::{Fleet, Pace};
+use crate::limits::fleet::Fleet;
 use crate::limits::part::Part;
+use crate::limits::pause::seat::Seat;
 use crate::queue::Queue;
 use crate::queue::amqp::fleet::{AmqpFleet, FleetSession};
 use crate::worker::context::{Account, Context};
@@ -32,23 +35,24 @@ const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// Leases for which an account counts as busy after it was last wanted, so that shares do not swing.
 const STICKY_LEASES: u32 = 2;
 
-/// A replica's membership; none where no account is shared.
+/// A replica's membership; none where there is no broker.
 pub(super) struct Membership {
     task: Option<JoinHandle<()>>,
     leaving: CancellationToken,
 }
 
-/// Enters the fleet for the accounts that are shared by it, where the queue has a way to others. Those accounts call
-/// nobody until they are given a share; so this comes before the first message is taken.
+/// Enters the fleet, where the queue has a way to others. Accounts whose rate is shared call nobody until they are given
+/// a share, so this comes before the first message is taken; of the others only the holds are told and heard.
 pub(super) fn enter<Q: Queue>(queue: &Q, context: &Arc<Context>) -> Membership {
     let leaving = CancellationToken::new();
-    let is_shared = |account: &Arc<Account>| account.limits.settings().sharing == Sharing::Fleet;
-    let shared = context.accounts.iter().filter(|(_, account)| is_shared(account));
-    let accounts: BTreeMap<AccountId, Arc<Account>> =
-        shared.map(|(id, account)| (id.clone(), Arc::clone(account))).collect();
-    let task = queue.fleet().filter(|_| !accounts.is_empty()).map(|line| {
-        shut(&accounts);
-        tokio::spawn(stay(line, Arc::clone(context), accounts, leaving.clone()))
+    let task = queue.fleet().filter(|_| !context.accounts.is_empty()).map(|line| {
+        let me = Member { worker: context.worker.clone(), epoch: rand::random() };
+        let news = Arc::new(Notify::new());
+        for account in context.accounts.values() {
+            account.limits.join(Seat::outside(me.epoch, context.pace.lease()), Arc::clone(&news));
+        }
+        shut(&context.accounts);
+        tokio::spawn(stay(line, Arc::clone(context), me, news, leaving.clone()))
     });
     Membership { task, leaving }
 }
@@ -65,21 +69,19 @@ impl Membership {
     }
 }
 
-/// Takes accounts off the air until they are given a share.
+fn is_shared(account: &Account) -> bool {
+    account.limits.settings().sharing == Sharing::Fleet
+}
+
+/// Takes the accounts that share their rate off the air until they are given a share.
 fn shut(accounts: &BTreeMap<AccountId, Arc<Account>>) {
-    for account in accounts.values() {
+    for account in accounts.values().filter(|account| is_shared(account)) {
         account.limits.set_part(Part { now: 0.0, soon: 1.0, until: None });
     }
 }
 
-async fn stay(
-    line: AmqpFleet,
-    context: Arc<Context>,
-    accounts: BTreeMap<AccountId, Arc<Account>>,
-    leave: CancellationToken,
-) {
-    let pace = context.pace;
-    let me = Member { worker: context.worker.clone(), epoch: rand::random() };
+async fn stay(line: AmqpFleet, context: Arc<Context>, me: Member, news: Arc<Notify>, leave: CancellationToken) {
+    let (pace, accounts) = (context.pace, &context.accounts);
     loop {
         let session = tokio::select! {
             () = leave.cancelled() => return,
@@ -88,16 +90,21 @@ async fn stay(
         let Some(session) = session else { return };
         // What was told between two sessions was not heard, so everything heard before counts for nothing.
         let fleet = Fleet::new(me.clone(), pace, Instant::now());
-        let mut seat = Seat { fleet, session, accounts: &accounts, context: &context, members: 0, told_at: None };
+        let quiet_until = Instant::now();
+        let mut place =
+            Place { fleet, session, context: &context, news: &news, quiet_until, members: 0, told_at: None };
         let ended = tokio::select! {
             () = leave.cancelled() => None,
-            cause = seat.keep() => Some(cause),
+            cause = place.keep() => Some(cause),
         };
         match ended {
-            None => return seat.leave().await,
+            None => return place.leave().await,
             Some(cause) => {
                 tracing::warn!(%cause, "out of the fleet: no calls leave until it is heard again");
-                shut(&accounts);
+                shut(accounts);
+                for account in accounts.values() {
+                    account.limits.take_seat(Seat::outside(me.epoch, pace.lease()));
+                }
                 context.tell(&WorkerEvent::FleetChanged { members: 0 });
             }
         }
@@ -110,21 +117,24 @@ async fn stay(
 }
 
 /// A replica's place in one session.
-struct Seat<'a> {
+struct Place<'a> {
     fleet: Fleet,
     session: FleetSession,
-    accounts: &'a BTreeMap<AccountId, Arc<Account>>,
     context: &'a Context,
+    /// Told when a hold changed, so that the others need not wait for the next beat.
+    news: &'a Notify,
+    /// No news is told before this: a flood of changes must not become one of beats.
+    quiet_until: Instant,
     /// As told last.
     members: usize,
     /// When a word was last said on what is wrong with the beats of others.
     told_at: Option<Instant>,
 }
 
-impl Seat<'_> {
+impl Place<'_> {
     /// Beats and hears until the session ends; returns why it did.
     async fn keep(&mut self) -> String {
-        let mut timer = interval(self.pace().heartbeat);
+        let mut timer = interval(self.context.pace.heartbeat);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut slowed = self.slowed();
         loop {
@@ -145,6 +155,11 @@ impl Seat<'_> {
                         heard = if left > 0 { self.session.hear().now_or_never() } else { None };
                     }
                 }
+                () = news(self.news, self.quiet_until) => {
+                    if let Err(cause) = self.beat().await {
+                        return cause;
+                    }
+                }
             }
             // The others should not go on at full speed until the next beat.
             let now_slowed = self.slowed();
@@ -158,27 +173,33 @@ impl Seat<'_> {
         }
     }
 
-    fn pace(&self) -> Pace {
-        self.context.pace
-    }
-
     fn slowed(&self) -> usize {
-        self.accounts.values().filter(|account| account.limits.slowdown().is_some()).count()
+        self.context.accounts.values().filter(|account| account.limits.slowdown().is_some()).count()
     }
 
     async fn beat(&mut self) -> Result<(), String> {
-        let sticky = self.pace().lease() * STICKY_LEASES;
+        let pace = self.context.pace;
+        let sticky = pace.lease() * STICKY_LEASES;
         let idle = Demand::idle_among(self.fleet.members(Instant::now()));
-        let told = self.accounts.iter().map(|(id, account)| {
-            let demand = if account.limits.was_wanted_within(sticky) { Demand::BUSY } else { idle };
-            (id.clone(), AccountBeat { demand, slowdown: account.limits.slowdown() })
+        let told = self.context.accounts.iter().map(|(id, account)| {
+            let limits = &account.limits;
+            let demand = match limits.settings().sharing {
+                Sharing::Static(_) => Demand::from(0),
+                Sharing::Fleet if limits.was_wanted_within(sticky) => Demand::BUSY,
+                Sharing::Fleet => idle,
+            };
+            let (holds, order) = limits.tell_holds();
+            let slowdown = limits.slowdown().filter(|_| is_shared(account));
+            let spent = limits.tell_spent(self.context.now());
+            (id.clone(), AccountBeat { demand, slowdown, holds, order, spent })
         });
         let beat = self.fleet.beat(told.collect(), Instant::now());
+        self.quiet_until = Instant::now() + pace.heartbeat / 10;
         self.tell(&beat).await
     }
 
     async fn tell(&self, beat: &Heartbeat) -> Result<(), String> {
-        match timeout(self.pace().fence(), self.session.tell(&beat.encode())).await {
+        match timeout(self.context.pace.fence(), self.session.tell(&beat.encode())).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(chain(&error)),
             Err(_) => Err("the broker takes no beats".to_owned()),
@@ -186,6 +207,11 @@ impl Seat<'_> {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
+        match Order::decode(bytes) {
+            Ok(Some(order)) => return self.obey(&order),
+            Ok(None) => {}
+            Err(error) => return self.complain(&format!("an order was not understood: {}", chain(&error))),
+        }
         let beat = match Heartbeat::decode(bytes) {
             Ok(beat) => beat,
             Err(error) => return self.complain(&format!("a beat was not understood: {}", chain(&error))),
@@ -193,11 +219,26 @@ impl Seat<'_> {
         // One's own word comes back older than it was; heeded, it would last a little longer with every echo.
         let is_echo = self.fleet.is_own(&beat);
         for (id, told) in &beat.accounts {
-            if let (false, Some(slowdown), Some(account)) = (is_echo, told.slowdown, self.accounts.get(id)) {
+            let Some(account) = self.context.accounts.get(id) else { continue };
+            if let Some(slowdown) = told.slowdown.filter(|_| !is_echo && is_shared(account)) {
                 account.limits.hear_slowdown(slowdown);
+            }
+            if let Some(spent) = told.spent {
+                account.limits.hear_spent(spent, beat.member.epoch, self.context.now());
+            }
+            for change in account.limits.hear_holds(&told.holds, beat.member.epoch) {
+                self.context.tell(&WorkerEvent::HoldHeard { account: id.clone(), change });
             }
         }
         self.fleet.hear(&beat, Instant::now());
+    }
+
+    /// Carries out what a person ordered.
+    fn obey(&self, order: &Order) {
+        let change = self.context.accounts.get(&order.account).and_then(|account| account.limits.obey(order));
+        if let Some(change) = change {
+            self.context.tell(&WorkerEvent::HoldHeard { account: order.account.clone(), change });
+        }
     }
 
     /// Gives every account what it may use until the next beat, or the fence.
@@ -214,7 +255,11 @@ impl Seat<'_> {
             );
         }
         let fair = 1.0 / f64::from(u32::try_from(members).unwrap_or(u32::MAX));
-        for (id, account) in self.accounts {
+        for (id, account) in &self.context.accounts {
+            account.limits.take_seat(self.fleet.seat(id, now));
+            if !is_shared(account) {
+                continue;
+            }
             let part = Part { now: self.fleet.share(id, now), soon: fair, until: self.fleet.fenced_at() };
             account.limits.set_part(part);
         }
@@ -231,7 +276,7 @@ impl Seat<'_> {
 
     /// Tells the others that no call follows.
     async fn leave(mut self) {
-        shut(self.accounts);
+        shut(&self.context.accounts);
         let beat = self.fleet.beat(BTreeMap::new(), Instant::now());
         if let Err(cause) = self.tell(&beat).await {
             tracing::debug!(%cause, "left without a word: the others wait for a lease");
@@ -240,4 +285,10 @@ impl Seat<'_> {
             tracing::debug!("the broker did not confirm the end of a fleet session");
         }
     }
+}
+
+/// Waits for news, but not for those of the last moment. Cancel safe: news not waited for stay.
+async fn news(news: &Notify, quiet_until: Instant) {
+    sleep_until(quiet_until).await;
+    news.notified().await;
 }

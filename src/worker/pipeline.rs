@@ -154,7 +154,12 @@ impl<Q: Queue> Replica<Q> {
             took,
         });
         self.tell_oddities(case, &reply, &outcome);
-        for change in recorded.changes {
+        let is_made = match &reply {
+            Reply::Answered(_) | Reply::MaybeSent(_) => true,
+            Reply::NotSent(_) | Reply::NotEncodable { .. } | Reply::NoToken { .. } => false,
+        };
+        let spent = is_made.then(|| account.limits.count(&outcome, self.context.now())).flatten();
+        for change in recorded.changes.into_iter().chain(spent) {
             self.context.tell(&hold_event(&case.takedown.account, change));
         }
         let cool_down = account.limits.settings().cool_down;
@@ -211,6 +216,8 @@ fn hold_event(account: &AccountId, change: HoldChange) -> WorkerEvent {
     match change {
         HoldChange::Held { party, cause, probe_in } => WorkerEvent::Held { account, party, cause, probe_in },
         HoldChange::Resumed { party } => WorkerEvent::Resumed { account, party },
+        // No outcome pauses an account.
+        change @ HoldChange::Paused { .. } => WorkerEvent::HoldHeard { account, change },
     }
 }
 

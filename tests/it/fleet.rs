@@ -1,5 +1,6 @@
 //! One account, one rate, several worker processes over a real broker: what the gateway sees of it.
 
+mod holds;
 mod reload;
 mod traffic;
 

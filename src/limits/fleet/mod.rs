@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use crate::domain::fleet::{AccountBeat, Heartbeat, Member, VERSION};
 use crate::domain::ids::AccountId;
+use crate::limits::pause::seat::{Precedence, Seat};
 
 /// Members known at once, this one included. A larger fleet has shares too small to be of use, and more likely somebody
 /// makes members up: nobody calls then.
@@ -208,6 +209,20 @@ impl Fleet {
         self.crowded_at.is_some_and(|at| now.saturating_duration_since(at) <= self.lease)
     }
 
+    /// Returns what this replica may do about the probes of an account: see [`crate::limits::pause::seat`].
+    #[must_use]
+    pub fn seat(&self, account: &AccountId, now: Instant) -> Seat {
+        let (me, lease) = (self.me.epoch, self.lease);
+        let is_before = |member: &Member, other: &Other| *member < self.me && other.serves(account, lease, now);
+        let is_first = !self.others.iter().any(|(member, other)| is_before(member, other));
+        Seat {
+            me,
+            lease,
+            entitled: self.fenced_at().map(|until| (self.open_since + lease, Some(until))),
+            order: if is_first { Precedence::First } else { Precedence::Later },
+        }
+    }
+
     /// Returns the members heard within the lease, this one included.
     #[must_use]
     pub fn members(&self, now: Instant) -> usize {
@@ -255,6 +270,10 @@ impl Other {
 
     fn within(&self, lease: Duration, now: Instant) -> impl Iterator<Item = &Told> {
         self.heard.iter().filter(move |told| now.saturating_duration_since(told.at) <= lease)
+    }
+
+    fn serves(&self, account: &AccountId, lease: Duration, now: Instant) -> bool {
+        self.within(lease, now).any(|told| told.demands.contains_key(account))
     }
 
     fn most(&self, account: &AccountId, lease: Duration, now: Instant) -> f64 {

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::classify::Effect;
+use crate::domain::classify::{Cause, Effect};
+use crate::domain::codes::Certainty;
+use crate::domain::outcome::Reason;
 use crate::domain::reply::{Answer, Claim as Said, Refusals, Signature};
 
 const FIRST: Duration = Duration::from_secs(30);
@@ -21,7 +23,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { holds: Holds::new(HoldSettings { first_probe: FIRST, max_probe: MAX }), now: Instant::now() }
+        let now = Instant::now();
+        Self { holds: Holds::new(HoldSettings { first_probe: FIRST, max_probe: MAX }, now), now }
     }
 
     fn later(&mut self, seconds: u64) {
@@ -53,7 +56,7 @@ impl Bench {
     }
 }
 
-fn reply(signature: Signature) -> Reply {
+pub(super) fn reply(signature: Signature) -> Reply {
     Reply::Answered(Answer {
         http_status: 200,
         signature,
@@ -204,7 +207,7 @@ fn a_lost_probe_frees_its_slot_at_once() {
     bench.call(None, "a", &CERTAIN);
     bench.later(30);
     let probe = bench.claim(None).unwrap();
-    bench.holds.release(&probe);
+    bench.holds.release(&probe, bench.now);
     assert_eq!(bench.call(None, "b", &PASSED).changes, resumed(None));
 }
 
@@ -318,6 +321,10 @@ fn a_flood_of_bad_parties_is_forgotten_in_time() {
     assert!(bench.holds.parties.len() <= MANY_PARTIES, "{}", bench.holds.parties.len());
 }
 
+fn is_probe(role: Role) -> bool {
+    matches!(role, Role::Probe(_))
+}
+
 /// One step of a random schedule.
 #[derive(Debug, Clone)]
 enum Step {
@@ -350,13 +357,13 @@ proptest! {
                 Step::Claim(party) => {
                     let was_held = bench.holds.is_held();
                     if let Ok(claim) = bench.claim(party.map(|p| p.to_string()).as_deref()) {
-                        prop_assert_eq!(claim.for_account == Role::Probe, was_held);
+                        prop_assert_eq!(is_probe(claim.for_account), was_held);
                         out.push(claim);
                     }
                 }
                 Step::Drop(which) if !out.is_empty() => {
                     let claim = out.swap_remove(which % out.len());
-                    bench.holds.release(&claim);
+                    bench.holds.release(&claim, bench.now);
                 }
                 Step::Record(which, id, outcome) if !out.is_empty() => {
                     let claim = out.swap_remove(which % out.len());
@@ -369,20 +376,20 @@ proptest! {
                 }
                 Step::Drop(_) | Step::Record(..) => {}
             }
-            prop_assert!(out.iter().filter(|c| c.for_account == Role::Probe).count() <= 1);
+            prop_assert!(out.iter().filter(|c| is_probe(c.for_account)).count() <= 1);
             for party in ["0", "1"] {
-                let probes = out.iter().filter(|c| c.party.as_deref() == Some(party) && c.for_party == Role::Probe);
+                let probes = out.iter().filter(|c| c.party.as_deref() == Some(party) && is_probe(c.for_party));
                 prop_assert!(probes.count() <= 1);
             }
         }
         for claim in out {
-            bench.holds.release(&claim);
+            bench.holds.release(&claim, bench.now);
         }
         bench.later(MAX.as_secs());
         for party in [None, Some("0"), Some("1")] {
             let claim = bench.claim(party);
             prop_assert!(claim.is_ok(), "{party:?} is wedged: {claim:?}");
-            bench.holds.release(&claim.unwrap());
+            bench.holds.release(&claim.unwrap(), bench.now);
         }
     }
 }

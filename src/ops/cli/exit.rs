@@ -27,11 +27,13 @@ pub enum Exit {
     Findings,
     /// Stopped before the end; nothing is lost, and the same command goes on.
     Interrupted,
+    /// No replica is there to be told.
+    Nobody,
 }
 
 impl Exit {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Done,
         Self::Unexpected,
         Self::Usage,
@@ -43,6 +45,7 @@ impl Exit {
         Self::Port,
         Self::Findings,
         Self::Interrupted,
+        Self::Nobody,
     ];
 
     /// Returns the number.
@@ -60,6 +63,7 @@ impl Exit {
             Self::Port => 8,
             Self::Findings => 9,
             Self::Interrupted => 10,
+            Self::Nobody => 11,
         }
     }
 
@@ -78,6 +82,7 @@ impl Exit {
             Self::Port => "a port cannot be listened on",
             Self::Findings => "finished, but someone must look: dead items, faults found by check or explain",
             Self::Interrupted => "stopped before the end; nothing is lost, the same command goes on",
+            Self::Nobody => "no worker took the order",
         }
     }
 
@@ -102,6 +107,6 @@ mod tests {
     #[test]
     fn the_table_counts_up_from_zero() {
         let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| exit.number()).collect();
-        assert_eq!(numbers, (0..=10).collect::<Vec<u8>>());
+        assert_eq!(numbers, (0..=11).collect::<Vec<u8>>());
     }
 }

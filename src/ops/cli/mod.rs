@@ -1,4 +1,4 @@
-//! The command line: `takedown demo|run|worker|enqueue|dead-letters|sandbox|topology|check|explain|config`.
+//! The command line: `takedown demo|run|worker|enqueue|pause|resume|dead-letters|sandbox|topology|check|explain|config`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -14,6 +14,7 @@ mod enqueue;
 mod explain;
 mod failure;
 mod intake;
+mod pause;
 mod progress;
 mod rehearsal;
 mod run;
@@ -53,6 +54,7 @@ Examples:
   takedown sandbox --dir rehearsal  the two gateways to try things on
   takedown run items.csv            a file of items to the end, without a broker
   takedown worker                   a replica: RabbitMQ to the gateways
+  takedown pause shops              no calls of an account until it is resumed
   takedown dead-letters list        what could not be resolved, and why
   takedown explain --request FILE   why a signature is refused
 
@@ -96,6 +98,8 @@ enum Command {
     Run(run::Run),
     Worker(worker::Worker),
     Enqueue(enqueue::Enqueue),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     DeadLetters(dead_letters::DeadLettersCommand),
     Sandbox(sandbox::SandboxCommand),
     Topology(topology::TopologyCommand),
@@ -161,6 +165,8 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Demo(_) => "off",
         Command::Run(_)
         | Command::Enqueue(_)
+        | Command::Pause(_)
+        | Command::Resume(_)
         | Command::DeadLetters(_)
         | Command::Sandbox(_)
         | Command::Topology(_)
@@ -181,6 +187,8 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Run(command) => command.execute(&surroundings).await,
         Command::Worker(command) => command.execute(&surroundings).await,
         Command::Enqueue(command) => command.execute(&surroundings).await,
+        Command::Pause(command) => command.execute(&surroundings).await,
+        Command::Resume(command) => command.execute(&surroundings).await,
         Command::DeadLetters(command) => command.execute(&surroundings).await,
         Command::Sandbox(command) => command.execute(&surroundings).await,
         Command::Topology(command) => command.execute(&surroundings).await,

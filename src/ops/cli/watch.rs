@@ -44,6 +44,7 @@ impl Watch {
             | WorkerEvent::UnlistedCode { .. }
             | WorkerEvent::Resumed { .. }
             | WorkerEvent::FleetChanged { .. }
+            | WorkerEvent::HoldHeard { .. }
             | WorkerEvent::SettleFailed { .. }
             | WorkerEvent::Panicked { .. }
             | WorkerEvent::Draining { .. }

@@ -12,7 +12,7 @@ use crate::limits::{LimitSettings, Sharing};
 use crate::ops::config::fault::Problem;
 use crate::ops::config::keys::Secrets;
 use crate::ops::config::section::Section;
-use crate::ops::config::{mapi, open_platform, units};
+use crate::ops::config::{mapi, open_platform, quota, units};
 use crate::signing::charset::Charset;
 use crate::signing::key::KeyError;
 
@@ -84,6 +84,7 @@ fn limits(section: &mut Section<'_>) -> (LimitSettings, u16) {
         max_wait: max_wait.unwrap_or(Duration::from_secs(60)),
         cool_down: cool_down.unwrap_or(Duration::from_secs(5)),
         hold: hold(section.section("hold")),
+        quota: quota::read(section.section("quota")),
     };
     let prefetch = prefetch(section, rate, in_flight);
     (settings, prefetch)

@@ -13,6 +13,7 @@ mod keys;
 mod mapi;
 mod open_platform;
 mod protocol;
+mod quota;
 mod raw;
 mod section;
 mod sources;
@@ -81,6 +82,8 @@ impl fmt::Debug for Config {
 pub struct Outline {
     /// The broker.
     pub amqp: AmqpSettings,
+    /// How often replicas hear of each other.
+    pub pace: Pace,
     /// The gateway of every account; at least one.
     pub accounts: BTreeMap<AccountId, Gateway>,
 }
@@ -148,7 +151,11 @@ impl Outline {
         let (text, _) = open(path)?;
         let outline = parse(&text, Secrets::Unneeded, environment, |document| {
             let account = |(id, read): (AccountId, account::Read)| (id, read.gateway);
-            Some(Self { amqp: document.amqp?, accounts: document.accounts?.into_iter().map(account).collect() })
+            Some(Self {
+                amqp: document.amqp?,
+                pace: document.pace?,
+                accounts: document.accounts?.into_iter().map(account).collect(),
+            })
         });
         outline.map_err(|faults| error(path, faults))
     }

@@ -15,9 +15,12 @@ use tokio::time::timeout;
 
 use crate::domain::cause::chain;
 use crate::queue::QueueError;
+use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::short;
+use crate::queue::amqp::names::Names;
 use crate::queue::amqp::schedule::Schedule;
+use crate::queue::amqp::topology::Topology;
 
 /// Beats kept for a replica that does not take them; older ones are dropped, and who lags so far is fenced anyway.
 const MAX_WAITING: i64 = 100_000;
@@ -59,7 +62,26 @@ impl AmqpFleet {
         }
     }
 
-    async fn open(&self) -> Result<FleetSession, QueueError> {
+    /// Connects someone who is no replica, to tell and to hear.
+    ///
+    /// # Errors
+    /// [`QueueError::Connect`]; [`QueueError::Topology`] where the exchange is another.
+    pub async fn visit(settings: &AmqpSettings) -> Result<Self, QueueError> {
+        let link = Arc::new(Link::open(settings, "fleet").await?);
+        Topology::new(settings, &[]).apply_over(&link).await?;
+        Ok(Self { consume: Arc::clone(&link), publish: link, exchange: Names::new(settings).fleet() })
+    }
+
+    /// Closes a visitor's connection.
+    pub async fn close(self) {
+        self.consume.close().await;
+    }
+
+    /// Opens a session, once.
+    ///
+    /// # Errors
+    /// [`QueueError::Closed`] and [`QueueError::Broker`].
+    pub async fn open(&self) -> Result<FleetSession, QueueError> {
         let failed = |error| broker_error(format!("join {}", self.exchange), error);
         let (consume, publish) = (self.consume.channel().await?, self.publish.channel().await?);
         let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };

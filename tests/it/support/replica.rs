@@ -17,6 +17,7 @@ use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
 use takedown::gateway::open_platform::{CertificateNumbers, GatewayKeys, OpenPlatformAccount, Protocol};
 use takedown::limits::fleet::Pace;
 use takedown::limits::pause::HoldSettings;
+use takedown::limits::quota::QuotaSettings;
 use takedown::limits::{LimitSettings, Limits, Sharing};
 use takedown::queue::embedded::EmbeddedQueue;
 use takedown::queue::{Intake, QueueError};
@@ -65,6 +66,7 @@ impl Default for Tuning {
                 max_wait: Duration::from_secs(60),
                 cool_down: short,
                 hold: HoldSettings { first_probe: Duration::from_millis(200), max_probe: Duration::from_secs(2) },
+                quota: QuotaSettings::default(),
             },
             policy: RetryPolicy { delays: vec![short], ..RetryPolicy::default() },
             http: HttpSettings::default(),
