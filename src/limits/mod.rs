@@ -6,6 +6,7 @@
 pub mod brake;
 pub mod fleet;
 pub mod in_flight;
+pub mod lanes;
 pub mod part;
 pub mod pause;
 pub mod rate;
@@ -22,7 +23,8 @@ use crate::domain::fleet::Slowdown;
 use crate::domain::ids::RequestId;
 use crate::domain::settlement::Deferral;
 use crate::limits::brake::Brake;
-use crate::limits::in_flight::{InFlight, Permit};
+use crate::limits::in_flight::{InFlight, Load, Permit};
+use crate::limits::lanes::Class;
 use crate::limits::part::Part;
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
@@ -55,7 +57,7 @@ pub struct LimitSettings {
     pub rate: Rate,
     /// Whose part of it is this replica's.
     pub sharing: Sharing,
-    /// Most calls in flight at once, at least 1. Default 32.
+    /// Most calls in flight at once, at least 1. Default 32. Fewer while the gateway is slow: see [`in_flight`].
     pub in_flight: usize,
     /// Longest wait in hand for a turn within the rate; beyond it the item is deferred. Default 60 s.
     ///
@@ -174,18 +176,35 @@ impl Limits {
         }
     }
 
+    /// Returns how many calls may be in flight now, from 1 to the number configured.
+    #[must_use]
+    pub fn ceiling(&self) -> usize {
+        self.in_flight.ceiling()
+    }
+
+    /// Takes note of how the gateway bore a call that began then: it is called less at once when it is slow.
+    pub fn note_load(&self, began: Instant, load: Load) {
+        self.in_flight.note(began, load);
+    }
+
+    /// Admits one fresh call of normal urgency; see [`Limits::admit_as`].
+    pub async fn admit(&self, party: Option<&str>) -> Admission {
+        self.admit_as(Class::default(), party).await
+    }
+
     /// Admits one call for a party (a merchant, an administrator), waiting for its turn while the wait is short.
     ///
-    /// Turns are given in the order of asking. A hold or a cool-down that begins meanwhile ends the wait.
+    /// Turns are given by class, within one in the order of asking. A hold or a cool-down that begins meanwhile ends the
+    /// wait.
     ///
     /// # Cancel safety
     /// Nothing is taken when dropped, and those behind move up.
-    pub async fn admit(&self, party: Option<&str>) -> Admission {
+    pub async fn admit_as(&self, class: Class, party: Option<&str>) -> Admission {
         let jitter = rand::random::<f64>();
         if let Some((wait, why)) = self.look(party, jitter) {
             return Admission::Later(wait, why);
         }
-        let place = match self.turns.line_up() {
+        let place = match self.turns.line_up(class) {
             Ok(place) => place,
             Err(wait) => return Admission::Later(wait.min(MAX_DEFERRAL), Deferral::RateLimited),
         };

@@ -10,6 +10,7 @@ use crate::domain::classify::Effect;
 use crate::domain::codes::{Certainty, Scope};
 use crate::domain::outcome::Reason;
 use crate::domain::settlement::Hold;
+use crate::limits::lanes::{Round, Urgency};
 
 const FAULT: Outcome = Outcome::AccountFault(Scope::App, Certainty::Certain);
 const PASSED: Outcome = Outcome::Success(Reason::TakenDown);
@@ -263,4 +264,49 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn urgent_calls_pass_normal_ones_and_work_that_comes_again_takes_turns_with_fresh() {
+    let limits = limits("1/s", 1, seconds(60));
+    drop(go(limits.admit(None).await));
+    let class = |urgency, round| Class { urgency, round };
+    let order = Mutex::new(String::new());
+    let (normal, high) = (Urgency::Normal, Urgency::High);
+    // The first one waits at the head, and keeps it.
+    let asked = [
+        (normal, Round::Again, 'x'),
+        (normal, Round::Again, 'a'),
+        (normal, Round::Again, 'b'),
+        (normal, Round::First, '1'),
+        (normal, Round::First, '2'),
+        (high, Round::First, 'H'),
+    ];
+    join_all(asked.map(|(urgency, round, name)| {
+        let (limits, order) = (&limits, &order);
+        async move {
+            drop(go(limits.admit_as(class(urgency, round), None).await));
+            order.lock().unwrap().push(name);
+        }
+    }))
+    .await;
+    assert_eq!(order.into_inner().unwrap(), "xH1a2b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_urgent_call_is_not_put_off_for_the_normal_ones_it_passes() {
+    let limits = limits("1/s", 1, seconds(3));
+    drop(go(limits.admit(None).await));
+    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(limits.admit(None))).collect();
+    for admit in &mut waiting {
+        assert!(admit.now_or_never().is_none());
+    }
+    later(limits.admit(None).await);
+    let high = Class { urgency: Urgency::High, ..Class::default() };
+    let start = Instant::now();
+    let (_, ticket) = tokio::join!(join_all(waiting), async {
+        let ticket = go(limits.admit_as(high, None).await);
+        (start.elapsed(), ticket)
+    });
+    assert_eq!(ticket.0, seconds(2));
 }

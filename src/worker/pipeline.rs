@@ -18,6 +18,7 @@ use crate::domain::classify::{self, Cause, Outcome};
 use crate::domain::ids::AccountId;
 use crate::domain::reply::{Answer, Reply, Signature};
 use crate::domain::settlement::{Deferral, Settlement};
+use crate::limits::in_flight::Load;
 use crate::limits::pause::HoldChange;
 use crate::limits::{Admission, Ticket};
 use crate::queue::{Delivery, Queue};
@@ -117,7 +118,7 @@ impl<Q: Queue> Replica<Q> {
     async fn enter(&self, case: &Case<'_>, account: &Account) -> Result<(Ticket, Company<'_>), (Duration, Deferral)> {
         let party = case.party();
         loop {
-            let mut ticket = match account.limits.admit(party.as_deref()).await {
+            let mut ticket = match account.limits.admit_as(case.class(), party.as_deref()).await {
                 Admission::Go(ticket) => ticket,
                 Admission::Later(wait, why) => return Err((wait, why)),
             };
@@ -139,6 +140,7 @@ impl<Q: Queue> Replica<Q> {
         let reply = account.gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
         let took = start.elapsed();
         let outcome = classify::classify(account.gateway.gateway(), &reply, case.history());
+        account.limits.note_load(start, Load::of(&reply, &outcome));
         let recorded = account.limits.record(ticket, &case.takedown.id, reply.code(), &outcome);
         self.context.tell(&WorkerEvent::Called {
             account: case.takedown.account.clone(),

@@ -1,5 +1,7 @@
 //! The worker on real parts: embedded queue file, both gateways of the sandbox over HTTP.
 
+mod fairness;
+mod slow;
 mod stopping;
 mod v3;
 
