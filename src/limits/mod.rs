@@ -9,7 +9,9 @@ pub mod in_flight;
 pub mod lanes;
 pub mod part;
 pub mod pause;
+pub mod prefetch;
 pub mod rate;
+pub mod sharing;
 pub mod turns;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +31,7 @@ use crate::limits::part::Part;
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
 use crate::limits::rate::Rate;
+pub use crate::limits::sharing::Sharing;
 use crate::limits::turns::{MAX_WAIT_CAP, Turns};
 
 /// Longest cool-down a gateway can ask for; a `Retry-After` of days is a mistake, and the next call asks again.
@@ -39,16 +42,6 @@ const MAX_DEFERRAL: Duration = Duration::from_hours(24);
 
 /// Longest pause before the next message is taken: short enough that none stays in hand untouched for long.
 const PACE: Duration = Duration::from_secs(1);
-
-/// How replicas share an account's rate.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Sharing {
-    /// Each may use this part of it, above 0 and at most 1, whoever else there is. Default: all of it.
-    Static(f64),
-    /// They agree by heartbeats; needs a broker, without one it is the whole.
-    #[default]
-    Fleet,
-}
 
 /// Limits of one account.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +113,7 @@ impl Limits {
     pub fn new(settings: LimitSettings) -> Self {
         let part = match settings.sharing {
             Sharing::Static(part) => Part { now: part, soon: part, until: None },
-            Sharing::Fleet => Part::WHOLE,
+            Sharing::Fleet | Sharing::Exclusive => Part::WHOLE,
         };
         let turns = Turns::new(settings.rate, settings.max_wait);
         turns.set_part(part);

@@ -17,6 +17,7 @@ use crate::domain::ids::AccountId;
 use crate::limits::Sharing;
 use crate::limits::fleet::{Fleet, Pace};
 use crate::limits::part::Part;
+use crate::limits::prefetch::resized;
 use crate::queue::Queue;
 use crate::queue::amqp::fleet::{AmqpFleet, FleetSession};
 use crate::worker::context::{Account, Context};
@@ -34,7 +35,7 @@ pub(super) struct Membership {
 /// nobody until they are given a share; so this comes before the first message is taken.
 pub(super) fn enter<Q: Queue>(queue: &Q, context: &Arc<Context>) -> Membership {
     let leaving = CancellationToken::new();
-    let is_shared = |account: &Arc<Account>| account.limits.settings().sharing == Sharing::Fleet;
+    let is_shared = |account: &Arc<Account>| account.limits.settings().sharing.needs_fleet();
     let shared = context.accounts.iter().filter(|(_, account)| is_shared(account));
     let accounts: BTreeMap<AccountId, Arc<Account>> =
         shared.map(|(id, account)| (id.clone(), Arc::clone(account))).collect();
@@ -80,7 +81,7 @@ async fn stay(
         let Some(session) = session else { return };
         // What was told between two sessions was not heard, so everything heard before counts for nothing.
         let fleet = Fleet::new(me.clone(), pace, Instant::now());
-        let mut seat = Seat { fleet, session, accounts: &accounts, pace };
+        let mut seat = Seat { fleet, session, line: &line, accounts: &accounts, pace };
         let ended = tokio::select! {
             () = leave.cancelled() => None,
             cause = seat.keep() => Some(cause),
@@ -99,6 +100,7 @@ async fn stay(
 struct Seat<'a> {
     fleet: Fleet,
     session: FleetSession,
+    line: &'a AmqpFleet,
     accounts: &'a BTreeMap<AccountId, Arc<Account>>,
     pace: Pace,
 }
@@ -108,7 +110,7 @@ impl Seat<'_> {
     async fn keep(&mut self) -> String {
         let mut timer = interval(self.pace.heartbeat);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut slowed = self.slowed();
+        let (mut slowed, mut active) = (self.slowed(), self.active());
         loop {
             tokio::select! {
                 _ = timer.tick() => {
@@ -121,14 +123,14 @@ impl Seat<'_> {
                     Err(error) => return chain(&error),
                 },
             }
-            // The others should not go on at full speed until the next beat.
-            let now_slowed = self.slowed();
-            if now_slowed > slowed
+            // The others should not go on at full speed until the next beat; and a lease begins with it.
+            let (now_slowed, now_active) = (self.slowed(), self.active());
+            if (now_slowed > slowed || now_active > active)
                 && let Err(cause) = self.beat().await
             {
                 return cause;
             }
-            slowed = now_slowed;
+            (slowed, active) = (now_slowed, now_active);
             self.share();
         }
     }
@@ -137,11 +139,27 @@ impl Seat<'_> {
         self.accounts.values().filter(|account| account.limits.slowdown().is_some()).count()
     }
 
+    /// Counts the accounts whose only active consumer this replica has.
+    fn active(&self) -> usize {
+        let is_active = |(id, account): &(&AccountId, &Arc<Account>)| match account.limits.settings().sharing {
+            Sharing::Exclusive => self.line.is_active(id),
+            Sharing::Fleet | Sharing::Static(_) => false,
+        };
+        self.accounts.iter().filter(is_active).count()
+    }
+
     async fn beat(&mut self) -> Result<(), String> {
         let sticky = self.pace.lease() * STICKY_LEASES;
         let idle = Demand::idle_among(self.fleet.members(Instant::now()));
         let told = self.accounts.iter().map(|(id, account)| {
-            let demand = if account.limits.was_wanted_within(sticky) { Demand::BUSY } else { idle };
+            let demand = match account.limits.settings().sharing {
+                // Who stands by wants nothing, so that the active one has the whole; at a fail-over the rules of the
+                // fleet keep the two apart.
+                Sharing::Exclusive if self.line.is_active(id) => Demand::BUSY,
+                Sharing::Exclusive => Demand::NONE,
+                Sharing::Fleet | Sharing::Static(_) if account.limits.was_wanted_within(sticky) => Demand::BUSY,
+                Sharing::Fleet | Sharing::Static(_) => idle,
+            };
             (id.clone(), AccountBeat { demand, slowdown: account.limits.slowdown() })
         });
         let beat = self.fleet.beat(told.collect(), Instant::now());
@@ -174,8 +192,17 @@ impl Seat<'_> {
         let now = Instant::now();
         let fair = 1.0 / f64::from(u32::try_from(self.fleet.members(now)).unwrap_or(u32::MAX));
         for (id, account) in self.accounts {
-            let part = Part { now: self.fleet.share(id, now), soon: fair, until: self.fleet.fenced_at() };
-            account.limits.set_part(part);
+            let share = self.fleet.share(id, now);
+            let settings = account.limits.settings();
+            let soon = match settings.sharing {
+                Sharing::Exclusive => 1.0,
+                Sharing::Fleet | Sharing::Static(_) => fair,
+            };
+            account.limits.set_part(Part { now: share, soon, until: self.fleet.fenced_at() });
+            if share > 0.0 && settings.sharing == Sharing::Fleet {
+                // An idle replica may have its fair share as soon as messages come.
+                self.line.resize(id, |now, most| resized(settings.rate, share.max(fair), now, most));
+            }
         }
     }
 

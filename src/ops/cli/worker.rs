@@ -25,7 +25,7 @@ use crate::worker::shutdown::Shutdown;
 /// `worker.listen`. SIGTERM or Ctrl-C drains: untouched messages go back, calls in flight finish, then it leaves with
 /// exit code 0. A second signal leaves at once; nothing is lost, calls in flight may be repeated.
 ///
-/// The rate of an account is per replica: divide the contract's rate by the number of replicas.
+/// The rate of an account is shared by all its replicas, as its `mode` says: any number of them keeps to it together.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  takedown worker --config /etc/takedown.toml --log-format json\n  \
     TAKEDOWN_AMQP__URL=amqps://user:password@broker:5671/%2f takedown worker\n  \
