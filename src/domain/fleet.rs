@@ -39,6 +39,9 @@ impl Demand {
     /// A replica with calls waiting for their turn.
     pub const BUSY: Self = Self(1_000_000);
 
+    /// A replica that will not call.
+    pub const NONE: Self = Self(0);
+
     /// Returns the demand of an idle replica among so many: all idle ones of a fleet together keep one hundredth of a
     /// busy one's.
     #[must_use]

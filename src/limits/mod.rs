@@ -6,10 +6,13 @@
 pub mod brake;
 pub mod fleet;
 pub mod in_flight;
+pub mod lanes;
 pub mod part;
 pub mod pause;
+pub mod prefetch;
 pub mod quota;
 pub mod rate;
+pub mod sharing;
 pub mod standing;
 pub mod turns;
 
@@ -23,17 +26,18 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::domain::classify::{Cause, Outcome};
-use crate::domain::fleet::Slowdown;
 use crate::domain::ids::RequestId;
 use crate::domain::reply::Reply;
 use crate::domain::settlement::Deferral;
 use crate::limits::brake::Brake;
-use crate::limits::in_flight::{InFlight, Permit};
+use crate::limits::in_flight::{InFlight, Load, Permit};
+use crate::limits::lanes::Class;
 use crate::limits::part::Part;
 pub use crate::limits::pause::Recorded;
 use crate::limits::pause::{Claim, HoldSettings, Holds};
 use crate::limits::quota::{Ledger, QuotaSettings};
 use crate::limits::rate::Rate;
+pub use crate::limits::sharing::Sharing;
 use crate::limits::standing::Waiting;
 use crate::limits::turns::{MAX_WAIT_CAP, Turns};
 
@@ -46,16 +50,6 @@ const MAX_DEFERRAL: Duration = Duration::from_hours(24);
 /// Longest pause before the next message is taken: short enough that none stays in hand untouched for long.
 const PACE: Duration = Duration::from_secs(1);
 
-/// How replicas share an account's rate.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Sharing {
-    /// Each may use this part of it, above 0 and at most 1, whoever else there is. Default: all of it.
-    Static(f64),
-    /// They agree by heartbeats; needs a broker, without one it is the whole.
-    #[default]
-    Fleet,
-}
-
 /// Limits of one account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitSettings {
@@ -63,7 +57,7 @@ pub struct LimitSettings {
     pub rate: Rate,
     /// Whose part of it is this replica's.
     pub sharing: Sharing,
-    /// Most calls in flight at once, at least 1. Default 32.
+    /// Most calls in flight at once, at least 1. Default 32. Fewer while the gateway is slow: see [`in_flight`].
     pub in_flight: usize,
     /// Longest wait in hand for a turn within the rate; beyond it the item is deferred. Default 60 s.
     ///
@@ -134,7 +128,7 @@ impl Limits {
     pub fn new(settings: LimitSettings) -> Self {
         let part = match settings.sharing {
             Sharing::Static(part) => Part { now: part, soon: part, until: None },
-            Sharing::Fleet => Part::WHOLE,
+            Sharing::Fleet | Sharing::Exclusive => Part::WHOLE,
         };
         let turns = Turns::new(settings.rate, settings.max_wait);
         turns.set_part(part);
@@ -199,18 +193,35 @@ impl Limits {
         }
     }
 
+    /// Returns how many calls may be in flight now, from 1 to the number configured.
+    #[must_use]
+    pub fn ceiling(&self) -> usize {
+        self.in_flight.ceiling()
+    }
+
+    /// Takes note of how the gateway bore a call that began then: it is called less at once when it is slow.
+    pub fn note_load(&self, began: Instant, load: Load) {
+        self.in_flight.note(began, load);
+    }
+
+    /// Admits one fresh call of normal urgency; see [`Limits::admit_as`].
+    pub async fn admit(&self, party: Option<&str>) -> Admission {
+        self.admit_as(Class::default(), party).await
+    }
+
     /// Admits one call for a party (a merchant, an administrator), waiting for its turn while the wait is short.
     ///
-    /// Turns are given in the order of asking. A hold or a cool-down that begins meanwhile ends the wait.
+    /// Turns are given by class, within one in the order of asking. A hold or a cool-down that begins meanwhile ends the
+    /// wait.
     ///
     /// # Cancel safety
     /// Nothing is taken when dropped, and those behind move up.
-    pub async fn admit(&self, party: Option<&str>) -> Admission {
+    pub async fn admit_as(&self, class: Class, party: Option<&str>) -> Admission {
         let jitter = rand::random::<f64>();
         if let Some((wait, why)) = self.look(party, jitter) {
             return Admission::Later(wait, why);
         }
-        let place = match self.turns.line_up() {
+        let place = match self.turns.line_up(class) {
             Ok(place) => place,
             Err(wait) => return Admission::Later(wait.min(MAX_DEFERRAL), Deferral::RateLimited),
         };
@@ -269,22 +280,6 @@ impl Limits {
     #[must_use]
     pub fn was_wanted_within(&self, time: Duration) -> bool {
         self.turns.is_awaited() || self.in_flight() > 0 || self.gate.lock().wanted_at.elapsed() <= time
-    }
-
-    /// Returns what the other replicas should know of this one's slowing down.
-    #[must_use]
-    pub fn slowdown(&self) -> Option<Slowdown> {
-        self.gate.lock().brake.tell(Instant::now())
-    }
-
-    /// Slows down with another replica.
-    pub fn hear_slowdown(&self, told: Slowdown) {
-        let now = Instant::now();
-        let mut state = self.gate.lock();
-        state.brake.hear(told, now);
-        self.turns.set_part(state.effective_part(now));
-        drop(state);
-        self.gate.changed.notify_waiters();
     }
 
     /// Takes on what the call stands for; a probe that has to be announced waits here until it may leave.

@@ -11,6 +11,7 @@ use crate::domain::codes::{Certainty, Scope};
 use crate::domain::outcome::Reason;
 use crate::domain::reply::BrokenCall;
 use crate::domain::settlement::Hold;
+use crate::limits::lanes::{Round, Urgency};
 use crate::limits::pause::{HoldChange, QUOTA_SPENT};
 
 const FAULT: Outcome = Outcome::AccountFault(Scope::App, Certainty::Certain);
@@ -290,4 +291,49 @@ async fn a_spent_quota_holds_the_account_until_its_reset_and_is_probed_then() {
     let Admission::Go(probe) = limits.admit(None).await else { panic!("no second probe") };
     assert_eq!(record(&limits, probe, &PASSED).changes, [HoldChange::Resumed { party: None }]);
     assert!(matches!(limits.admit(None).await, Admission::Go(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn urgent_calls_pass_normal_ones_and_work_that_comes_again_takes_turns_with_fresh() {
+    let limits = limits("1/s", 1, seconds(60));
+    drop(go(limits.admit(None).await));
+    let class = |urgency, round| Class { urgency, round };
+    let order = Mutex::new(String::new());
+    let (normal, high) = (Urgency::Normal, Urgency::High);
+    // The first one waits at the head, and keeps it.
+    let asked = [
+        (normal, Round::Again, 'x'),
+        (normal, Round::Again, 'a'),
+        (normal, Round::Again, 'b'),
+        (normal, Round::First, '1'),
+        (normal, Round::First, '2'),
+        (high, Round::First, 'H'),
+    ];
+    join_all(asked.map(|(urgency, round, name)| {
+        let (limits, order) = (&limits, &order);
+        async move {
+            drop(go(limits.admit_as(class(urgency, round), None).await));
+            order.lock().unwrap().push(name);
+        }
+    }))
+    .await;
+    assert_eq!(order.into_inner().unwrap(), "xH1a2b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_urgent_call_is_not_put_off_for_the_normal_ones_it_passes() {
+    let limits = limits("1/s", 1, seconds(3));
+    drop(go(limits.admit(None).await));
+    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(limits.admit(None))).collect();
+    for admit in &mut waiting {
+        assert!(admit.now_or_never().is_none());
+    }
+    later(limits.admit(None).await);
+    let high = Class { urgency: Urgency::High, ..Class::default() };
+    let start = Instant::now();
+    let (_, ticket) = tokio::join!(join_all(waiting), async {
+        let ticket = go(limits.admit_as(high, None).await);
+        (start.elapsed(), ticket)
+    });
+    assert_eq!(ticket.0, seconds(2));
 }

@@ -1,4 +1,4 @@
-//! What an account's limits tell the other replicas of its holds, and what they hear.
+//! What an account's limits tell the other replicas of its holds, its brake and its quota, and what they hear.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::domain::classify::{Cause, Outcome};
-use crate::domain::fleet::Spent;
 use crate::domain::fleet::hold::{HoldNotice, MAX_PARTIES, Order};
+use crate::domain::fleet::{Slowdown, Spent};
 use crate::limits::pause::seat::Seat;
 use crate::limits::pause::{Heard, HoldChange, QUOTA_SPENT, Ripe};
 use crate::limits::quota::Verdict;
@@ -66,6 +66,22 @@ impl Limits {
         drop(state);
         self.gate.changed.notify_waiters();
         change
+    }
+
+    /// Returns what the other replicas should know of this one's slowing down.
+    #[must_use]
+    pub fn slowdown(&self) -> Option<Slowdown> {
+        self.gate.lock().brake.tell(Instant::now())
+    }
+
+    /// Slows down with another replica.
+    pub fn hear_slowdown(&self, told: Slowdown) {
+        let now = Instant::now();
+        let mut state = self.gate.lock();
+        state.brake.hear(told, now);
+        self.turns.set_part(state.effective_part(now));
+        drop(state);
+        self.gate.changed.notify_waiters();
     }
 
     /// Counts a call that was made against the daily quota; holds the account until the reset once it is spent.

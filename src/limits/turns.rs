@@ -1,18 +1,22 @@
 //! The turns of one account: GCRA by `governor`, over a clock that runs at the speed of the share, with a fair line in
 //! front of it.
 //!
-//! Promise: in any stretch of time no more calls leave than the rate, times the part of it in force at each moment,
-//! allows for it plus the burst; and a waiting call that is dropped takes nothing with it.
+//! Who is next in the line is for [`lanes`](crate::limits::lanes); whoever has come to its head keeps it, so that one of
+//! high priority passes all but that one. Promise: in any stretch of time no more calls leave than the rate, times the
+//! part of it in force at each moment, allows for it plus the burst; and a waiting call that is dropped takes nothing
+//! with it.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::limits::lanes::{Class, HIGH_IN_A_ROW, Lanes, Urgency};
 use crate::limits::part::{Part, PartClock};
 use crate::limits::rate::{MAX_BURST, Rate};
 
@@ -27,22 +31,31 @@ pub(crate) struct Turns {
     max_wait: Duration,
     clock: PartClock,
     cells: RateLimiter<NotKeyed, InMemoryState, PartClock, StateInformationMiddleware>,
-    head: tokio::sync::Mutex<()>,
-    line: Mutex<Line>,
+    line: Arc<Mutex<Line>>,
 }
 
-/// How many wait, and when the first of them may go, by the clock of the part.
-#[derive(Debug)]
+/// Who waits, and when the first of them may go, by the clock of the part.
+#[derive(Debug, Default)]
 struct Line {
-    waiting: u32,
+    high: u32,
+    normal: u32,
     next_at: Duration,
+    has_head: bool,
+    lanes: Lanes<oneshot::Sender<Head>>,
 }
 
 /// A place in the line; left on drop.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     turns: &'a Turns,
+    class: Class,
     since: Instant,
+}
+
+/// Held by the first in line; goes to the next on drop.
+#[derive(Debug)]
+pub(crate) struct Head {
+    line: Arc<Mutex<Line>>,
 }
 
 /// How long until the next turn.
@@ -66,9 +79,8 @@ impl Turns {
             period,
             max_wait: max_wait.max(period.saturating_mul(3) / 2).min(MAX_WAIT_CAP),
             cells: RateLimiter::direct_with_clock(quota, clock.clone()).with_middleware(),
-            line: Mutex::new(Line { waiting: 0, next_at: Duration::ZERO }),
+            line: Arc::default(),
             clock,
-            head: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -83,31 +95,35 @@ impl Turns {
     }
 
     /// Queues, unless the wait would be too long; that wait is then the error.
-    pub(crate) fn line_up(&self) -> Result<Place<'_>, Duration> {
+    pub(crate) fn line_up(&self, class: Class) -> Result<Place<'_>, Duration> {
         let mut line = self.line();
-        let wait = self.expected(&line);
+        let wait = self.expected(&line, class.urgency);
         if wait > self.max_wait {
             return Err(wait);
         }
-        line.waiting += 1;
-        Ok(Place { turns: self, since: Instant::now() })
+        *line.waiting(class.urgency) += 1;
+        Ok(Place { turns: self, class, since: Instant::now() })
     }
 
     /// Says whether a newcomer would wait too long.
     pub(crate) fn is_full(&self) -> bool {
-        self.expected(&self.line()) > self.max_wait
+        self.expected(&self.line(), Urgency::Normal) > self.max_wait
     }
 
     /// Says whether anyone waits for a turn.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.line().waiting > 0
+        let line = self.line();
+        line.high + line.normal > 0
     }
 
     /// Takes the next cell, or says how long until there is one. For the head of the line, lest others be passed.
+    ///
+    /// A part of nothing has no cells, not even those of the burst, which a clock that stands still would leave.
     pub(crate) fn take(&self) -> Result<(), Wait> {
         if self.clock.part() == 0.0 {
             // A cell saved up before is no leave to call now.
-            return Err(Wait { now: None, soon: self.clock.real_soon(Duration::ZERO) });
+            let next = self.line().next_at.saturating_sub(self.clock.read());
+            return Err(Wait { now: None, soon: self.clock.real_soon(next) });
         }
         let (answer, next) = match self.cells.check() {
             Ok(cells) if cells.remaining_burst_capacity() > 0 => (Ok(()), Duration::ZERO),
@@ -127,20 +143,55 @@ impl Turns {
     }
 
     /// Wait of a newcomer: until the next cell, then one period for each of those in line before it.
-    fn expected(&self, line: &Line) -> Duration {
+    fn expected(&self, line: &Line, urgency: Urgency) -> Duration {
         let next = line.next_at.saturating_sub(self.clock.read());
-        self.clock.real_soon(next.saturating_add(self.period.saturating_mul(line.waiting)))
+        self.clock.real_soon(next.saturating_add(self.period.saturating_mul(line.before(urgency))))
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.line)
     }
 }
 
-impl<'a> Place<'a> {
-    /// Waits to be the first in line; in order of arrival, since tokio's mutex is fair.
-    pub(crate) async fn head(&self) -> tokio::sync::MutexGuard<'a, ()> {
-        self.turns.head.lock().await
+fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+    line.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Line {
+    fn waiting(&mut self, urgency: Urgency) -> &mut u32 {
+        match urgency {
+            Urgency::High => &mut self.high,
+            Urgency::Normal => &mut self.normal,
+        }
+    }
+
+    /// Returns how many turns go to others before a newcomer's, as things stand.
+    fn before(&self, urgency: Urgency) -> u32 {
+        match urgency {
+            // The one at the head, and one after each row of high ones.
+            Urgency::High => self.high + (self.high / HIGH_IN_A_ROW + 1).min(self.normal),
+            Urgency::Normal => self.high + self.normal,
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Waits to be the first in line.
+    ///
+    /// # Cancel safety
+    /// A place that is dropped gives way to the next.
+    pub(crate) async fn head(&self) -> Head {
+        let turn = {
+            let mut line = self.turns.line();
+            if !line.has_head {
+                line.has_head = true;
+                return Head { line: Arc::clone(&self.turns.line) };
+            }
+            let (give, turn) = oneshot::channel();
+            line.lanes.push(self.class, give);
+            turn
+        };
+        turn.await.expect("invariant: the head of a line goes to everyone who waits")
     }
 
     /// Says whether the wait became longer than could be foreseen: half as long again as the longest, because the part
@@ -152,7 +203,22 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.turns.line().waiting -= 1;
+        *self.turns.line().waiting(self.class.urgency) -= 1;
+    }
+}
+
+impl Drop for Head {
+    /// Given to one who leaves at this very moment, the head comes back and is dropped there: it goes on.
+    fn drop(&mut self) {
+        let next = {
+            let mut line = lock(&self.line);
+            let next = line.lanes.pop(|give| !give.is_closed());
+            line.has_head = next.is_some();
+            next
+        };
+        if let Some(next) = next {
+            drop(next.send(Self { line: Arc::clone(&self.line) }));
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use crate::domain::reply::Reply;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::settlement::{self, Decision, Deferral, Hold, Progress, Settlement};
-use crate::domain::takedown::{Gateway, Item, Takedown};
+use crate::domain::takedown::{Gateway, Item, Priority, Takedown};
+use crate::limits::lanes::{Class, Round, Urgency};
 use crate::queue::envelope::Envelope;
 
 /// Unsettled deliveries from which a message is worked alone, so that an innocent neighbour is not charged with it.
@@ -228,9 +229,22 @@ impl Case<'_> {
     /// back counts as the first; else one item could end as `success` and as `not_on_sale`.
     pub(super) fn history(&self) -> History {
         let envelope = self.message.envelope;
-        let is_successor = envelope.attempt > 1 || envelope.deferrals > 0;
-        let redelivery = if is_successor { Redelivery::Again } else { envelope.redelivery };
+        let redelivery = if self.is_successor() { Redelivery::Again } else { envelope.redelivery };
         History { effect: envelope.effect, redelivery, replays: envelope.replays }
+    }
+
+    /// Returns what the call is in the line for a turn: urgent or not, fresh or come again.
+    pub(super) fn class(&self) -> Class {
+        let urgency = match self.takedown.priority {
+            Priority::High => Urgency::High,
+            Priority::Normal => Urgency::Normal,
+        };
+        Class { urgency, round: if self.is_successor() { Round::Again } else { Round::First } }
+    }
+
+    /// Says whether the message was put back to wait before.
+    fn is_successor(&self) -> bool {
+        self.message.envelope.attempt > 1 || self.message.envelope.deferrals > 0
     }
 
     /// Says whether the message was in hand at so many crashes that it is worked alone.

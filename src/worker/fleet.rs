@@ -21,6 +21,7 @@ use crate::limits::Sharing;
 use crate::limits::fleet::Fleet;
 use crate::limits::part::Part;
 use crate::limits::pause::seat::Seat;
+use crate::limits::prefetch::resized;
 use crate::queue::Queue;
 use crate::queue::amqp::fleet::{AmqpFleet, FleetSession};
 use crate::worker::context::{Account, Context};
@@ -70,7 +71,7 @@ impl Membership {
 }
 
 fn is_shared(account: &Account) -> bool {
-    account.limits.settings().sharing == Sharing::Fleet
+    account.limits.settings().sharing.needs_fleet()
 }
 
 /// Takes the accounts that share their rate off the air until they are given a share.
@@ -91,8 +92,16 @@ async fn stay(line: AmqpFleet, context: Arc<Context>, me: Member, news: Arc<Noti
         // What was told between two sessions was not heard, so everything heard before counts for nothing.
         let fleet = Fleet::new(me.clone(), pace, Instant::now());
         let quiet_until = Instant::now();
-        let mut place =
-            Place { fleet, session, context: &context, news: &news, quiet_until, members: 0, told_at: None };
+        let mut place = Place {
+            fleet,
+            session,
+            line: &line,
+            context: &context,
+            news: &news,
+            quiet_until,
+            members: 0,
+            told_at: None,
+        };
         let ended = tokio::select! {
             () = leave.cancelled() => None,
             cause = place.keep() => Some(cause),
@@ -120,6 +129,7 @@ async fn stay(line: AmqpFleet, context: Arc<Context>, me: Member, news: Arc<Noti
 struct Place<'a> {
     fleet: Fleet,
     session: FleetSession,
+    line: &'a AmqpFleet,
     context: &'a Context,
     /// Told when a hold changed, so that the others need not wait for the next beat.
     news: &'a Notify,
@@ -136,7 +146,7 @@ impl Place<'_> {
     async fn keep(&mut self) -> String {
         let mut timer = interval(self.context.pace.heartbeat);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut slowed = self.slowed();
+        let (mut slowed, mut active) = (self.slowed(), self.active());
         loop {
             tokio::select! {
                 _ = timer.tick() => {
@@ -161,20 +171,29 @@ impl Place<'_> {
                     }
                 }
             }
-            // The others should not go on at full speed until the next beat.
-            let now_slowed = self.slowed();
-            if now_slowed > slowed
+            // The others should not go on at full speed until the next beat; and a lease begins with it.
+            let (now_slowed, now_active) = (self.slowed(), self.active());
+            if (now_slowed > slowed || now_active > active)
                 && let Err(cause) = self.beat().await
             {
                 return cause;
             }
-            slowed = now_slowed;
+            (slowed, active) = (now_slowed, now_active);
             self.share();
         }
     }
 
     fn slowed(&self) -> usize {
         self.context.accounts.values().filter(|account| account.limits.slowdown().is_some()).count()
+    }
+
+    /// Counts the accounts whose only active consumer this replica has.
+    fn active(&self) -> usize {
+        let is_active = |(id, account): &(&AccountId, &Arc<Account>)| match account.limits.settings().sharing {
+            Sharing::Exclusive => self.line.is_active(id),
+            Sharing::Fleet | Sharing::Static(_) => false,
+        };
+        self.context.accounts.iter().filter(is_active).count()
     }
 
     async fn beat(&mut self) -> Result<(), String> {
@@ -184,7 +203,11 @@ impl Place<'_> {
         let told = self.context.accounts.iter().map(|(id, account)| {
             let limits = &account.limits;
             let demand = match limits.settings().sharing {
-                Sharing::Static(_) => Demand::from(0),
+                Sharing::Static(_) => Demand::NONE,
+                // Who stands by wants nothing, so that the active one has the whole; at a fail-over the rules of the
+                // fleet keep the two apart.
+                Sharing::Exclusive if self.line.is_active(id) => Demand::BUSY,
+                Sharing::Exclusive => Demand::NONE,
                 Sharing::Fleet if limits.was_wanted_within(sticky) => Demand::BUSY,
                 Sharing::Fleet => idle,
             };
@@ -257,11 +280,17 @@ impl Place<'_> {
         let fair = 1.0 / f64::from(u32::try_from(members).unwrap_or(u32::MAX));
         for (id, account) in &self.context.accounts {
             account.limits.take_seat(self.fleet.seat(id, now));
-            if !is_shared(account) {
-                continue;
+            let (settings, share) = (account.limits.settings(), self.fleet.share(id, now));
+            let soon = match settings.sharing {
+                Sharing::Static(_) => continue,
+                Sharing::Exclusive => 1.0,
+                Sharing::Fleet => fair,
+            };
+            account.limits.set_part(Part { now: share, soon, until: self.fleet.fenced_at() });
+            if share > 0.0 && settings.sharing == Sharing::Fleet {
+                // An idle replica may have its fair share as soon as messages come.
+                self.line.resize(id, |now, most| resized(settings.rate, share.max(fair), now, most));
             }
-            let part = Part { now: self.fleet.share(id, now), soon: fair, until: self.fleet.fenced_at() };
-            account.limits.set_part(part);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::domain::classify::{self, Cause, Outcome};
 use crate::domain::ids::AccountId;
 use crate::domain::reply::{Answer, Reply, Signature};
 use crate::domain::settlement::{Deferral, Hold, Settlement};
+use crate::limits::in_flight::Load;
 use crate::limits::pause::HoldChange;
 use crate::limits::{Admission, Recorded, Ticket};
 use crate::queue::{Delivery, Queue};
@@ -117,7 +118,7 @@ impl<Q: Queue> Replica<Q> {
     async fn enter(&self, case: &Case<'_>, account: &Account) -> Result<(Ticket, Company<'_>), (Duration, Deferral)> {
         let party = case.party();
         loop {
-            let mut ticket = match account.limits.admit(party.as_deref()).await {
+            let mut ticket = match account.limits.admit_as(case.class(), party.as_deref()).await {
                 Admission::Go(ticket) => ticket,
                 Admission::Later(wait, why) => return Err((wait, why)),
             };
@@ -140,6 +141,7 @@ impl<Q: Queue> Replica<Q> {
         let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
         let took = start.elapsed();
         let outcome = classify::classify(gateway.gateway(), &reply, case.history());
+        account.limits.note_load(start, Load::of(&reply, &outcome));
         let recorded = if hangs_on_credentials(&outcome) && !Arc::ptr_eq(&gateway, &account.gateway()) {
             // The credentials were replaced meanwhile; a fault of the old ones says nothing about the new.
             drop(ticket);

@@ -1,6 +1,8 @@
 //! What only a broker can do to a queue: die, close channels, lose queues, return messages, refuse.
 
+mod modes;
 mod outages;
+mod prefetch;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -16,6 +18,7 @@ use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::topology::Topology;
+use takedown::queue::amqp::work_queue::Consumers;
 use takedown::queue::amqp::{AmqpQueue, AmqpSettings, ConsumerSettings};
 use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, Intake, Queue, QueueError};
 
@@ -31,7 +34,12 @@ fn desk() -> AccountId {
 }
 
 async fn start(settings: &AmqpSettings, prefetch: u16) -> AmqpQueue {
-    AmqpQueue::start(settings.clone(), vec![ConsumerSettings { account: desk(), prefetch }]).await.unwrap()
+    AmqpQueue::start(
+        settings.clone(),
+        vec![ConsumerSettings { account: desk(), prefetch, consumers: Consumers::Competing }],
+    )
+    .await
+    .unwrap()
 }
 
 async fn enqueue(settings: &AmqpSettings, ids: impl IntoIterator<Item = String>) {
@@ -142,7 +150,7 @@ async fn a_topology_that_differs_is_refused_with_its_remedy() {
     let name = format!("{}.work.desk", settings.prefix);
     channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default()).await.unwrap();
 
-    let consumers = vec![ConsumerSettings { account: desk(), prefetch: 1 }];
+    let consumers = vec![ConsumerSettings { account: desk(), prefetch: 1, consumers: Consumers::Competing }];
     let error = AmqpQueue::start(settings.clone(), consumers).await.unwrap_err();
     let QueueError::Topology { object, problem, remedy } = &error else { panic!("{error:?}") };
     assert_eq!(*object, name);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use takedown::domain::ids::AccountId;
 use takedown::gateway::GatewayAccount;
+use takedown::limits::Sharing;
 use takedown::ops::config::{Config, DEFAULT, Fault, Origin, Outline};
 use tempfile::TempDir;
 
@@ -262,6 +263,18 @@ fn the_prefetch_follows_the_rate_down() {
     let slow = example().replace("#rate", "rate").replace("rate = \"5/s\"", "rate = \"60/h\"");
     let config = load(&slow, directory.path(), &[]).unwrap();
     assert_eq!(config.accounts[&AccountId::new("desk").unwrap()].prefetch, 10);
+}
+
+#[test]
+fn the_mode_is_one_of_three_and_a_share_belongs_to_one_of_them() {
+    let directory = key_directory();
+    let with = |mode: &str| example().replacen("mode = \"fleet\"", &format!("mode = {mode}"), 1);
+    let config = load(&with("\"exclusive\""), directory.path(), &[]).unwrap();
+    assert_eq!(config.accounts[&AccountId::new("shops").unwrap()].limits.sharing, Sharing::Exclusive);
+    for wrong in ["\"alone\"", "\"exclusive\"\nshare = \"1/2\""] {
+        let faults = load(&with(wrong), directory.path(), &[]).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+    }
 }
 
 #[test]

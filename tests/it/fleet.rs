@@ -1,6 +1,8 @@
 //! One account, one rate, several worker processes over a real broker: what the gateway sees of it.
 
+mod exclusive;
 mod holds;
+mod prefetch;
 mod reload;
 mod traffic;
 
@@ -11,6 +13,7 @@ use std::time::Duration;
 use takedown::domain::ids::AccountId;
 use takedown::queue::amqp::AmqpSettings;
 use takedown::queue::amqp::topology::Topology;
+use takedown::queue::amqp::work_queue::{Consumers, WorkQueue};
 use takedown::sandbox::setup::Setup;
 use takedown::sandbox::{Sandbox, SandboxSettings};
 use takedown::signing::SignType;
@@ -35,17 +38,21 @@ struct Stage {
 
 impl Stage {
     async fn set(items: usize, limits: &str) -> Self {
+        let settings = broker::settings(tokio::task::spawn_blocking(broker::shared_url).await.unwrap());
+        Self::set_on(settings, Consumers::Competing, items, limits).await
+    }
+
+    async fn set_on(settings: AmqpSettings, consumers: Consumers, items: usize, limits: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let setup = Setup::generate(SignType::Rsa).unwrap();
         let sandbox = Sandbox::start(SandboxSettings { seed: 1, ..setup.settings().unwrap() }).await.unwrap();
-        let settings = broker::settings(tokio::task::spawn_blocking(broker::shared_url).await.unwrap());
         let general = format!(
             "[amqp]\nurl = {:?}\nprefix = {:?}\n[retry]\nrungs = [\"200ms\", \"1s\"]\n",
             settings.url, settings.prefix
         );
         rehearsal::write(dir.path(), &setup, &sandbox, &general, limits);
-        let accounts = ["desk", "shops"].map(|name| AccountId::new(name).unwrap());
-        let topology = Topology::new(&settings, &accounts);
+        let queues = ["desk", "shops"].map(|name| WorkQueue { account: AccountId::new(name).unwrap(), consumers });
+        let topology = Topology::new(&settings, &queues);
         topology.apply(&settings).await.unwrap();
         let mut rows = String::from("account,sns_user_id,key,goods_id\n");
         for number in 0..items {

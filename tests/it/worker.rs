@@ -2,6 +2,8 @@
 
 mod certified;
 mod credentials;
+mod fairness;
+mod slow;
 mod stopping;
 mod v3;
 

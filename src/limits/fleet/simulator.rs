@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -47,7 +48,7 @@ struct Replica {
     heard_until: u64,
     late_until: u64,
     /// Beats in its queue, and on the way from there to it.
-    inbox: VecDeque<Heartbeat>,
+    inbox: VecDeque<Rc<Heartbeat>>,
 }
 
 enum Event {
@@ -172,9 +173,10 @@ impl Simulator {
         match event {
             Event::Timer(index) => self.tick(index),
             Event::Broker(beat) => {
+                let beat = Rc::new(beat);
                 for index in 0..self.replicas.len() {
                     if self.replicas[index].is_alive {
-                        self.deliver(index, beat.clone());
+                        self.deliver(index, Rc::clone(&beat));
                     }
                 }
             }
@@ -220,7 +222,7 @@ impl Simulator {
         self.at(at, Event::Broker(beat));
     }
 
-    fn deliver(&mut self, index: usize, beat: Heartbeat) {
+    fn deliver(&mut self, index: usize, beat: Rc<Heartbeat>) {
         let delay = self.rng.random_range(0..self.delay);
         let replica = &mut self.replicas[index];
         let at = (self.now + delay).max(replica.deaf_until).max(replica.heard_until);

@@ -5,22 +5,40 @@ use std::sync::Arc;
 
 use crate::domain::ids::AccountId;
 use crate::gateway::http::HttpClient;
-use crate::limits::Limits;
+use crate::limits::{Limits, Sharing};
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::config::{AccountConfig, Config};
 use crate::ops::metrics::Metrics;
 use crate::queue::amqp::ConsumerSettings;
+use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
 use crate::worker::context::{Account, Context, system_clock};
 use crate::worker::event::Observer;
 
-/// Returns one consumer an account.
+/// Returns one consumer an account, which stands for its work queue too.
 pub(super) fn consumers(accounts: &BTreeMap<AccountId, AccountConfig>) -> Vec<ConsumerSettings> {
     let consumer = |(account, config): (&AccountId, &AccountConfig)| ConsumerSettings {
         account: account.clone(),
         prefetch: config.prefetch,
+        consumers: served(config.limits.sharing),
     };
     accounts.iter().map(consumer).collect()
+}
+
+/// Returns one work queue an account.
+pub(super) fn work_queues(sharing: &BTreeMap<AccountId, Sharing>) -> Vec<WorkQueue> {
+    let queue = |(account, sharing): (&AccountId, &Sharing)| WorkQueue {
+        account: account.clone(),
+        consumers: served(*sharing),
+    };
+    sharing.iter().map(queue).collect()
+}
+
+fn served(sharing: Sharing) -> Consumers {
+    match sharing {
+        Sharing::Exclusive => Consumers::SingleActive,
+        Sharing::Fleet | Sharing::Static(_) => Consumers::Competing,
+    }
 }
 
 /// Builds what every pipeline shares.

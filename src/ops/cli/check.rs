@@ -13,6 +13,7 @@ use crate::gateway::certificates::CertificateSet;
 use crate::gateway::http::{HttpClient, HttpSettings, Skew};
 use crate::gateway::keys::{self, Severity};
 use crate::ops::cli::Surroundings;
+use crate::ops::cli::assemble;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::tables::{Output, counted};
@@ -169,8 +170,7 @@ fn clock(id: &AccountId, gateway: Gateway, skew: Option<Skew>) -> Finding {
 }
 
 async fn broker(config: &Config) -> Vec<Finding> {
-    let accounts: Vec<AccountId> = config.accounts.keys().cloned().collect();
-    match Topology::new(&config.amqp, &accounts).check(&config.amqp).await {
+    match Topology::new(&config.amqp, &assemble::consumers(&config.accounts)).check(&config.amqp).await {
         Ok(findings) if findings.is_empty() => {
             vec![Finding::good("broker", "connected"), Finding::good("topology", "every object is as the table has it")]
         }

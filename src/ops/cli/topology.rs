@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::domain::ids::AccountId;
 use crate::ops::cli::Surroundings;
+use crate::ops::cli::assemble;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::tables::{Output, table};
@@ -36,8 +36,7 @@ enum Action {
 impl TopologyCommand {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let config = surroundings.load_outline()?;
-        let accounts: Vec<AccountId> = config.accounts.keys().cloned().collect();
-        let topology = Topology::new(&config.amqp, &accounts);
+        let topology = Topology::new(&config.amqp, assemble::work_queues(&config.sharing));
         let terminal = &surroundings.terminal;
         match &self.action {
             Action::Print(output) => {

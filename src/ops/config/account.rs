@@ -42,6 +42,7 @@ pub struct AccountConfig {
 /// An account as it was read; `config` is `None` once a fault is noted, and where secrets are not needed.
 pub(super) struct Read {
     pub(super) gateway: Gateway,
+    pub(super) sharing: Sharing,
     pub(super) config: Option<AccountConfig>,
 }
 
@@ -62,8 +63,9 @@ pub(super) fn read(mut section: Section<'_>, secrets: Secrets<'_>) -> Option<Rea
             .map(|(account, certificates)| (GatewayAccount::OpenPlatform(account), certificates)),
     };
     section.finish();
+    let sharing = limits.sharing;
     let config = account.map(|(gateway, certificates)| AccountConfig { gateway, certificates, limits, prefetch });
-    Some(Read { gateway, config })
+    Some(Read { gateway, sharing, config })
 }
 
 fn limits(section: &mut Section<'_>) -> (LimitSettings, u16) {
@@ -95,16 +97,17 @@ fn sharing(section: &mut Section<'_>) -> Sharing {
     let mode = section.text("mode", |text| match text {
         "static" => Ok(Sharing::Static(1.0)),
         "fleet" => Ok(Sharing::Fleet),
-        other => Err(Problem::new(format!("is {other:?}, which is no mode"), "write fleet or static")),
+        "exclusive" => Ok(Sharing::Exclusive),
+        other => Err(Problem::new(format!("is {other:?}, which is no mode"), "write fleet, exclusive or static")),
     });
     let share = section.text("share", units::part);
     match (mode.unwrap_or_default(), share) {
         (Sharing::Static(_), share) => Sharing::Static(share.unwrap_or(1.0)),
-        (Sharing::Fleet, None) => Sharing::Fleet,
-        (Sharing::Fleet, Some(_)) => {
+        (mode @ (Sharing::Fleet | Sharing::Exclusive), None) => mode,
+        (mode @ (Sharing::Fleet | Sharing::Exclusive), Some(_)) => {
             let remedy = "write mode = \"static\", or remove it";
             section.fault("share", Problem::new("belongs to mode static; a fleet agrees on its shares", remedy));
-            Sharing::Fleet
+            mode
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::takedown::Gateway;
 use crate::gateway::http::HttpSettings;
+use crate::limits::Sharing;
 use crate::limits::fleet::{MAX_HEARTBEAT, Pace};
 use crate::ops::config::fault::{Faults, Problem};
 use crate::ops::config::keys::Secrets;
@@ -86,6 +87,8 @@ pub struct Outline {
     pub pace: Pace,
     /// The gateway of every account; at least one.
     pub accounts: BTreeMap<AccountId, Gateway>,
+    /// How the rate of every account is shared, and with it how its work queue is declared.
+    pub sharing: BTreeMap<AccountId, Sharing>,
 }
 
 impl Config {
@@ -150,12 +153,10 @@ impl Outline {
     pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let (text, _) = open(path)?;
         let outline = parse(&text, Secrets::Unneeded, environment, |document| {
-            let account = |(id, read): (AccountId, account::Read)| (id, read.gateway);
-            Some(Self {
-                amqp: document.amqp?,
-                pace: document.pace?,
-                accounts: document.accounts?.into_iter().map(account).collect(),
-            })
+            let accounts = document.accounts?;
+            let sharing = accounts.iter().map(|(id, read)| (id.clone(), read.sharing)).collect();
+            let accounts = accounts.into_iter().map(|(id, read)| (id, read.gateway)).collect();
+            Some(Self { amqp: document.amqp?, pace: document.pace?, accounts, sharing })
         });
         outline.map_err(|faults| error(path, faults))
     }

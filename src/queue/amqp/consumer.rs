@@ -2,10 +2,8 @@
 //!
 //! Promise: a delivery is acked on the channel it came by or not at all, and one that is dropped unsettled goes back.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
@@ -14,7 +12,6 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Acker, BasicProperties, Channel, Consumer};
-use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +19,11 @@ use crate::domain::cause::chain;
 use crate::domain::classify::Redelivery;
 use crate::domain::ids::AccountId;
 use crate::queue::amqp::connection::{Link, broker_error};
+use crate::queue::amqp::inbox::Inbox;
 use crate::queue::amqp::message::{read_envelope, short};
 use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::Topology;
+use crate::queue::amqp::work_queue::Consumers;
 use crate::queue::{Delivery, QueueError, Receipt};
 
 /// How often a consumer that seems idle is compared with its queue.
@@ -101,85 +100,11 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// Deliveries of one account that nobody has taken yet; the broker's prefetch bounds them.
-#[derive(Debug, Default)]
-pub(super) struct Inbox {
-    state: Mutex<Waiting>,
-    changed: Notify,
-    is_consuming: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    deliveries: VecDeque<Delivery>,
-    has_ended: bool,
-}
-
-impl Inbox {
-    /// Waits for the next delivery; `None` once ended.
-    ///
-    /// # Cancel safety
-    /// Safe: a delivery is taken in the same poll that returns it.
-    pub(super) async fn next(&self) -> Option<Delivery> {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            {
-                let mut state = self.lock();
-                if state.has_ended {
-                    return None;
-                }
-                if let Some(delivery) = state.deliveries.pop_front() {
-                    return Some(delivery);
-                }
-            }
-            changed.await;
-        }
-    }
-
-    /// Says whether the account's consumer is at work.
-    pub(super) fn is_consuming(&self) -> bool {
-        self.is_consuming.load(Ordering::Relaxed)
-    }
-
-    /// Ends every [`Inbox::next`], now and later.
-    pub(super) fn end(&self) {
-        self.lock().has_ended = true;
-        self.changed.notify_waiters();
-    }
-
-    fn push(&self, delivery: Delivery) {
-        self.lock().deliveries.push_back(delivery);
-        self.changed.notify_waiters();
-    }
-
-    async fn give_back(&self) {
-        let untouched = std::mem::take(&mut self.lock().deliveries);
-        for delivery in untouched {
-            give_back(delivery).await;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A delivery of a channel that is gone is back already.
-async fn give_back(delivery: Delivery) {
-    if let Receipt::Amqp(tag) = delivery.receipt
-        && let Err(error) = tag.give_back().await
-    {
-        tracing::debug!(%error, "an untouched delivery returned with its channel");
-    }
-}
-
 /// Keeps one account's consumer at work until it is stopped.
 pub(super) struct Supervisor {
     pub(super) account: AccountId,
     pub(super) queue: String,
-    pub(super) prefetch: u16,
+    pub(super) consumers: Consumers,
     pub(super) topology: Topology,
     pub(super) link: Arc<Link>,
     pub(super) inbox: Arc<Inbox>,
@@ -198,10 +123,10 @@ impl Supervisor {
             let cause = match opened {
                 Ok((session, consumer)) => {
                     let began = Instant::now();
-                    self.inbox.is_consuming.store(true, Ordering::Relaxed);
+                    self.inbox.began();
                     let cause = self.consume(&session, consumer).await;
-                    self.inbox.is_consuming.store(false, Ordering::Relaxed);
-                    self.inbox.give_back().await;
+                    self.inbox.ended();
+                    self.inbox.give_back(0).await;
                     schedule.note_uptime(began.elapsed());
                     cause
                 }
@@ -221,14 +146,15 @@ impl Supervisor {
     async fn open(&self) -> Result<(Arc<Session>, Consumer), QueueError> {
         self.topology.apply_over(&self.link).await?;
         let channel = self.link.channel().await?;
-        let failed = |error| broker_error(format!("consume {}", self.queue), error);
-        channel.basic_qos(self.prefetch, BasicQosOptions { global: false }).await.map_err(failed)?;
-        let options = BasicConsumeOptions::default();
-        let consumer = channel
-            .basic_consume(short(&self.queue), short(self.account.as_str()), options, FieldTable::default())
-            .await
-            .map_err(failed)?;
+        let opened = self.subscribe(&channel, self.account.as_str(), self.inbox.prefetch()).await;
+        let consumer = opened.map_err(|error| broker_error(format!("consume {}", self.queue), error))?;
         Ok((Arc::new(Session { channel }), consumer))
+    }
+
+    async fn subscribe(&self, channel: &Channel, tag: &str, prefetch: u16) -> lapin::Result<Consumer> {
+        channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
+        let options = BasicConsumeOptions::default();
+        channel.basic_consume(short(&self.queue), short(tag), options, FieldTable::default()).await
     }
 
     /// Pumps deliveries until the session ends; `None` when it was stopped on purpose, else the cause.
@@ -236,6 +162,7 @@ impl Supervisor {
         let mut probe = interval(PROBE_INTERVAL);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut idle = Idle::default();
+        let (mut prefetch, mut successors) = (self.inbox.prefetch(), 0u64);
         loop {
             tokio::select! {
                 biased;
@@ -251,17 +178,58 @@ impl Supervisor {
                     Some(Err(error)) => return Some(chain(&error)),
                     None => return Some("the broker cancelled the consumer (queue deleted or moved)".into()),
                 },
+                wanted = self.inbox.resized_from(prefetch) => {
+                    successors += 1;
+                    consumer = match self.replace(session, consumer, wanted, successors).await {
+                        Ok(successor) => successor,
+                        Err(problem) => return Some(problem),
+                    };
+                    prefetch = wanted;
+                }
                 _ = probe.tick() => {
                     let ready = match self.ready_messages(session).await {
                         Ok(ready) => ready,
                         Err(problem) => return Some(problem),
                     };
-                    // The supervisor's own handle is one of the session's; every delivery in hand holds another.
-                    if idle.is_stalled(ready, Arc::strong_count(session) - 1) {
+                    // One that stands by for another is handed nothing.
+                    let is_served = self.consumers == Consumers::Competing || self.inbox.is_active();
+                    if is_served && idle.is_stalled(ready, in_hand(session)) {
                         return Some(format!("stalled: {ready} messages wait and none is handed out"));
                     }
                 }
             }
+        }
+    }
+
+    /// Puts a consumer with another prefetch in the place of this one, on the same channel, so that what is in hand can
+    /// still be acked; the newest of the untouched that are now too many go back.
+    ///
+    /// RabbitMQ applies a changed prefetch to new consumers only (rabbitmq.com/docs/consumer-prefetch), and quorum
+    /// queues know no prefetch of a whole channel. The tag is another each time: what the old one was handed is still
+    /// charged to its tag.
+    async fn replace(
+        &self,
+        session: &Arc<Session>,
+        mut old: Consumer,
+        prefetch: u16,
+        number: u64,
+    ) -> Result<Consumer, String> {
+        let replaced = timeout(REPLY_TIMEOUT, async {
+            session.channel.basic_cancel(old.tag(), BasicCancelOptions::default()).await?;
+            while let Some(item) = old.next().await {
+                self.inbox.push(self.take(session, item?));
+            }
+            let in_work = in_hand(session).saturating_sub(self.inbox.len());
+            self.inbox.give_back(usize::from(prefetch).saturating_sub(in_work)).await;
+            self.subscribe(&session.channel, &format!("{}-{number}", self.account), prefetch).await
+        });
+        match replaced.await {
+            Ok(Ok(successor)) => {
+                tracing::info!(account.id = %self.account, prefetch, "the prefetch follows the share");
+                Ok(successor)
+            }
+            Ok(Err(error)) => Err(chain(&error)),
+            Err(_) => Err("the channel does not answer".into()),
         }
     }
 
@@ -307,6 +275,11 @@ impl Supervisor {
     }
 }
 
+/// Counts deliveries that are not settled: each holds the session, and so does the supervisor.
+fn in_hand(session: &Arc<Session>) -> usize {
+    Arc::strong_count(session) - 1
+}
+
 /// Finds a consumer that is handed nothing although messages wait: twice in a row, with nothing in hand.
 #[derive(Debug, Default)]
 struct Idle {
@@ -338,18 +311,5 @@ mod tests {
         assert!(!idle.is_stalled(5, 1), "the prefetch may be used up");
         assert!(!idle.is_stalled(5, 0));
         assert!(!idle.is_stalled(0, 0));
-    }
-
-    #[tokio::test]
-    async fn an_ended_inbox_gives_nothing_more() {
-        let inbox = Arc::new(Inbox::default());
-        let waiting = tokio::spawn({
-            let inbox = Arc::clone(&inbox);
-            async move { inbox.next().await }
-        });
-        tokio::task::yield_now().await;
-        inbox.end();
-        assert!(waiting.await.unwrap().is_none());
-        assert!(inbox.next().await.is_none());
     }
 }

@@ -4,6 +4,7 @@
 //! publishers back is noticed: one's own beats stop coming. Promise: within a session beats are heard in the order the
 //! broker took them, one's own among them; a new session may have missed some, and so is told apart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,16 @@ use lapin::{BasicProperties, Channel, Consumer};
 use tokio::time::timeout;
 
 use crate::domain::cause::chain;
+use crate::domain::ids::AccountId;
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
+use crate::queue::amqp::inbox::Inbox;
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::Topology;
+use crate::queue::amqp::work_queue::WorkQueue;
 
 /// Beats kept for a replica that does not take them; older ones are dropped, and who lags so far is fenced anyway.
 const MAX_WAITING: i64 = 100_000;
@@ -34,6 +38,7 @@ pub struct AmqpFleet {
     pub(super) consume: Arc<Link>,
     pub(super) publish: Arc<Link>,
     pub(super) exchange: String,
+    pub(super) inboxes: BTreeMap<AccountId, Arc<Inbox>>,
 }
 
 /// One stretch of hearing without a gap.
@@ -45,6 +50,24 @@ pub struct FleetSession {
 }
 
 impl AmqpFleet {
+    /// Says whether the broker has handed this replica messages of an account since its consumer began: of a queue with
+    /// a single active consumer, whether it is this one.
+    #[must_use]
+    pub fn is_active(&self, account: &AccountId) -> bool {
+        self.inboxes.get(account).is_some_and(|inbox| inbox.is_active())
+    }
+
+    /// Changes how many messages of an account are handed out ahead; `judge` is told the number in use and the
+    /// largest, which is the one configured, and returns another, or `None` to leave it.
+    ///
+    /// A new consumer takes the place of the old one, and the newest of those handed out already go back where they are
+    /// more. Not for a queue with a single active consumer: it would be another's.
+    pub fn resize(&self, account: &AccountId, judge: impl FnOnce(u16, u16) -> Option<u16>) {
+        if let Some(inbox) = self.inboxes.get(account) {
+            inbox.resize(judge);
+        }
+    }
+
     /// Opens a session, trying again until it is open; `None` once the queue is closed.
     ///
     /// # Cancel safety
@@ -68,8 +91,9 @@ impl AmqpFleet {
     /// [`QueueError::Connect`]; [`QueueError::Topology`] where the exchange is another.
     pub async fn visit(settings: &AmqpSettings) -> Result<Self, QueueError> {
         let link = Arc::new(Link::open(settings, "fleet").await?);
-        Topology::new(settings, &[]).apply_over(&link).await?;
-        Ok(Self { consume: Arc::clone(&link), publish: link, exchange: Names::new(settings).fleet() })
+        Topology::new::<WorkQueue>(settings, []).apply_over(&link).await?;
+        let (exchange, inboxes) = (Names::new(settings).fleet(), BTreeMap::new());
+        Ok(Self { consume: Arc::clone(&link), publish: link, exchange, inboxes })
     }
 
     /// Closes a visitor's connection.

@@ -8,10 +8,12 @@ pub mod fleet;
 pub mod publisher;
 pub mod results;
 pub mod topology;
+pub mod work_queue;
 
 mod connection;
 mod consumer;
 mod dial;
+mod inbox;
 mod message;
 mod names;
 mod schedule;
@@ -29,13 +31,15 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::ids::AccountId;
 use crate::domain::settlement::Settlement;
 use crate::queue::amqp::connection::Link;
-use crate::queue::amqp::consumer::{Inbox, Supervisor};
+use crate::queue::amqp::consumer::Supervisor;
 use crate::queue::amqp::dial::masked;
 use crate::queue::amqp::fleet::AmqpFleet;
+use crate::queue::amqp::inbox::Inbox;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::Publisher;
 use crate::queue::amqp::settle::{Mender, Settler};
 use crate::queue::amqp::topology::Topology;
+use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
 use crate::queue::{Delivery, Queue, QueueError};
 
 pub(crate) use crate::queue::amqp::consumer::Tag;
@@ -90,6 +94,14 @@ pub struct ConsumerSettings {
     /// Messages handed out ahead, at least 1; bounded by count and by time (prefetch ÷ rate stays below a third of the
     /// broker's `consumer_timeout`, 30 min by default: rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout").
     pub prefetch: u16,
+    /// Whether this consumer competes with those of other replicas, or stands by while one of them is active.
+    pub consumers: Consumers,
+}
+
+impl From<&ConsumerSettings> for WorkQueue {
+    fn from(settings: &ConsumerSettings) -> Self {
+        Self { account: settings.account.clone(), consumers: settings.consumers }
+    }
 }
 
 /// A worker's queue on RabbitMQ; share it by `Arc`.
@@ -115,22 +127,22 @@ impl AmqpQueue {
                 remedy: "name at least one".into(),
             });
         }
-        let accounts: Vec<_> = consumers.iter().map(|consumer| consumer.account.clone()).collect();
         let consume = Arc::new(Link::open(&settings, "consume").await?);
-        let topology = Topology::new(&settings, &accounts);
+        let topology = Topology::new(&settings, &consumers);
         topology.apply_over(&consume).await?;
         let names = Names::new(&settings);
         let publisher = Publisher::open(&settings).await?;
         let stop = CancellationToken::new();
         let mut inboxes = BTreeMap::new();
         let mut supervisors = JoinSet::new();
-        for ConsumerSettings { account, prefetch } in consumers {
-            let inbox = Arc::new(Inbox::default());
+        for consumer in consumers {
+            let topology = Topology::new(&settings, [&consumer]);
+            let ConsumerSettings { account, prefetch, consumers } = consumer;
+            let inbox = Arc::new(Inbox::new(prefetch));
             let supervisor = Supervisor {
                 queue: names.work(&account),
-                // A prefetch of 0 would mean without bound.
-                prefetch: prefetch.max(1),
-                topology: Topology::new(&settings, std::slice::from_ref(&account)),
+                consumers,
+                topology,
                 link: Arc::clone(&consume),
                 inbox: Arc::clone(&inbox),
                 stop: stop.clone(),
@@ -183,7 +195,12 @@ impl Queue for AmqpQueue {
 
     fn fleet(&self) -> Option<AmqpFleet> {
         let exchange = self.settler.names.fleet();
-        Some(AmqpFleet { consume: Arc::clone(&self.consume), publish: self.settler.publisher.link(), exchange })
+        Some(AmqpFleet {
+            consume: Arc::clone(&self.consume),
+            publish: self.settler.publisher.link(),
+            exchange,
+            inboxes: self.inboxes.clone(),
+        })
     }
 
     fn is_ready(&self) -> bool {

@@ -11,12 +11,12 @@ use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 
-use crate::domain::ids::AccountId;
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::names::Names;
+use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
 
 /// Deliveries of a work message before the broker takes it for poison; a worker ends it long before, with an outcome.
 const WORK_DELIVERY_LIMIT: i64 = 50;
@@ -25,7 +25,7 @@ const WORK_DELIVERY_LIMIT: i64 = 50;
 /// otherwise (rabbitmq.com/docs/quorum-queues, "Poison Message Handling"), and looking must never delete.
 const BROWSE_DELIVERY_LIMIT: i64 = 1_000_000;
 
-/// The table for one prefix, one ladder of rungs and a set of accounts.
+/// The table for one prefix, one ladder of rungs and a set of work queues.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topology {
     /// One row an object, in the order of declaration.
@@ -48,6 +48,7 @@ pub struct Row {
 enum Object {
     Exchange { name: String, kind: ExchangeKind, arguments: FieldTable },
     Queue { name: String, arguments: FieldTable },
+    WorkQueue { name: String, arguments: FieldTable, consumers: Consumers },
     Binding { queue: String, exchange: String, key: String },
 }
 
@@ -63,9 +64,9 @@ pub struct Finding {
 }
 
 impl Topology {
-    /// Lays out the table.
+    /// Lays out the table; an account alone stands for a work queue of competing consumers.
     #[must_use]
-    pub fn new(settings: &AmqpSettings, accounts: &[AccountId]) -> Self {
+    pub fn new<Q: Into<WorkQueue>>(settings: &AmqpSettings, queues: impl IntoIterator<Item = Q>) -> Self {
         let names = Names::new(settings);
         let mut table = Self { rows: Vec::new() };
         table.exchange(names.unrouted(), ExchangeKind::Fanout, &[]);
@@ -97,22 +98,25 @@ impl Topology {
         }
         // Each replica binds a queue of its own, which goes with it.
         table.exchange(names.fleet(), ExchangeKind::Fanout, &[]);
-        for account in accounts {
+        for WorkQueue { account, consumers } in queues.into_iter().map(Into::into) {
             let [strategy, overflow] = at_least_once();
-            table.queue(
-                names.work(account),
-                &[
-                    ("x-dead-letter-exchange", text(names.dead_exchange())),
-                    // Whatever key a producer used: one that no dead-letter queue is bound with would never leave.
-                    ("x-dead-letter-routing-key", text(account.to_string())),
-                    strategy,
-                    overflow,
-                    ("x-delivery-limit", WORK_DELIVERY_LIMIT.into()),
-                ],
-            );
-            table.queue(names.dead(account), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
-            table.binding(names.dead(account), names.dead_exchange(), account.as_str());
-            table.binding(names.work(account), names.work_exchange(), account.as_str());
+            let mut arguments = vec![
+                ("x-dead-letter-exchange", text(names.dead_exchange())),
+                // Whatever key a producer used: one that no dead-letter queue is bound with would never leave.
+                ("x-dead-letter-routing-key", text(account.to_string())),
+                strategy,
+                overflow,
+                ("x-delivery-limit", WORK_DELIVERY_LIMIT.into()),
+            ];
+            arguments.extend(consumers.declared());
+            table.queue_as(names.work(&account), &arguments, |name, arguments| Object::WorkQueue {
+                name,
+                arguments,
+                consumers,
+            });
+            table.queue(names.dead(&account), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
+            table.binding(names.dead(&account), names.dead_exchange(), account.as_str());
+            table.binding(names.work(&account), names.work_exchange(), account.as_str());
         }
         table
     }
@@ -132,7 +136,9 @@ impl Topology {
     pub(super) async fn apply_over(&self, link: &Link) -> Result<(), QueueError> {
         let channel = link.channel().await?;
         for row in &self.rows {
-            row.declare(&channel).await.map_err(|error| judge(&row.name, error))?;
+            if let Err(error) = row.declare(&channel).await {
+                return Err(row.judge(link, error).await);
+            }
         }
         Ok(())
     }
@@ -156,7 +162,7 @@ impl Topology {
             // An error ends its channel, so each row has its own.
             let channel = link.channel().await?;
             let Err(error) = row.look(&channel).await else { continue };
-            match judge(&row.name, error) {
+            match row.judge(link, error).await {
                 QueueError::Topology { object, problem, remedy } => findings.push(Finding { object, problem, remedy }),
                 other => return Err(other),
             }
@@ -193,13 +199,22 @@ impl Topology {
     }
 
     fn queue(&mut self, name: String, arguments: &[(&str, AMQPValue)]) {
+        self.queue_as(name, arguments, |name, arguments| Object::Queue { name, arguments });
+    }
+
+    fn queue_as(
+        &mut self,
+        name: String,
+        arguments: &[(&str, AMQPValue)],
+        object: impl FnOnce(String, FieldTable) -> Object,
+    ) {
         let mut all = vec![("x-queue-type", text("quorum".into()))];
         all.extend_from_slice(arguments);
         self.rows.push(Row {
             name: name.clone(),
             kind: "quorum queue".into(),
             arguments: shown(&field_table(arguments)),
-            object: Object::Queue { name, arguments: field_table(&all) },
+            object: object(name, field_table(&all)),
         });
     }
 
@@ -220,7 +235,7 @@ impl Row {
                 let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
                 channel.exchange_declare(short(name), kind.clone(), options, arguments.clone()).await
             }
-            Object::Queue { name, arguments } => {
+            Object::Queue { name, arguments } | Object::WorkQueue { name, arguments, .. } => {
                 channel.queue_declare(short(name), QueueDeclareOptions::durable(), arguments.clone()).await.map(drop)
             }
             Object::Binding { queue, exchange, key } => {
@@ -234,10 +249,27 @@ impl Row {
     async fn look(&self, channel: &Channel) -> lapin::Result<()> {
         match &self.object {
             Object::Exchange { name, .. } => exchange_exists(channel, name).await?,
-            Object::Queue { name, .. } => queue_exists(channel, name).await?,
+            Object::Queue { name, .. } | Object::WorkQueue { name, .. } => queue_exists(channel, name).await?,
             Object::Binding { .. } => return Ok(()),
         }
         self.declare(channel).await
+    }
+
+    /// Words a failed declaration; a work queue that is as it should be but for its mode is told as that.
+    async fn judge(&self, link: &Link, error: lapin::Error) -> QueueError {
+        let differs = is_difference(&error);
+        let mut judged = judge(&self.name, error);
+        if let (true, Object::WorkQueue { name, arguments, consumers }) = (differs, &self.object)
+            && let QueueError::Topology { remedy, .. } = &mut judged
+            && let Ok(channel) = link.channel().await
+        {
+            // It exists, so that declaring it otherwise creates nothing.
+            let other = Consumers::otherwise(arguments);
+            if channel.queue_declare(short(name), QueueDeclareOptions::durable(), other).await.is_ok() {
+                consumers.remedy().clone_into(remedy);
+            }
+        }
+        judged
     }
 
     async fn delete(&self, channel: &Channel) -> lapin::Result<()> {
@@ -245,7 +277,7 @@ impl Row {
             Object::Exchange { name, .. } => {
                 channel.exchange_delete(short(name), ExchangeDeleteOptions::default()).await
             }
-            Object::Queue { name, .. } => {
+            Object::Queue { name, .. } | Object::WorkQueue { name, .. } => {
                 channel.queue_delete(short(name), QueueDeleteOptions::default()).await.map(drop)
             }
             // Gone with its queue and its exchange.
@@ -280,6 +312,12 @@ pub(super) async fn require_exchange(link: &Link, name: &str) -> Result<(), Queu
 /// [`QueueError::Topology`] when it is missing.
 pub(super) async fn require_queue(link: &Link, name: &str) -> Result<(), QueueError> {
     queue_exists(&link.channel().await?, name).await.map_err(|error| judge(name, error))
+}
+
+/// Says whether an object exists otherwise than declared.
+fn is_difference(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(told) = error.kind() else { return false };
+    matches!(told.kind(), AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED))
 }
 
 fn judge(object: &str, error: lapin::Error) -> QueueError {
@@ -324,6 +362,7 @@ fn shown(arguments: &FieldTable) -> String {
         let written = match value {
             AMQPValue::LongString(text) => write!(line, "{gap}{key}={text}"),
             AMQPValue::LongLongInt(number) => write!(line, "{gap}{key}={number}"),
+            AMQPValue::Boolean(is_set) => write!(line, "{gap}{key}={is_set}"),
             other => write!(line, "{gap}{key}={other:?}"),
         };
         written.expect("invariant: writing to a string never fails");

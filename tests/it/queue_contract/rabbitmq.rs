@@ -6,6 +6,7 @@ use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
+use takedown::queue::amqp::work_queue::Consumers;
 use takedown::queue::amqp::{AmqpQueue, AmqpSettings, ConsumerSettings};
 use takedown::queue::{DeadLetters, Intake, Queue};
 
@@ -28,7 +29,11 @@ impl RabbitMq {
     }
 
     async fn open(settings: AmqpSettings) -> Self {
-        let consumers = Self::accounts().into_iter().map(|account| ConsumerSettings { account, prefetch: PREFETCH });
+        let consumers = Self::accounts().into_iter().map(|account| ConsumerSettings {
+            account,
+            prefetch: PREFETCH,
+            consumers: Consumers::Competing,
+        });
         let queue = AmqpQueue::start(settings.clone(), consumers.collect()).await.unwrap();
         let intake = AmqpIntake::connect(&settings).await.unwrap();
         let dead_letters = AmqpDeadLetters::connect(&settings, Self::accounts()).await.unwrap();
