@@ -224,6 +224,8 @@ impl Drop for Head {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -296,5 +298,39 @@ mod tests {
         assert!(!turns.is_full());
         turns.set_part(part(0.001));
         assert!(turns.is_full());
+    }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn in_any_window_no_more_calls_leave_than_the_parts_in_force_allow(
+            changes in proptest::collection::vec((1_u64..400, 0_u32..=100), 1..12),
+            burst in 1_u32..4,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let calls = runtime.block_on(async {
+                let rate = "100/s".parse::<Rate>().unwrap().with_burst(NonZeroU32::new(burst).unwrap());
+                let turns = Turns::new(rate, Duration::from_secs(60));
+                // What the parts have allowed for so far, at each call.
+                let (mut allowed, mut calls) = (0.0, Vec::new());
+                for (millis, percent) in changes {
+                    let now = f64::from(percent) / 100.0;
+                    turns.set_part(part(now));
+                    for _ in 0..millis {
+                        while turns.take().is_ok() {
+                            calls.push(allowed);
+                        }
+                        tokio::time::advance(Duration::from_millis(1)).await;
+                        allowed += now * 0.1;
+                    }
+                }
+                calls
+            });
+            for (first, before) in calls.iter().enumerate() {
+                for (last, after) in calls.iter().enumerate().skip(first) {
+                    let count = (last - first + 1) as f64;
+                    prop_assert!(count <= f64::from(burst) + (after - before) + 1e-6, "{count} calls, {}", after - before);
+                }
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::fleet::reload::{told, worker};
 use crate::support::queue::within;
 
 /// Beats of each replica that are counted.
-const BEATS: usize = 10;
+const BEATS: usize = 4;
 
 async fn listen(connection: &Connection, exchange: String) -> Consumer {
     let channel = connection.create_channel().await.unwrap();

@@ -33,11 +33,11 @@ fn explain_shows_no_secret_of_item_configuration_or_pasted_text() {
     let plant = Plant::new("127.0.0.1:1".parse().unwrap());
     plant.items("items.jsonl", &items());
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    for line in ["1", "2", "3", "4", "5"] {
+    for line in ["1", "2", "3", "4", "5", "6", "7"] {
         let masked = explain(&plant, &["items.jsonl", "--line", line], &[0]);
         assert!(masked.contains("***"), "{masked}");
     }
-    for (line, account, secret) in [("1", "shops", MERCHANT_TOKEN), ("4", "desk", USER_KEY)] {
+    for (line, account, secret) in [("1", "shops", MERCHANT_TOKEN), ("6", "desk", USER_KEY)] {
         let right = revealed(&plant, line);
         assert!(right.contains(secret), "{right}");
         // Every secret of the configuration in a place where none belongs.
