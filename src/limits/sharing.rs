@@ -12,10 +12,10 @@ pub enum Sharing {
     /// without one it is the whole.
     ///
     /// The one that is handed the messages tells the fleet so, and nobody else asks for a share; so the fleet's own
-    /// rules hold at a fail-over too ([`fleet`]): the new one calls nobody before a lease (six heartbeats) has passed
-    /// since it was first handed a message, and the old one, if it was merely stopped or cut off, nobody once it has
-    /// not heard itself for a fence (two heartbeats). Beyond the rate goes at most one call that was admitted when the
-    /// old one was stopped, and leaves when it wakes.
+    /// rules hold at a fail-over too ([`fleet`](crate::limits::fleet)): the new one calls nobody before a lease (six
+    /// heartbeats) has passed since it was first handed a message, and the old one, if it was merely stopped or cut
+    /// off, nobody once it has not heard itself for a fence (two heartbeats). Beyond the rate goes at most one call that
+    /// was admitted when the old one was stopped, and leaves when it wakes.
     Exclusive,
 }
 
