@@ -319,14 +319,17 @@ impl Limits {
         let claim = ticket.claim.take().expect("invariant: a ticket has its claim until it is recorded or dropped");
         let now = Instant::now();
         let mut state = self.gate.lock();
+        let is_probe = claim.is_probe();
         let recorded = state.holds.record(claim, id, reply, outcome, now, rand::random::<f64>());
-        state.tell_news();
         let mut is_changed = !recorded.changes.is_empty();
         if let Outcome::Retryable(Cause::Throttled(asked), _) = outcome {
             let wait = asked.unwrap_or_default().clamp(self.settings.cool_down.min(MAX_COOL_DOWN), MAX_COOL_DOWN);
             state.brake.refused(wait, now);
             self.turns.set_part(state.effective_part(now));
             is_changed = true;
+        }
+        if is_changed || is_probe {
+            state.tell_news();
         }
         drop(state);
         if is_changed {
@@ -354,7 +357,9 @@ impl Drop for Ticket {
         if let Some(claim) = self.claim.take() {
             let mut state = self.gate.lock();
             state.holds.release(&claim, Instant::now());
-            state.tell_news();
+            if claim.is_probe() {
+                state.tell_news();
+            }
             drop(state);
             self.gate.changed.notify_waiters();
         }

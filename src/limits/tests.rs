@@ -12,6 +12,7 @@ use crate::domain::outcome::Reason;
 use crate::domain::reply::BrokenCall;
 use crate::domain::settlement::Hold;
 use crate::limits::lanes::{Round, Urgency};
+use crate::limits::pause::seat::Seat;
 use crate::limits::pause::{HoldChange, QUOTA_SPENT};
 
 const FAULT: Outcome = Outcome::AccountFault(Scope::App, Certainty::Certain);
@@ -72,6 +73,22 @@ async fn calls_leave_at_the_rate_and_in_the_order_of_asking() {
     .await;
     let expected: Vec<_> = (0..10).map(|n| (n, Duration::from_millis(500) * n)).collect();
     assert_eq!(order.into_inner().unwrap(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_changes_nothing_is_no_news_to_the_fleet() {
+    let limits = limits("10/s", 1, seconds(60));
+    let news = Arc::new(Notify::new());
+    limits.join(Seat::alone(Instant::now()), Arc::clone(&news));
+    let is_news = || news.notified().now_or_never().is_some();
+    record(&limits, go(limits.admit(None).await), &PASSED);
+    drop(go(limits.admit(None).await));
+    assert!(!is_news());
+    record(&limits, go(limits.admit(None).await), &throttled(None));
+    assert!(is_news());
+    sleep(seconds(10)).await;
+    record(&limits, go(limits.admit(None).await), &FAULT);
+    assert!(is_news());
 }
 
 #[tokio::test(start_paused = true)]

@@ -131,7 +131,7 @@ struct Place<'a> {
     session: FleetSession,
     line: &'a AmqpFleet,
     context: &'a Context,
-    /// Told when a hold changed, so that the others need not wait for the next beat.
+    /// Told when a hold changed or the gateway asked for fewer calls, so that the others need not wait for the next beat.
     news: &'a Notify,
     /// No news is told before this: a flood of changes must not become one of beats.
     quiet_until: Instant,
@@ -146,14 +146,11 @@ impl Place<'_> {
     async fn keep(&mut self) -> String {
         let mut timer = interval(self.context.pace.heartbeat);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut slowed, mut active) = (self.slowed(), self.active());
+        let mut active = self.active();
         loop {
-            tokio::select! {
-                _ = timer.tick() => {
-                    if let Err(cause) = self.beat().await {
-                        return cause;
-                    }
-                }
+            let is_due = tokio::select! {
+                _ = timer.tick() => true,
+                () = news(self.news, self.quiet_until) => true,
                 heard = self.session.hear() => {
                     let (mut heard, mut left) = (Some(heard), BEATS_AT_ONCE);
                     while let Some(beat) = heard {
@@ -164,27 +161,18 @@ impl Place<'_> {
                         left -= 1;
                         heard = if left > 0 { self.session.hear().now_or_never() } else { None };
                     }
+                    false
                 }
-                () = news(self.news, self.quiet_until) => {
-                    if let Err(cause) = self.beat().await {
-                        return cause;
-                    }
-                }
-            }
-            // The others should not go on at full speed until the next beat; and a lease begins with it.
-            let (now_slowed, now_active) = (self.slowed(), self.active());
-            if (now_slowed > slowed || now_active > active)
+            };
+            // A lease begins with the beat that tells of an account taken over.
+            let was_active = std::mem::replace(&mut active, self.active());
+            if (is_due || active > was_active)
                 && let Err(cause) = self.beat().await
             {
                 return cause;
             }
-            (slowed, active) = (now_slowed, now_active);
             self.share();
         }
-    }
-
-    fn slowed(&self) -> usize {
-        self.context.accounts.values().filter(|account| account.limits.slowdown().is_some()).count()
     }
 
     /// Counts the accounts whose only active consumer this replica has.
