@@ -24,6 +24,12 @@ pub struct Part {
 impl Part {
     /// The whole rate, for good.
     pub const WHOLE: Self = Self { now: 1.0, soon: 1.0, until: None };
+
+    /// Returns what is in force at a moment: 0 once it has lapsed.
+    #[must_use]
+    pub fn at(self, now: Instant) -> f64 {
+        if self.until.is_some_and(|until| until < now) { 0.0 } else { self.now }
+    }
 }
 
 /// Tokio's time at the speed of a part, as `governor` reads it: from 0 on.
@@ -63,7 +69,7 @@ impl PartClock {
 
     /// Returns the part in force.
     pub(crate) fn part(&self) -> f64 {
-        self.lock().speed(Instant::now())
+        self.lock().part.at(Instant::now())
     }
 
     /// Returns how long the clock takes for a stretch of its own time; `None` while it stands still.
@@ -75,7 +81,7 @@ impl PartClock {
     /// The same with the part that is to be expected; [`Duration::MAX`] where none is.
     pub(crate) fn real_soon(&self, stretch: Duration) -> Duration {
         let running = self.lock();
-        let speed = running.speed(Instant::now()).max(running.part.soon);
+        let speed = running.part.at(Instant::now()).max(running.part.soon);
         if speed > 0.0 { stretched(stretch, speed) } else { Duration::MAX }
     }
 
@@ -99,10 +105,6 @@ impl Running {
         let passed = end.saturating_duration_since(self.since);
         // Exact for the whole; a part is rounded down by the conversion, never up beyond the time itself.
         self.reading + if self.part.now == 1.0 { passed } else { passed.mul_f64(self.part.now).min(passed) }
-    }
-
-    fn speed(&self, now: Instant) -> f64 {
-        if self.part.until.is_some_and(|until| until < now) { 0.0 } else { self.part.now }
     }
 }
 

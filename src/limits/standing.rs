@@ -54,8 +54,7 @@ impl Limits {
     pub fn standing(&self) -> Standing {
         let now = Instant::now();
         let state = self.gate.lock();
-        let has_lapsed = state.part.until.is_some_and(|until| until < now);
-        let share = if has_lapsed { 0.0 } else { state.part.now };
+        let share = state.part.at(now);
         let bound = if share == 0.0 || state.shut_for(now).is_some() {
             Bound::Paused
         } else if self.turns.is_awaited() || self.turns.is_full() {

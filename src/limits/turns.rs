@@ -121,7 +121,6 @@ impl Turns {
     /// A part of nothing has no cells, not even those of the burst, which a clock that stands still would leave.
     pub(crate) fn take(&self) -> Result<(), Wait> {
         if self.clock.part() == 0.0 {
-            // A cell saved up before is no leave to call now.
             let next = self.line().next_at.saturating_sub(self.clock.read());
             return Err(Wait { now: None, soon: self.clock.real_soon(next) });
         }
