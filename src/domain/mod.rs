@@ -7,6 +7,7 @@ pub mod cause;
 pub mod classify;
 pub mod codes;
 pub mod fleet;
+pub mod hex;
 pub mod ids;
 pub mod outcome;
 pub mod reply;

@@ -3,6 +3,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use md5::{Digest, Md5};
 
+use crate::domain::hex::hex;
 use crate::domain::secret;
 use crate::signing::key::KeyError;
 
@@ -29,8 +30,7 @@ impl Secret {
     }
 
     pub(super) fn sign(&self, bytes: &[u8]) -> String {
-        let digest = Md5::new().chain_update(bytes).chain_update(self.0.expose()).finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Md5::new().chain_update(bytes).chain_update(self.0.expose()).finalize())
     }
 
     /// Returns the secret, for [`crate::signing::recover`].

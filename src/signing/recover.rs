@@ -257,6 +257,7 @@ mod tests {
     use base64::prelude::BASE64_STANDARD;
 
     use super::*;
+    use crate::domain::hex::hex;
     use crate::signing::Signer;
     use crate::signing::generate::key_pair;
 
@@ -282,9 +283,8 @@ mod tests {
     #[test]
     fn the_secret_behind_the_bytes_is_what_the_signer_does() {
         let signer = Signer::load(SignType::Md5, "s3cret", DsaFormat::Der).unwrap();
-        let hex = |digest: Vec<u8>| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let inspector = signer.own_verifier().inspector();
-        assert_eq!(hex(inspector.md5(b"a=1", Placement::Behind).unwrap()), signer.sign(b"a=1").unwrap());
+        assert_eq!(hex(&inspector.md5(b"a=1", Placement::Behind).unwrap()), signer.sign(b"a=1").unwrap());
         assert_eq!(inspector.md5(b"a=1", Placement::AmpersandKey), Some(Hash::Md5.digest(b"a=1&key=s3cret")),);
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::domain::classify::{Cause, Effect, History, Outcome, Redelivery};
+use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, RequestId, WorkerId};
 use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use crate::domain::reply::Reply;
@@ -320,10 +321,6 @@ fn ids(item: &Item) -> ItemIds {
             ..ItemIds::default()
         },
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

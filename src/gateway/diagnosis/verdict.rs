@@ -1,5 +1,6 @@
 //! From a signature and a way of searching to a diagnosis: key, hash, form and bytes, each named if it is wrong.
 
+use crate::domain::hex::hex;
 use crate::gateway::diagnosis::keyring::{Keyring, Owner};
 use crate::gateway::diagnosis::proof::{self, Proof, Seen};
 use crate::gateway::diagnosis::search::{BUDGET, Found};
@@ -263,8 +264,4 @@ fn no_key(mut causes: Vec<Cause>, signature: &[u8], keyring: &Keyring, expected:
             Diagnosis { verdict: Verdict::Unexplained, causes, certain, next, signed: None }
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

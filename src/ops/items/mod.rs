@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, BatchId, RequestId};
 use crate::domain::takedown::{Gateway, Item, Takedown};
 use crate::signing::charset::Charset;
@@ -334,8 +335,8 @@ fn digest(account: &AccountId, item: &Item) -> RequestId {
             part(item.app_auth_token.as_ref().map(|token| token.expose()));
         }
     }
-    let hex: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    RequestId::new(format!("{PLACEHOLDER_ID}{hex}")).expect("invariant: hex digits make an id")
+    let digest = hex(&hash.finalize()[..16]);
+    RequestId::new(format!("{PLACEHOLDER_ID}{digest}")).expect("invariant: hex digits make an id")
 }
 
 impl Items {

@@ -11,6 +11,8 @@ use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::der::{Encode, Tag, Tagged};
 use x509_cert::name::Name;
 
+use crate::domain::hex::hex;
+
 /// RFC 2253 section 2.3.
 const SHORT_NAMES: [(&str, &str); 9] = [
     ("2.5.4.3", "CN"),
@@ -29,8 +31,7 @@ const SHORT_NAMES: [(&str, &str); 9] = [
 /// # Errors
 /// What of the name cannot be written with certainty.
 pub(super) fn of(issuer: &Name, serial: &[u8]) -> Result<String, String> {
-    let digest = Md5::digest(format!("{}{}", name(issuer)?, decimal(serial)));
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Md5::digest(format!("{}{}", name(issuer)?, decimal(serial)))))
 }
 
 fn name(name: &Name) -> Result<String, String> {
@@ -54,7 +55,7 @@ fn attribute(attribute: &AttributeTypeAndValue) -> Result<String, String> {
         (Some(_), tag @ (Tag::BmpString | Tag::GeneralString | Tag::VideotexString)) => return Err(format!("a {tag}")),
         (Some(_) | None, _) => {
             let der = attribute.value.to_der().map_err(|_| "an attribute that is no DER".to_owned())?;
-            der.iter().fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+            format!("#{}", hex(&der))
         }
     };
     Ok(format!("{}={value}", short.unwrap_or(&oid)))

@@ -1,7 +1,6 @@
 //! What was done with the canonical string as a whole.
 
-use std::fmt::Write as _;
-
+use crate::domain::hex::hex;
 use crate::gateway::diagnosis::Cause;
 use crate::gateway::diagnosis::draft::FormDraft;
 use crate::gateway::diagnosis::search::Slip;
@@ -46,7 +45,7 @@ pub(in crate::gateway::diagnosis) fn slips(url: &str) -> Vec<Slip<FormDraft>> {
             "hashed_before_signing",
             "the SHA-256 of the string, in hex, was signed, so that it was hashed twice",
             hashed,
-            |bytes| hex(&Hash::Sha256.digest(&bytes)),
+            |bytes| hex(&Hash::Sha256.digest(&bytes)).into_bytes(),
         ),
         finished(
             "hashed_before_signing",
@@ -58,13 +57,13 @@ pub(in crate::gateway::diagnosis) fn slips(url: &str) -> Vec<Slip<FormDraft>> {
             "hashed_before_signing",
             "the SHA-1 of the string, in hex, was signed, so that it was hashed twice",
             hashed,
-            |bytes| hex(&Hash::Sha1.digest(&bytes)),
+            |bytes| hex(&Hash::Sha1.digest(&bytes)).into_bytes(),
         ),
         finished(
             "hashed_before_signing",
             "the MD5 of the string, in hex, was signed, so that it was hashed twice",
             hashed,
-            |bytes| hex(&Hash::Md5.digest(&bytes)),
+            |bytes| hex(&Hash::Md5.digest(&bytes)).into_bytes(),
         ),
     ];
     if !url.is_empty() {
@@ -96,10 +95,4 @@ fn joined(name: &'static str, what: &str, joints: (&'static [u8], &'static [u8])
 
 fn finished(name: &'static str, what: &str, remedy: &str, finish: fn(Vec<u8>) -> Vec<u8>) -> Slip<FormDraft> {
     Slip::rare(Cause::new(name, what, remedy), move |draft: &mut FormDraft| draft.finish = finish)
-}
-
-fn hex(bytes: &[u8]) -> Vec<u8> {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    bytes.iter().for_each(|byte| write!(text, "{byte:02x}").expect("invariant: a String takes all"));
-    text.into_bytes()
 }
