@@ -31,6 +31,12 @@ pub struct NotEncodable {
     pub charset: Charset,
 }
 
+/// Returns a text without the byte order mark some programs put before UTF-8.
+#[must_use]
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
+}
+
 impl Charset {
     /// Returns the name sent to the gateways.
     #[must_use]

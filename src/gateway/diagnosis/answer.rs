@@ -19,6 +19,7 @@ use crate::gateway::diagnosis::{Cause, Diagnosis, LONGEST, Verdict};
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::mapi;
 use crate::gateway::open_platform::{self, Protocol};
+use crate::signing::charset::without_mark;
 
 /// Longest text read, in bytes: the default cap of the HTTP client, and room for headers.
 pub const MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
@@ -40,7 +41,7 @@ pub fn read(text: &[u8]) -> Result<HttpAnswer, PasteError> {
     let mut status = 200;
     let mut named = Vec::new();
     let mut body = text;
-    let start = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start();
+    let start = without_mark(text).trim_ascii_start();
     if start.starts_with(b"HTTP/") {
         body = start;
         // Before the last head may stand those of a proxy and of `100 Continue`.

@@ -9,6 +9,8 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::signing::charset::without_mark;
+
 /// Longest text read, in bytes: a takedown is below 4 KiB, the longest URL servers take is 64 KiB or less.
 pub const MAX_BYTES: usize = 256 * 1024;
 
@@ -114,7 +116,7 @@ impl Pasted {
         if text.len() > MAX_BYTES {
             return Err(PasteError::TooLarge { bytes: text.len() });
         }
-        let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start();
+        let text = without_mark(text).trim_ascii_start();
         let text = text.strip_prefix(b"$ ").unwrap_or(text);
         if text.is_empty() {
             return Err(PasteError::Empty);

@@ -6,7 +6,7 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, Event};
 
-use crate::signing::charset::Charset;
+use crate::signing::charset::{Charset, without_mark};
 
 /// Deepest nesting read; the protocol's answers have four levels.
 const MAX_DEPTH: usize = 8;
@@ -30,7 +30,7 @@ impl Element {
 
 /// Reads a document: its root and the charset of its declaration (UTF-8 if it declares none).
 pub(in crate::gateway) fn parse(body: &[u8]) -> Result<(Element, Charset), &'static str> {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let body = without_mark(body);
     let charset = declared(body)?;
     let text = charset.decode(body).ok_or("the bytes are not of the charset the XML declares")?;
     tree(&text).map(|root| (root, charset))

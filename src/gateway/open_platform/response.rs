@@ -15,11 +15,12 @@ use crate::gateway::http::HttpAnswer;
 use crate::gateway::open_platform::span::{self, Member};
 use crate::gateway::open_platform::{GatewayKeys, METHOD, OpenPlatformAccount, request};
 use crate::gateway::page;
+use crate::signing::charset::without_mark;
 
 /// Reads one answer to a call about `item`.
 #[must_use]
 pub fn parse(account: &OpenPlatformAccount, item: &OpenPlatformItem, answer: &HttpAnswer) -> Answer {
-    let body = answer.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&answer.body);
+    let body = without_mark(&answer.body);
     let (signature, claim, unknown_certificate) = match span::members(body, account.charset) {
         Ok(members) => {
             let (signature, claim) = read(account, item, body, &members);

@@ -13,11 +13,11 @@ use crate::gateway::diagnosis::search::{Draft, search};
 use crate::gateway::diagnosis::verdict::{Expected, Signer, diagnose};
 use crate::gateway::open_platform::span::{self, Member};
 use crate::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, response};
-use crate::signing::charset::Charset;
+use crate::signing::charset::{Charset, without_mark};
 
 /// Reads the body in the account's charset, else in the other one.
 pub(super) fn reading(account: &OpenPlatformAccount, keyring: &Keyring, body: &[u8]) -> Option<Reading> {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let body = without_mark(body);
     if let Ok(members) = span::members(body, account.charset) {
         return in_charset(account, keyring, body, &members, account.charset);
     }
@@ -70,7 +70,7 @@ fn in_charset(
 
 /// Says what is wrong with an envelope that is refused.
 pub(super) fn fault(body: &[u8], charset: Charset) -> String {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let body = without_mark(body);
     let Ok(members) = span::members(body, charset) else { return "its structure is refused".to_owned() };
     let mut names = HashSet::new();
     if let Some(member) = members.iter().find(|member| !names.insert(member.name.as_str())) {

@@ -3,7 +3,7 @@
 use crate::gateway::diagnosis::search::{Draft, Slip};
 use crate::gateway::diagnosis::slips::content;
 use crate::gateway::diagnosis::{Cause, LONGEST};
-use crate::signing::charset::Charset;
+use crate::signing::charset::{Charset, without_mark};
 
 const REMEDY: &str = "verify and keep the bytes as received: curl -sS -o FILE, no editor and no log in between";
 
@@ -96,7 +96,7 @@ pub(super) fn slips(text: &[u8], charset: Charset) -> Vec<Slip<TextDraft>> {
         "a byte order mark before the text was signed and is gone".to_owned(),
         [b"\xEF\xBB\xBF", text].concat(),
     ));
-    let trimmed = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let trimmed = without_mark(text);
     if trimmed.len() < text.len() {
         slips.push(slip("byte_order_mark", "a byte order mark was put before the text".to_owned(), trimmed.to_vec()));
     }

@@ -16,7 +16,7 @@ use crate::gateway::http::HttpAnswer;
 use crate::gateway::open_platform::response::{masked, shown_number, word};
 use crate::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, span};
 use crate::gateway::page;
-use crate::signing::charset::Charset;
+use crate::signing::charset::{Charset, without_mark};
 
 /// Accepted, not processed: to be repeated with the same parameters (docs open-v3/054fcv, 054oog).
 const ACCEPTED: u16 = 202;
@@ -155,8 +155,4 @@ fn open<'a>(account: &OpenPlatformAccount, body: &'a [u8]) -> Result<Cow<'a, [u8
     }
     let plain = std::str::from_utf8(body.trim_ascii()).ok().and_then(|cipher| key.decrypt(cipher));
     plain.map(Cow::Owned).ok_or("the encrypted answer does not open with the account's content key")
-}
-
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
