@@ -21,6 +21,16 @@ impl Production {
         Self { rehearsal: Rehearsal::start(items, options), prefix: unique_prefix() }
     }
 
+    /// Six items, to each of which the gateway answers a code no table lists, and the worker that takes that for the end.
+    fn with_dead_letters() -> (Self, Running) {
+        let production = Self::start(6, &["--fault", "unlisted_code=1"]);
+        assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));
+        assert_eq!(end(production.command(&["enqueue", "items.csv"])).code, Some(0));
+        let mut worker = production.command(&["worker", "--log-format", "json"]);
+        worker.env("TAKEDOWN_RETRY__MAX_UNKNOWN_CODE_ATTEMPTS", "1");
+        (production, Running::start(worker))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.rehearsal.command(arguments);
         command.env("TAKEDOWN_AMQP__URL", shared_url()).env("TAKEDOWN_AMQP__PREFIX", &self.prefix);
@@ -82,12 +92,7 @@ fn items_are_enqueued_worked_off_and_shown_by_the_metrics_and_the_worker_drains(
 #[test]
 #[ignore = "needs RabbitMQ"]
 fn dead_letters_on_the_broker_are_listed_and_replayed() {
-    let production = Production::start(6, &["--fault", "unlisted_code=1"]);
-    assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));
-    assert_eq!(end(production.command(&["enqueue", "items.csv"])).code, Some(0));
-    let mut worker = production.command(&["worker", "--log-format", "json"]);
-    worker.env("TAKEDOWN_RETRY__MAX_UNKNOWN_CODE_ATTEMPTS", "1");
-    let worker = Running::start(worker);
+    let (production, worker) = Production::with_dead_letters();
     worker.line("item is a dead letter");
     let list = || end(production.command(&["dead-letters", "list", "--json", "--reason", "unknown_code"]));
     let letters: Value = serde_json::from_str(&list().stdout).unwrap();
@@ -104,12 +109,7 @@ fn dead_letters_on_the_broker_are_listed_and_replayed() {
 #[test]
 #[ignore = "needs RabbitMQ"]
 fn a_dead_letter_on_the_broker_is_explained_and_stays_as_it_was() {
-    let production = Production::start(6, &["--fault", "unlisted_code=1"]);
-    assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));
-    assert_eq!(end(production.command(&["enqueue", "items.csv"])).code, Some(0));
-    let mut worker = production.command(&["worker", "--log-format", "json"]);
-    worker.env("TAKEDOWN_RETRY__MAX_UNKNOWN_CODE_ATTEMPTS", "1");
-    let worker = Running::start(worker);
+    let (production, worker) = Production::with_dead_letters();
     for _ in 0..6 {
         worker.line("item is a dead letter");
     }
