@@ -19,6 +19,7 @@ mod sandbox;
 mod schemas;
 mod secrets;
 mod signing_engines;
+#[path = "../support/mod.rs"]
 mod support;
 mod vectors;
 mod worker;

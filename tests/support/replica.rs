@@ -316,7 +316,7 @@ fn decode(text: &str) -> Takedown {
 
 /// The fixture keys; new ones would take a while.
 pub(crate) fn setup() -> Setup {
-    let keys: Value = serde_json::from_str(include_str!("../../fixtures/vectors/keys.json")).unwrap();
+    let keys: Value = serde_json::from_str(include_str!("../fixtures/vectors/keys.json")).unwrap();
     let text = |key: &str, form: &str| Secret::new(keys[key][form].as_str().unwrap());
     let secret = || text("mapi_md5_key", "value");
     let certificate = |name: &str| keys["certs"][name].as_str().unwrap().to_owned();
