@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod embedded;
+mod model;
 mod rabbitmq;
 
 use std::time::{Duration, SystemTime};
@@ -86,6 +87,17 @@ macro_rules! contract {
 
 contract!(over_rabbitmq, crate::queue_contract::rabbitmq::RabbitMq, ignore = "needs RabbitMQ");
 contract!(over_embedded, crate::queue_contract::embedded::Embedded);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn rabbitmq_follows_the_model() {
+    model::any_order_of_steps_leads_where_the_model_says::<rabbitmq::RabbitMq>(12).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_queue_follows_the_model() {
+    model::any_order_of_steps_leads_where_the_model_says::<embedded::Embedded>(48).await;
+}
 
 async fn enqueue<H: Harness>(harness: &H, ids: &[&str], account_name: &str) {
     let takedowns = ids.iter().map(|id| takedown(id, account_name)).collect();
