@@ -4,6 +4,7 @@
 //! unlisted code, is cut and capped in number. Promise: no label holds an id, a URL or a secret.
 
 mod accounts;
+mod process;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::limits::pause::HoldChange;
 use crate::limits::rate::Rate;
 use crate::limits::standing::Standing;
 use crate::ops::metrics::accounts::AccountGauges;
+use crate::ops::metrics::process::ProcessGauges;
 use crate::worker::event::WorkerEvent;
 
 /// Distinct unlisted codes counted by name in one process; further ones count as `other`.
@@ -111,6 +113,7 @@ pub struct Metrics {
     panics: Counter,
     holds: Family<AccountLabels, Gauge>,
     accounts: AccountGauges,
+    process: ProcessGauges,
     fleet_members: Gauge,
     config_reloads: Family<ReadingLabels, Counter>,
     config_faults: Gauge,
@@ -162,6 +165,7 @@ impl Metrics {
                 Family::default()
             ),
             accounts: AccountGauges::register(&mut registry),
+            process: ProcessGauges::register(&mut registry),
             fleet_members: metric!(
                 "fleet_members",
                 "Replicas heard, this one too; 0 outside a fleet",
@@ -249,6 +253,11 @@ impl Metrics {
     /// Tells how one account stands; asked for at each scrape.
     pub fn set_account(&self, account: &str, rate: Rate, standing: Standing, in_flight: usize) {
         self.accounts.set(account, rate, standing, in_flight);
+    }
+
+    /// Tells how the process stands; asked for at each scrape.
+    pub fn look_at_process(&self) {
+        self.process.look();
     }
 
     /// Takes note of what came of reading the configuration anew.

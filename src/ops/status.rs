@@ -110,6 +110,7 @@ async fn ready(State(status): State<Status>) -> Response {
 
 async fn metrics(State(status): State<Status>) -> Response {
     (status.refresh)(&status.metrics);
+    status.metrics.look_at_process();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], status.metrics.text()).into_response()
 }
@@ -166,6 +167,11 @@ mod tests {
             r#"takedown_account_bound{account="shops",bound="rate"} 0"#,
         ] {
             assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+        }
+        for name in ["takedown_tasks", "takedown_resident_memory_bytes", "takedown_open_descriptors"] {
+            let told =
+                metrics.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().parse::<u64>());
+            assert!(told.is_some_and(|value| value.is_ok_and(|value| value > 0)), "{name}: {metrics}");
         }
         stop.cancel();
         serving.await.unwrap().unwrap();
