@@ -11,6 +11,7 @@ mod proxy;
 mod random;
 mod reader;
 mod soak;
+mod stale;
 #[expect(dead_code, reason = "shared with the other integration binary, which uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;

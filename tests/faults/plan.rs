@@ -8,7 +8,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
 use crate::fault::{Fault, Side, Trouble};
-use crate::proxy::Way;
+use crate::proxy::{Way, Which};
 
 /// What gateways do wrong, each with its greatest rate; together they come to less than 1/2.
 const MISHAPS: [(&str, f64); 14] = [
@@ -63,7 +63,7 @@ impl Plan {
             draw.freeze(),
             draw.link(Side::Broker),
             draw.link(Side::Broker),
-            draw.link(Side::Gateway),
+            draw.link(Side::Broker),
             draw.link(Side::Gateway),
             draw.gateways(),
         ];
@@ -99,7 +99,8 @@ impl Draw {
     }
 
     fn kill(&mut self) -> Fault {
-        Fault::Kill { post: self.post() }
+        let post = self.post();
+        if self.random.random() { Fault::Kill { post } } else { Fault::KillSlowed { post, by: self.between(50, 300) } }
     }
 
     fn freeze(&mut self) -> Fault {
@@ -121,7 +122,8 @@ impl Draw {
             5 => Trouble::Throttle { rate: self.random.random_range(1000..=20_000), length: self.between(1000, 4000) },
             _ => Trouble::BlackHole { length: self.between(500, 6000) },
         };
-        Fault::Link { post: self.post(), side, trouble }
+        let which = [Which::All, Which::Odd, Which::Even].choose(&mut self.random).expect("there are three");
+        Fault::Link { post: self.post(), side, which: *which, trouble }
     }
 
     fn gateways(&mut self) -> Fault {
@@ -154,8 +156,8 @@ fn every_sort_of_fault_is_drawn_and_every_post_hit() {
     let mut kinds: Vec<_> = plans.iter().flat_map(|plan| &plan.steps).map(|step| step.fault.kind()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    // Worker killed, frozen; broker killed, restarted; six troubles on two sides; the gateways.
-    assert_eq!(kinds.len(), 17, "{kinds:?}");
+    // Worker killed twofold, frozen; broker killed, restarted; six troubles on two sides; the gateways.
+    assert_eq!(kinds.len(), 18, "{kinds:?}");
     for plan in plans {
         assert!((10..=12).contains(&plan.steps.len()), "{plan}");
         assert!(plan.steps.is_sorted_by_key(|step| step.percent), "{plan}");
