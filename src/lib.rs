@@ -64,7 +64,18 @@
 //! messages; a message that was put back therefore reads the goal state as `taken_down_earlier`, whatever it finds.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+/// Where a build for tests may be made to die; nothing at all in any other.
+macro_rules! fault_point {
+    ($point:ident) => {
+        #[cfg(feature = "fault-points")]
+        $crate::fault_points::Point::$point.reach();
+    };
+}
+
+pub mod clock;
 pub mod domain;
+#[cfg(feature = "fault-points")]
+pub mod fault_points;
 pub mod gateway;
 pub mod limits;
 pub mod ops;

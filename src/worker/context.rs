@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use crate::clock;
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
 use crate::gateway::GatewayAccount;
@@ -46,7 +47,7 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// Returns the system's clock.
 #[must_use]
 pub fn system_clock() -> Clock {
-    Arc::new(SystemTime::now)
+    Arc::new(clock::now)
 }
 
 /// What every pipeline of a replica shares.
