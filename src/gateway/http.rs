@@ -29,7 +29,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
 pub use crate::gateway::http::endpoint::Endpoint;
@@ -224,8 +224,7 @@ impl HttpClient {
             request = request.header(name, value);
         }
         let mut response = request.send().await.map_err(broken)?;
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|value| retry_after::parse(value, clock::now()));
+        let retry_after = retry_after::of(response.headers(), clock::now());
         let too_large = Reply::MaybeSent(BrokenCall::BodyTooLarge);
         let announced = response.content_length().unwrap_or_default();
         if usize::try_from(announced).map_or(true, |length| length > self.max_body_bytes) {

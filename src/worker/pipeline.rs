@@ -143,7 +143,7 @@ impl<Q: Queue> Replica<Q> {
         }
         let start = Instant::now();
         let gateway = account.gateway();
-        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
+        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now().wall).await;
         fault_point!(Answered);
         let took = start.elapsed();
         let outcome = classify::classify(gateway.gateway(), &reply, case.history());

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("signing", &["domain"]),
     ("gateway", &["clock", "domain", "signing"]),
-    ("limits", &["domain"]),
+    ("limits", &["clock", "domain"]),
     ("queue", &["clock", "fault_points", "domain"]),
     ("worker", &["clock", "fault_points", "domain", "signing", "gateway", "limits", "queue"]),
     ("sandbox", &["clock", "domain", "signing"]),

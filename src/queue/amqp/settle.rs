@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::clock;
+use crate::clock::Moment;
 use crate::domain::cause::chain;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
@@ -128,7 +128,7 @@ impl Settler {
     ) -> Result<(), QueueError> {
         let rung = rung_for(&self.rungs, delay).expect("invariant: a started queue has a rung");
         if rung < delay {
-            next.not_before = clock::now().checked_add(delay);
+            next.not_before = Moment::now().earlier().checked_add(delay);
         }
         let outgoing = Outgoing {
             exchange: self.names.retry(rung),
