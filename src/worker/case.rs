@@ -70,6 +70,11 @@ pub(super) fn remember(envelope: &mut Envelope, now: Moment) {
     }
 }
 
+/// Says whether a message was in hand at so many crashes that it is worked alone.
+pub(super) fn is_suspect(envelope: &Envelope) -> bool {
+    envelope.delivery_count >= ALONE_FROM
+}
+
 impl<'a> Message<'a> {
     /// Decodes and checks a message; `gateway_of` knows the configured accounts. The error is its settlement.
     pub(super) fn open(
@@ -251,9 +256,9 @@ impl Case<'_> {
         self.message.envelope.attempt > 1 || self.message.envelope.deferrals > 0
     }
 
-    /// Says whether the message was in hand at so many crashes that it is worked alone.
+    /// As [`is_suspect`].
     pub(super) fn is_suspect(&self) -> bool {
-        self.message.envelope.delivery_count >= ALONE_FROM
+        is_suspect(self.message.envelope)
     }
 
     /// Returns whom the call is made for below the account: the merchant, or the administrator.
