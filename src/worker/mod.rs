@@ -104,6 +104,8 @@ async fn serve<Q: Queue>(replica: Arc<Replica<Q>>, id: AccountId, account: Arc<A
             Ok(None) => return Served { tasks, ended: Ok(()) },
             Err(error) => return Served { tasks, ended: Err(error) },
         };
+        // A suspect message is called for alone; while it lets others go first it must not keep their place.
+        let permit = (!case::is_suspect(&delivery.envelope)).then_some(permit);
         let replica = Arc::clone(&replica);
         tasks.spawn(async move {
             replica.process(delivery).await;
@@ -134,6 +136,9 @@ impl<Q: Queue> Replica<Q> {
 async fn drain<Q: Queue>(replica: &Replica<Q>, mut tasks: Vec<JoinSet<()>>) {
     let in_flight = tasks.iter().map(JoinSet::len).sum();
     replica.context.tell(&WorkerEvent::Draining { in_flight });
+    if in_flight > 0 {
+        fault_point!(Draining);
+    }
     let finish = async {
         replica.queue.stop().await;
         for account in &mut tasks {

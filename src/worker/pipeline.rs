@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::Either;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tokio::time::Instant;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::domain::cause::chain;
 use crate::domain::classify::{self, Cause, Outcome};
@@ -27,6 +27,12 @@ use crate::worker::context::{Account, Context};
 use crate::worker::event::WorkerEvent;
 use crate::worker::shutdown::Shutdown;
 
+/// Longest a suspect message lets the others in hand go first.
+const COURTESY: Duration = Duration::from_secs(60);
+
+/// Suspect messages are worked in an order drawn within this time.
+const SPREAD: Duration = Duration::from_millis(500);
+
 /// What every task of one run shares.
 pub(super) struct Replica<Q> {
     pub(super) queue: Arc<Q>,
@@ -34,8 +40,26 @@ pub(super) struct Replica<Q> {
     pub(super) shutdown: Shutdown,
     /// Read by calls in company, written by the one of a suspect message, which is worked alone.
     company: RwLock<()>,
+    /// How many messages in work are not suspect.
+    innocent: watch::Sender<usize>,
     pub(super) settled: AtomicU64,
     pub(super) abandoned: AtomicUsize,
+}
+
+/// Held while a message that is not suspect is in work, until it is settled.
+struct Innocent<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Innocent<'a> {
+    fn enter(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Innocent<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 /// Held while a call is made.
@@ -48,6 +72,7 @@ impl<Q: Queue> Replica<Q> {
             context,
             shutdown,
             company: RwLock::new(()),
+            innocent: watch::Sender::new(0),
             settled: AtomicU64::new(0),
             abandoned: AtomicUsize::new(0),
         }
@@ -55,6 +80,8 @@ impl<Q: Queue> Replica<Q> {
 
     /// Works one delivery and settles it.
     pub(super) async fn process(&self, mut delivery: Delivery) {
+        fault_point!(Received);
+        let _innocent = (!case::is_suspect(&delivery.envelope)).then(|| Innocent::enter(&self.innocent));
         case::remember(&mut delivery.envelope, self.context.now());
         let message = self.message(&delivery);
         let mut id = message.label();
@@ -121,6 +148,9 @@ impl<Q: Queue> Replica<Q> {
     /// turn that had to wait here is taken anew, since turns saved up would be used all at once.
     async fn enter(&self, case: &Case<'_>, account: &Account) -> Result<(Ticket, Company<'_>), (Duration, Deferral)> {
         let party = case.party();
+        if case.is_suspect() {
+            self.let_others_pass().await;
+        }
         loop {
             let mut ticket = match account.limits.admit_as(case.class(), party.as_deref()).await {
                 Admission::Go(ticket) => ticket,
@@ -139,10 +169,27 @@ impl<Q: Queue> Replica<Q> {
         }
     }
 
+    /// Lets every message go first that is not suspect, then any of those that are, by chance.
+    ///
+    /// The broker hands the messages out in the same order after every crash. Were they worked in that order, the one
+    /// that kills would keep those behind it from ever ending, until they count as crash loops with it.
+    async fn let_others_pass(&self) {
+        let mut innocent = self.innocent.subscribe();
+        if timeout(COURTESY, innocent.wait_for(|count| *count == 0)).await.is_err() {
+            tracing::debug!("a suspect message is worked although others are in hand");
+        }
+        sleep(SPREAD.mul_f64(rand::random::<f64>())).await;
+    }
+
     async fn call(&self, case: &Case<'_>, account: &Account, ticket: Ticket) -> Settlement {
+        #[cfg(feature = "fault-points")]
+        if case.takedown.id.as_str().starts_with(crate::fault_points::POISON) {
+            fault_point!(Poison);
+        }
         let start = Instant::now();
         let gateway = account.gateway();
-        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
+        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now().wall).await;
+        fault_point!(Answered);
         let took = start.elapsed();
         let outcome = classify::classify(gateway.gateway(), &reply, case.history());
         account.limits.note_load(start, Load::of(&reply, &outcome));

@@ -6,6 +6,7 @@
 mod checker;
 mod fault;
 mod plan;
+mod points;
 mod post;
 mod proxy;
 mod random;
