@@ -237,7 +237,8 @@ pub(crate) async fn publish(
     body: &[u8],
     properties: lapin::BasicProperties,
 ) {
-    let connection = lapin::Connection::connect(&settings.url, lapin::ConnectionProperties::default()).await.unwrap();
+    let connection =
+        lapin::Connection::connect(&settings.urls[0], lapin::ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await.unwrap();
     let options = lapin::options::BasicPublishOptions { mandatory: true, immediate: false };
