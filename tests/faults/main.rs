@@ -3,9 +3,17 @@
 //! The short form is part of every run of the tests; `TAKEDOWN_FAULTS=long` (`tests/run --long`) is the whole of it.
 #![allow(clippy::unwrap_used)]
 
+mod checker;
+#[expect(dead_code, reason = "the faults come with the next commit")]
+mod post;
+mod proxy;
+mod random;
+mod reader;
 #[expect(dead_code, reason = "shared with the other integration binary, which uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+#[expect(dead_code, reason = "the faults come with the next commit")]
+mod world;
 
 /// How much of the faults a run wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
