@@ -124,6 +124,24 @@ pub(crate) struct Figures {
     pub(crate) known_pairs: usize,
 }
 
+impl Figures {
+    /// Takes in those of another run.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        for (end, count) in &other.ends {
+            *self.ends.entry(*end).or_default() += count;
+        }
+        self.repeated_outcomes += other.repeated_outcomes;
+        self.repeated_letters += other.repeated_letters;
+        self.calls += other.calls;
+        self.most_calls = self.most_calls.max(other.most_calls);
+        self.repeated_calls += other.repeated_calls;
+        self.lost += other.lost;
+        self.two_statuses += other.two_statuses;
+        self.known_pairs += other.known_pairs;
+    }
+}
+
 /// The checker's word.
 #[derive(Debug)]
 pub(crate) struct Report {

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod checker;
-#[expect(dead_code, reason = "the faults come with the next commit")]
+mod fault;
+mod plan;
 mod post;
 mod proxy;
 mod random;
@@ -12,7 +13,6 @@ mod reader;
 #[expect(dead_code, reason = "shared with the other integration binary, which uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;
-#[expect(dead_code, reason = "the faults come with the next commit")]
 mod world;
 
 /// How much of the faults a run wants.
@@ -24,7 +24,6 @@ enum Length {
     Long,
 }
 
-#[expect(dead_code, reason = "the first fault comes with the next commit")]
 fn length() -> Length {
     match std::env::var("TAKEDOWN_FAULTS").as_deref() {
         Ok("long") => Length::Long,

@@ -107,7 +107,7 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     /// The workers' posts; number 1 is the first.
     pub(crate) posts: Vec<Post>,
-    _dir: TempDir,
+    dir: TempDir,
     urls: Vec<String>,
     broker: Option<Arc<Mutex<Broker>>>,
     mix: Mix,
@@ -156,7 +156,7 @@ impl World {
             posts.push(Post::new(number, dir.path(), &urls[0], sandbox.address(), environment).await);
         }
         let interruptions = AtomicU32::new(0);
-        let world = Self { settings, sandbox, posts, _dir: dir, urls, broker, mix, doomed, reader, interruptions };
+        let world = Self { settings, sandbox, posts, dir, urls, broker, mix, doomed, reader, interruptions };
         world.set_faults(&[]);
         world
     }
@@ -213,8 +213,9 @@ impl World {
 
     /// Ends all faults, waits for what is missing, drains, and gathers the evidence.
     ///
-    /// At the deadline everybody is killed, and the evidence tells where the missing messages are.
-    pub(crate) async fn end(self, deadline: Instant) -> Evidence {
+    /// At the deadline everybody is killed, and the evidence tells where the missing messages are. The directory holds the
+    /// workers' logs.
+    pub(crate) async fn end(self, deadline: Instant) -> (Evidence, TempDir) {
         self.set_faults(&[]);
         for post in &self.posts {
             post.broker.heal();
@@ -242,7 +243,7 @@ impl World {
         }
         let killed: u32 = self.posts.iter().map(Post::killed).sum();
         odd_ends.extend(self.posts.iter().flat_map(Post::odd_ends));
-        Evidence {
+        let evidence = Evidence {
             mix: self.mix,
             odd: ODD.map(|(_, id, _, reason)| (id.to_owned(), reason)).into(),
             book,
@@ -257,7 +258,8 @@ impl World {
                 interruptions: self.interruptions.into_inner() + killed,
                 in_flight: IN_FLIGHT * u32::try_from(self.posts.len() * accounts().len()).unwrap(),
             },
-        }
+        };
+        (evidence, self.dir)
     }
 
     /// What a victim had told, but not acked, is on its way once more; a drain may give some of it back.
@@ -377,3 +379,5 @@ impl World {
         panic!("no broker answers at the end of the run");
     }
 }
+
+mod tests;
