@@ -138,7 +138,7 @@ impl World {
         let on_sale = mix.takedowns.iter().filter(|takedown| mix.state(takedown) == ItemState::OnSale);
         let doomed = on_sale.take(doomed).map(|takedown| takedown.item.label()).collect();
 
-        let settings = broker::settings(urls[0].clone());
+        let settings = AmqpSettings { urls: urls.clone(), ..broker::settings(urls[0].clone()) };
         let dir = tempfile::tempdir().unwrap();
         let general = format!(
             "[fleet]\nheartbeat = \"500ms\"\n[amqp]\nurl = {:?}\nprefix = {:?}\nconfirm_timeout = \"10s\"\n\
@@ -202,6 +202,11 @@ impl World {
     /// Returns how many ids the world has accepted.
     pub(crate) fn accepted(&self) -> usize {
         self.mix.takedowns.len() + ODD.len()
+    }
+
+    /// Returns how many ids have an outcome by now.
+    pub(crate) fn told(&self) -> usize {
+        *self.reader.ids().borrow()
     }
 
     /// Waits until so many ids have an outcome; says whether they had it in time.
