@@ -28,6 +28,17 @@ pub struct Delivery {
     pub(crate) receipt: Receipt,
 }
 
+impl Delivery {
+    /// Says whether it is still held; if not, its message is back in the queue, and somebody else may have it in hand.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        match &self.receipt {
+            Receipt::Amqp(tag) => tag.is_usable(),
+            Receipt::Embedded(_) => true,
+        }
+    }
+}
+
 impl fmt::Debug for Delivery {
     /// Shows no body: it may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

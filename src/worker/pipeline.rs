@@ -59,7 +59,7 @@ impl<Q: Queue> Replica<Q> {
         let message = self.message(&delivery);
         let mut id = message.label();
         // The delivery stays outside, so that a panic leaves something to settle.
-        let judged = AssertUnwindSafe(self.judge(message, &mut id)).catch_unwind().await;
+        let judged = AssertUnwindSafe(self.judge(&delivery, message, &mut id)).catch_unwind().await;
         let settlement = judged.unwrap_or_else(|_panic| {
             self.context.tell(&WorkerEvent::Panicked { id: id.clone() });
             message.crashed(rand::random::<f64>(), self.context.now())
@@ -83,7 +83,7 @@ impl<Q: Queue> Replica<Q> {
     }
 
     /// Finds how a message is settled. `id` becomes the takedown's own as soon as that is known.
-    async fn judge(&self, message: Message<'_>, id: &mut String) -> Settlement {
+    async fn judge(&self, delivery: &Delivery, message: Message<'_>, id: &mut String) -> Settlement {
         let accounts = &self.context.accounts;
         let gateway_of = |account: &AccountId| accounts.get(account).map(|account| account.gateway().gateway());
         let case = match message.open(gateway_of, self.context.now()) {
@@ -107,6 +107,10 @@ impl<Q: Queue> Replica<Q> {
         // The wait for its turn may have outlived it.
         if let Some(settlement) = case.expire(self.context.now()) {
             return settlement;
+        }
+        // Or taken it away: it is back in the queue, and one call is enough.
+        if !delivery.is_held() {
+            return Settlement::GiveBack;
         }
         self.call(&case, account, ticket).await
     }

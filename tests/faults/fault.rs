@@ -17,6 +17,8 @@ const SILENCE: u64 = 4;
 pub(crate) enum Fault {
     /// The worker of a post dies; another follows.
     Kill { post: usize },
+    /// The same after a while in which its way to the broker was slow, so that much waits for a confirm or an ack.
+    KillSlowed { post: usize, by: Duration },
     /// The worker of a post stands still for longer than the broker waits for a heartbeat, and then goes on.
     Freeze { post: usize, length: Duration },
     /// The broker is stopped in order, and started again.
@@ -58,6 +60,7 @@ impl Fault {
     pub(crate) fn kind(&self) -> String {
         match self {
             Self::Kill { .. } => "worker killed".into(),
+            Self::KillSlowed { .. } => "worker killed on a slow link".into(),
             Self::Freeze { .. } => "worker frozen".into(),
             Self::StopBroker { .. } => "broker restarted".into(),
             Self::KillBroker { .. } => "broker killed".into(),
@@ -70,6 +73,13 @@ impl Fault {
     pub(crate) async fn inject(&self, world: &World) {
         match self {
             Self::Kill { post } => world.posts[*post].kill(),
+            Self::KillSlowed { post, by } => {
+                let post = &world.posts[*post];
+                post.broker.set(Mode::Delay(*by));
+                sleep(*by * 8).await;
+                post.kill();
+                post.broker.heal();
+            }
             Self::Freeze { post, length } => {
                 world.note_interruption();
                 world.posts[*post].freeze();
@@ -160,6 +170,7 @@ impl fmt::Display for Fault {
         f.write_str(&self.kind())?;
         match self {
             Self::Kill { post } => write!(f, ": worker-{}", post + 1),
+            Self::KillSlowed { post, by } => write!(f, ": worker-{}, each chunk {by:?} late", post + 1),
             Self::Freeze { post, length } => write!(f, ": worker-{} for {length:?}", post + 1),
             Self::StopBroker { down } | Self::KillBroker { down } => write!(f, ", started again after {down:?}"),
             Self::Link { post, side: _, trouble } => {

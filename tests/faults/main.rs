@@ -11,6 +11,7 @@ mod post;
 mod proxy;
 mod random;
 mod reader;
+mod stale;
 #[expect(dead_code, reason = "shared with the other integration binary, which uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -99,7 +99,8 @@ impl Draw {
     }
 
     fn kill(&mut self) -> Fault {
-        Fault::Kill { post: self.post() }
+        let post = self.post();
+        if self.random.random() { Fault::Kill { post } } else { Fault::KillSlowed { post, by: self.between(50, 300) } }
     }
 
     fn freeze(&mut self) -> Fault {
@@ -154,8 +155,8 @@ fn every_sort_of_fault_is_drawn_and_every_post_hit() {
     let mut kinds: Vec<_> = plans.iter().flat_map(|plan| &plan.steps).map(|step| step.fault.kind()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    // Worker killed, frozen; broker killed, restarted; six troubles on two sides; the gateways.
-    assert_eq!(kinds.len(), 17, "{kinds:?}");
+    // Worker killed twofold, frozen; broker killed, restarted; six troubles on two sides; the gateways.
+    assert_eq!(kinds.len(), 18, "{kinds:?}");
     for plan in plans {
         assert!((10..=12).contains(&plan.steps.len()), "{plan}");
         assert!(plan.steps.is_sorted_by_key(|step| step.percent), "{plan}");

@@ -141,7 +141,7 @@ impl World {
         let settings = AmqpSettings { urls: urls.clone(), ..broker::settings(urls[0].clone()) };
         let dir = tempfile::tempdir().unwrap();
         let general = format!(
-            "[fleet]\nheartbeat = \"500ms\"\n[amqp]\nurl = {:?}\nprefix = {:?}\nconfirm_timeout = \"10s\"\n\
+            "[fleet]\nheartbeat = \"1s\"\n[amqp]\nurl = {:?}\nprefix = {:?}\nconfirm_timeout = \"10s\"\n\
              [http]\nconnect_timeout = \"1s\"\ntotal_timeout = \"2s\"\n\
              [retry]\ndelays = [\"200ms\"]\nrungs = [\"200ms\", \"1s\"]\nmax_attempts = {ATTEMPTS}\n",
             urls[0], settings.prefix

@@ -51,7 +51,7 @@ struct Session {
 
 impl Tag {
     /// Says whether the message can still be acked.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         self.acker.as_ref().is_some_and(Acker::usable)
     }
 
