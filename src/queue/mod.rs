@@ -64,10 +64,10 @@ pub(crate) enum Receipt {
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The broker cannot be reached or refused the connection; a retry may help.
-    #[error("cannot connect to {url}")]
+    #[error("cannot connect to {brokers}")]
     Connect {
-        /// The broker's address, password masked.
-        url: String,
+        /// The broker's address, password masked, or how many were tried.
+        brokers: String,
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

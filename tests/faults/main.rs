@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod checker;
+mod cluster;
 mod fault;
 mod plan;
 mod points;

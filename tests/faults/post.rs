@@ -126,6 +126,11 @@ impl Post {
         keeper.await.unwrap()
     }
 
+    /// Returns how many processes have been started.
+    pub(crate) fn lives(&self) -> u32 {
+        self.shared.lives.load(Ordering::SeqCst)
+    }
+
     /// Returns how many processes died by SIGKILL, whoever sent it.
     pub(crate) fn killed(&self) -> u32 {
         self.shared.killed.load(Ordering::SeqCst)

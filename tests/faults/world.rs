@@ -14,6 +14,7 @@ use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::{FinalOutcome, ItemIds, Reason};
+use takedown::domain::takedown::Takedown;
 use takedown::queue::amqp::AmqpSettings;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::publisher::AmqpIntake;
@@ -138,7 +139,7 @@ impl World {
         let on_sale = mix.takedowns.iter().filter(|takedown| mix.state(takedown) == ItemState::OnSale);
         let doomed = on_sale.take(doomed).map(|takedown| takedown.item.label()).collect();
 
-        let settings = broker::settings(urls[0].clone());
+        let settings = AmqpSettings { urls: urls.clone(), ..broker::settings(urls[0].clone()) };
         let dir = tempfile::tempdir().unwrap();
         let general = format!(
             "[fleet]\nheartbeat = \"1s\"\n[amqp]\nurl = {:?}\nprefix = {:?}\nconfirm_timeout = \"10s\"\n\
@@ -171,9 +172,23 @@ impl World {
 
     /// Enqueues every takedown, once, and the odd messages; all are accepted by the broker when it returns.
     pub(crate) async fn enqueue(&self) {
+        self.enqueue_after(0).await;
+    }
+
+    async fn put(&self, takedowns: &[Takedown]) {
         let intake = AmqpIntake::connect(&self.settings).await.unwrap();
-        intake.enqueue(self.mix.takedowns.clone()).await.unwrap();
+        intake.enqueue(takedowns.to_vec()).await.unwrap();
         intake.close().await;
+    }
+
+    /// Enqueues so many takedowns; [`World::enqueue_after`] has the others.
+    pub(crate) async fn enqueue_first(&self, count: usize) {
+        self.put(&self.mix.takedowns[..count]).await;
+    }
+
+    /// Enqueues the takedowns beyond the first so many, and the odd messages.
+    pub(crate) async fn enqueue_after(&self, count: usize) {
+        self.put(&self.mix.takedowns[count..]).await;
         for (account, id, body, _) in ODD {
             let properties = lapin::BasicProperties::default().with_message_id(id.into());
             broker::publish(&self.settings, &self.settings.prefix, account, body.as_bytes(), properties).await;
@@ -202,6 +217,11 @@ impl World {
     /// Returns how many ids the world has accepted.
     pub(crate) fn accepted(&self) -> usize {
         self.mix.takedowns.len() + ODD.len()
+    }
+
+    /// Returns how many ids have an outcome by now.
+    pub(crate) fn told(&self) -> usize {
+        *self.reader.ids().borrow()
     }
 
     /// Waits until so many ids have an outcome; says whether they had it in time.

@@ -70,7 +70,7 @@ fn line(error: &QueueError) -> String {
 /// Leaves the result exchange without its catch-all queue and its alternate exchange without a queue; a queue of another
 /// kind keeps the worker from putting that right.
 async fn unbind_results(settings: &AmqpSettings) -> lapin::Channel {
-    let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     for name in ["results.all", "unrouted"] {
         let name = format!("{}.{name}", settings.prefix);
@@ -145,7 +145,7 @@ async fn a_returned_outcome_is_never_charged_to_another_in_flight() {
 #[ignore = "needs RabbitMQ"]
 async fn a_topology_that_differs_is_refused_with_its_remedy() {
     let settings = shared().await;
-    let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let name = format!("{}.work.desk", settings.prefix);
     channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default()).await.unwrap();
@@ -196,18 +196,18 @@ async fn a_check_tells_what_is_missing_and_creates_none_of_it() {
 async fn a_refused_connection_is_one_clear_line_without_the_password() {
     let good = shared().await;
     let closed_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut wrong_login = url::Url::parse(&good.url).unwrap();
+    let mut wrong_login = url::Url::parse(&good.urls[0]).unwrap();
     wrong_login.set_username("desk").unwrap();
     wrong_login.set_password(Some("s3cret")).unwrap();
-    let mut wrong_vhost = url::Url::parse(&good.url).unwrap();
+    let mut wrong_vhost = url::Url::parse(&good.urls[0]).unwrap();
     wrong_vhost.set_path("/no-such-vhost");
     for (url, part) in [
         (wrong_login.to_string(), "the broker refused the login"),
-        (good.url.replacen("amqp:", "amqps:", 1), "amqps:// with one of TLS"),
+        (good.urls[0].replacen("amqp:", "amqps:", 1), "amqps:// with one of TLS"),
         (wrong_vhost.to_string(), "the broker refused virtual host \"no-such-vhost\""),
         (format!("amqp://desk:s3cret@127.0.0.1:{closed_port}/%2f"), "is it running"),
     ] {
-        let error = within("an error", start_error(AmqpSettings { url, ..good.clone() })).await;
+        let error = within("an error", start_error(AmqpSettings { urls: vec![url], ..good.clone() })).await;
         let text = line(&error);
         assert!(matches!(error, QueueError::Connect { .. }), "{text}");
         assert!(text.contains(part), "{text}");

@@ -1,5 +1,6 @@
 //! The configuration: every fault at once, the environment, the default file, the schema.
 
+mod brokers;
 mod certificates;
 mod protocol;
 
@@ -189,7 +190,7 @@ fn the_environment_wins_over_the_file_in_any_letter_case() {
     let desk = &config.accounts[&AccountId::new("desk-1").unwrap()];
     assert_eq!(shops.limits.rate.calls.get(), 20);
     assert_eq!((desk.limits.rate.calls.get(), desk.limits.rate.per), (600, Duration::from_secs(60)));
-    assert_eq!(config.amqp.url, "amqp://u:p@broker:5672/%2f");
+    assert_eq!(config.amqp.urls, ["amqp://u:p@broker:5672/%2f"]);
     assert_eq!(config.retry.delays, [1, 2].map(Duration::from_secs));
     assert_eq!(config.retry.max_attempts, 2);
     assert_eq!(shops.limits.hold.first_probe, Duration::from_secs(60));

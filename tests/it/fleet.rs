@@ -48,7 +48,7 @@ impl Stage {
         let sandbox = Sandbox::start(SandboxSettings { seed: 1, ..setup.settings().unwrap() }).await.unwrap();
         let general = format!(
             "[amqp]\nurl = {:?}\nprefix = {:?}\n[retry]\nrungs = [\"200ms\", \"1s\"]\n",
-            settings.url, settings.prefix
+            settings.urls[0], settings.prefix
         );
         rehearsal::write(dir.path(), &setup, &sandbox, &general, limits);
         let queues = ["desk", "shops"].map(|name| WorkQueue { account: AccountId::new(name).unwrap(), consumers });

@@ -70,7 +70,7 @@ async fn two_workers_end_every_item_once_though_one_is_killed() {
     let faults = Faults::parse(FAULTS, "").unwrap();
     let sandbox = Sandbox::start(SandboxSettings { seed: 7, faults, ..setup.settings().unwrap() }).await.unwrap();
     let settings = broker::settings(tokio::task::spawn_blocking(broker::shared_url).await.unwrap());
-    let general = format!("[amqp]\nurl = {:?}\nprefix = {:?}\n{SETTINGS}", settings.url, settings.prefix);
+    let general = format!("[amqp]\nurl = {:?}\nprefix = {:?}\n{SETTINGS}", settings.urls[0], settings.prefix);
     rehearsal::write(dir.path(), &setup, &sandbox, &general, LIMITS);
     let accounts = ["desk", "shops"].map(|name| AccountId::new(name).unwrap()).to_vec();
     let topology = Topology::new(&settings, &accounts);
@@ -180,7 +180,8 @@ fn enqueue(dir: &Path, mix: &Mix) {
 
 /// Counts the messages ready in some queues.
 async fn left_in<const N: usize>(settings: &AmqpSettings, names: [&str; N]) -> u32 {
-    let connection = lapin::Connection::connect(&settings.url, lapin::ConnectionProperties::default()).await.unwrap();
+    let connection =
+        lapin::Connection::connect(&settings.urls[0], lapin::ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let mut count = 0;
     for name in names {

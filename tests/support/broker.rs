@@ -8,6 +8,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -45,6 +46,13 @@ rm -rf "$HOME"
 kill -KILL 0
 "#;
 
+/// Where a node is set up: its name, the ports of port mapper, distribution and AMQP, and a cluster's cookie.
+pub(super) struct Place {
+    pub(super) name: String,
+    pub(super) ports: [u16; 3],
+    pub(super) cookie: Option<String>,
+}
+
 /// A running node.
 pub(crate) struct Broker {
     port: u16,
@@ -75,18 +83,26 @@ impl Broker {
     }
 
     fn try_start(advanced: &str) -> Result<Self, String> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("takedown-test-{}-{number}", std::process::id());
+        let place = Place { name: unique_name(), ports: free_ports(), cookie: None };
+        let mut broker = Self::set_up(place, CONFIGURATION, advanced)?;
+        broker.launch()?;
+        Ok(broker)
+    }
+
+    /// Sets a node up that does not run yet.
+    pub(super) fn set_up(place: Place, configuration: &str, advanced: &str) -> Result<Self, String> {
+        let Place { name, ports: [epmd_port, distribution_port, port], cookie } = place;
         let home = env::temp_dir().join(&name);
         fs::create_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
-        fs::write(home.join("rabbitmq.conf"), CONFIGURATION).unwrap();
+        fs::write(home.join("rabbitmq.conf"), configuration).unwrap();
         fs::write(home.join("advanced.config"), advanced).unwrap();
         fs::write(home.join("enabled_plugins"), "[].\n").unwrap();
-
-        let held: Vec<_> = (0..3).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-        let ports: Vec<_> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
-        drop(held);
+        if let Some(cookie) = cookie {
+            // Erlang refuses one that others may read.
+            let file =
+                fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(home.join(".erlang.cookie"));
+            file.and_then(|mut file| file.write_all(cookie.as_bytes())).unwrap();
+        }
 
         let mut command = Command::new("sh");
         for (key, _) in env::vars().filter(|(key, _)| key.starts_with("RABBITMQ_") || key.starts_with("ERL_")) {
@@ -97,13 +113,13 @@ impl Broker {
             .current_dir(&home)
             .env("SERVER", SERVER)
             .env("HOME", &home)
-            .env("ERL_EPMD_PORT", ports[0].to_string())
+            .env("ERL_EPMD_PORT", epmd_port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_MAX_PORTS", "4096")
             .env("RABBITMQ_NODENAME", format!("{name}@localhost"))
-            .env("RABBITMQ_DIST_PORT", ports[1].to_string())
+            .env("RABBITMQ_DIST_PORT", distribution_port.to_string())
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODE_PORT", ports[2].to_string())
+            .env("RABBITMQ_NODE_PORT", port.to_string())
             .env("RABBITMQ_CONF_ENV_FILE", home.join("none"))
             .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("advanced.config"))
@@ -112,7 +128,10 @@ impl Broker {
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
             .env("RABBITMQ_LOG_BASE", home.join("log"))
             // Two cores are all a test machine may have; the defaults make room for a million processes.
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +SDcpu 1 +SDio 4 +A 4")
+            .env(
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                "+S 2:2 +SDcpu 1 +SDio 4 +A 4 -kernel inet_dist_use_interface {127,0,0,1}",
+            )
             .env("RABBITMQ_MAX_NUMBER_OF_PROCESSES", "65536")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -122,14 +141,17 @@ impl Broker {
             .map_err(|e| format!("sh: {e}"))?;
         let orders = supervisor.stdin.take();
         let answers = BufReader::new(supervisor.stdout.take().unwrap());
-        let mut broker = Self { port: ports[2], epmd_port: ports[0], home, supervisor, orders, answers };
-        broker.launch()?;
-        Ok(broker)
+        Ok(Self { port, epmd_port, home, supervisor, orders, answers })
     }
 
     /// Returns the node's address, with the default user and virtual host.
     pub(crate) fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// Returns the node's name among Erlang's.
+    pub(crate) fn name(&self) -> String {
+        format!("{}@localhost", self.home.file_name().unwrap().to_str().unwrap())
     }
 
     /// Kills the node as a power cut would.
@@ -156,9 +178,8 @@ impl Broker {
 
     /// Asks the node as an operator would; returns what `rabbitmqctl` prints. It takes a second or two.
     pub(crate) fn control(&self, arguments: &[&str]) -> String {
-        let name = self.home.file_name().unwrap().to_str().unwrap();
         let output = Command::new(CONTROL)
-            .args(["-q", "-n", &format!("{name}@localhost")])
+            .args(["-q", "-n", &self.name()])
             .args(arguments)
             .env("HOME", &self.home)
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
@@ -184,7 +205,7 @@ impl Broker {
     }
 
     /// The node opens its listener in the last step of its start.
-    fn launch(&mut self) -> Result<(), String> {
+    pub(super) fn launch(&mut self) -> Result<(), String> {
         let status = format!("/proc/{}/stat", self.order("start"));
         let until = Instant::now() + START_DEADLINE;
         while Instant::now() < until && fs::read_to_string(&status).is_ok_and(|text| !text.contains(") Z ")) {
@@ -205,7 +226,19 @@ impl Drop for Broker {
     }
 }
 
-const CONFIGURATION: &str = "\
+/// Returns a name for a node and its directory that no other test and no other run uses.
+pub(super) fn unique_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("takedown-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns ports that nobody listens on now.
+pub(super) fn free_ports<const N: usize>() -> [u16; N] {
+    let held = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    held.map(|listener| listener.local_addr().unwrap().port())
+}
+
+pub(super) const CONFIGURATION: &str = "\
 log.file.level = warning
 disk_free_limit.absolute = 1MB
 vm_memory_high_watermark.absolute = 1GB
@@ -261,7 +294,8 @@ pub(crate) async fn publish(
     body: &[u8],
     properties: lapin::BasicProperties,
 ) {
-    let connection = lapin::Connection::connect(&settings.url, lapin::ConnectionProperties::default()).await.unwrap();
+    let connection =
+        lapin::Connection::connect(&settings.urls[0], lapin::ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await.unwrap();
     let options = lapin::options::BasicPublishOptions { mandatory: true, immediate: false };

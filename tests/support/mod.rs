@@ -1,6 +1,7 @@
 //! What integration tests share.
 
 pub(crate) mod broker;
+pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod peer;
 pub(crate) mod queue;

@@ -20,6 +20,7 @@ use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::tables::{Output, counted};
 use crate::ops::config::units::duration_text;
 use crate::ops::config::{AccountConfig, Config, Fault};
+use crate::queue::amqp::reach;
 use crate::queue::amqp::topology::Topology;
 
 /// Examine configuration, keys, certificates, clock, broker, topology and gateways, and name every fault with its remedy.
@@ -170,16 +171,40 @@ fn clock(id: &AccountId, gateway: Gateway, skew: Option<Skew>) -> Finding {
     }
 }
 
+/// Tries every node, for a worker would be content with one of them, and then the topology over whichever answers.
 async fn broker(config: &Config) -> Vec<Finding> {
+    if config.amqp.urls.len() == 1 {
+        return topology(config, vec![Finding::good("broker", "connected")]).await;
+    }
+    let reached = reach(&config.amqp).await;
+    let is_lost = reached.iter().all(|(_, reached)| reached.is_err());
+    let nodes = reached.into_iter().map(|(shown, reached)| match reached {
+        Ok(()) => Finding::good(format!("broker {shown}"), "connected"),
+        Err(error) if is_lost => {
+            let Failure { problem, remedy, .. } = Failure::from(error);
+            Finding::bad(format!("broker {shown}"), problem, remedy.unwrap_or_default())
+        }
+        Err(error) => {
+            let remedy = "mend it, or take it out of `amqp.url`; workers use the others meanwhile";
+            Finding::warning(format!("broker {shown}"), chain(&error), remedy)
+        }
+    });
+    let nodes: Vec<_> = nodes.collect();
+    if is_lost { nodes } else { topology(config, nodes).await }
+}
+
+/// Compares the topology; `connected` is told first where the broker can be reached.
+async fn topology(config: &Config, connected: Vec<Finding>) -> Vec<Finding> {
     match Topology::new(&config.amqp, &assemble::consumers(&config.accounts)).check(&config.amqp).await {
         Ok(findings) if findings.is_empty() => {
-            vec![Finding::good("broker", "connected"), Finding::good("topology", "every object is as the table has it")]
+            let equal = Finding::good("topology", "every object is as the table has it");
+            connected.into_iter().chain([equal]).collect()
         }
         Ok(findings) => {
             let bad = |found: crate::queue::amqp::topology::Finding| {
                 Finding::bad(format!("topology: {}", found.object), found.problem, found.remedy)
             };
-            std::iter::once(Finding::good("broker", "connected")).chain(findings.into_iter().map(bad)).collect()
+            connected.into_iter().chain(findings.into_iter().map(bad)).collect()
         }
         Err(error) => {
             let failure = Failure::from(error);

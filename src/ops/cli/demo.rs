@@ -35,8 +35,9 @@ use crate::worker::shutdown::Shutdown;
     takedown demo --items 2000 --seed 7\n  \
     takedown demo --amqp amqp://guest:guest@127.0.0.1:5672/%2f")]
 pub(super) struct Demo {
-    /// Go through this RabbitMQ, under a prefix of its own that is deleted afterwards, with two workers.
-    #[arg(long, value_name = "URL")]
+    /// Go through this RabbitMQ, under a prefix of its own that is deleted afterwards, with two workers. For a cluster,
+    /// the addresses of its nodes with commas between them.
+    #[arg(long, value_name = "URL[,URL...]")]
     amqp: Option<String>,
     /// How many items; more than 1200 take longer.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
@@ -49,7 +50,7 @@ pub(super) struct Demo {
 /// Checks the broker's address here and not in clap, which quotes what it refuses: a password is in it.
 fn check_address(url: &str) -> Result<(), Failure> {
     let refused = |problem| Failure::new(Exit::Usage, format!("the address given to --amqp {problem}"));
-    crate::ops::config::amqp::url(url).map(drop).map_err(refused)
+    crate::ops::config::amqp::check(url).map_err(refused)
 }
 
 /// What a demo came to.

@@ -2,26 +2,56 @@
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::ops::config::fault::Problem;
 use crate::ops::config::section::Section;
 use crate::ops::config::units;
 
-const URL_REMEDY: &str = "write amqp://USER:PASSWORD@HOST:5672/%2f, or amqps:// with port 5671";
+const URL_REMEDY: &str = "write amqp://USER:PASSWORD@HOST:5672/%2f, or amqps:// with port 5671; several as a list, or \
+                          in a variable with commas between them (a comma in a password is %2c)";
 
-/// Reads address, prefix and confirm time-out.
-pub(super) fn read(mut section: Section<'_>) -> Option<(String, String, Duration)> {
-    let url = section.text("url", url);
+/// Reads addresses, prefix and confirm time-out.
+pub(super) fn read(mut section: Section<'_>) -> Option<(Vec<String>, String, Duration)> {
+    let urls = section.one_or_more("url", url);
+    if let Some(Err(problem)) = urls.as_deref().map(one_cluster) {
+        section.fault("url", problem);
+    }
     let prefix = section.text("prefix", prefix);
     let bounds = units::duration_within(Duration::from_millis(100), Duration::from_mins(10));
     let confirm_timeout = section.text("confirm_timeout", bounds);
     section.finish();
-    Some((url?, prefix?, confirm_timeout?))
+    Some((urls?, prefix?, confirm_timeout?))
+}
+
+/// Checks what a variable holds: one address, or several with commas between them.
+pub(in crate::ops) fn check(text: &str) -> Result<(), Problem> {
+    let urls = text.split(',').map(|part| url(part.trim())).collect::<Result<Vec<_>, _>>()?;
+    one_cluster(&urls)
+}
+
+/// Checks what can be seen of it that the addresses are nodes of one cluster: a worker's connections may lead to different
+/// ones.
+fn one_cluster(urls: &[String]) -> Result<(), Problem> {
+    let Some((first, others)) = urls.split_first() else {
+        return Err(Problem::new("is empty", URL_REMEDY));
+    };
+    if others.iter().any(|other| vhost(other) != vhost(first)) {
+        let remedy = "list the nodes of one cluster, all with the same virtual host (the last part, such as /%2f)";
+        return Err(Problem::new("names more than one virtual host", remedy));
+    }
+    Ok(())
+}
+
+/// As lapin reads it: nothing after the host means `/`.
+fn vhost(url: &str) -> Option<Vec<u8>> {
+    let parsed = Url::parse(url).ok()?;
+    Some(percent_decode_str(parsed.path().get(1..).unwrap_or("/")).collect())
 }
 
 /// Checks a broker's address; the text may hold a password and is never quoted.
-pub(in crate::ops) fn url(text: &str) -> Result<String, Problem> {
+fn url(text: &str) -> Result<String, Problem> {
     let parsed = Url::parse(text).map_err(|error| Problem::new(format!("is no address: {error}"), URL_REMEDY))?;
     if !matches!(parsed.scheme(), "amqp" | "amqps") {
         return Err(Problem::new(format!("begins with {}://", parsed.scheme()), URL_REMEDY));

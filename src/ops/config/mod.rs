@@ -231,8 +231,8 @@ fn read(tree: &Table, secrets: Secrets<'_>, faults: &Faults) -> Document {
     let accounts = accounts(&root.section("accounts"), secrets);
     root.finish();
     let amqp = match (amqp, rungs, &worker) {
-        (Some((url, prefix, confirm_timeout)), Some(rungs), Some((id, ..))) => {
-            Some(AmqpSettings { url, prefix, rungs, connection_name: id.to_string(), confirm_timeout })
+        (Some((urls, prefix, confirm_timeout)), Some(rungs), Some((id, ..))) => {
+            Some(AmqpSettings { urls, prefix, rungs, connection_name: id.to_string(), confirm_timeout })
         }
         _ => None,
     };

@@ -155,6 +155,19 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Reads one text, or a list of them; in a variable they are separated by commas.
+    pub(super) fn one_or_more<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Option<Vec<T>> {
+        let node = self.node(key)?;
+        match (&node.value, &node.origin) {
+            (Value::List(_), _) | (Value::Text(_), Origin::Variable(_)) => self.list(key, parse),
+            _ => Some(vec![self.parse_text(&self.path_of(key), node, parse)?]),
+        }
+    }
+
     /// Reads a text that must never be shown, with the place it was given at.
     pub(super) fn secret(&mut self, key: &'static str) -> Option<(Secret, Origin)> {
         let node = self.node(key)?;

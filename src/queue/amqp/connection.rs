@@ -46,7 +46,7 @@ impl Link {
     /// # Errors
     /// [`QueueError::Connect`] when the first connection fails.
     pub(super) async fn open(settings: &AmqpSettings, role: &str) -> Result<Self, QueueError> {
-        let dial = Dial::new(settings, role)?;
+        let mut dial = Dial::new(settings, role)?;
         let connection = dial.connect().await?;
         let (sender, state) = watch::channel(State::default());
         let closing = CancellationToken::new();
@@ -109,7 +109,7 @@ impl State {
     }
 }
 
-async fn keep(dial: Dial, first: Connection, sender: watch::Sender<State>, closing: CancellationToken) {
+async fn keep(mut dial: Dial, first: Connection, sender: watch::Sender<State>, closing: CancellationToken) {
     let mut connection = Arc::new(first);
     let mut schedule = Schedule::new();
     loop {
@@ -120,22 +120,23 @@ async fn keep(dial: Dial, first: Connection, sender: watch::Sender<State>, closi
             () = watch_until_lost(&connection, &sender) => {}
         }
         sender.send_replace(State::default());
-        tracing::warn!(broker = %dial.shown, connection = %dial.name, "the connection was lost");
+        tracing::warn!(broker = %dial.shown(), connection = %dial.name, "the connection was lost");
+        dial.pass_on();
         schedule.note_uptime(began.elapsed());
         connection = tokio::select! {
             () = closing.cancelled() => return,
-            connection = reconnect(&dial, &mut schedule) => Arc::new(connection),
+            connection = reconnect(&mut dial, &mut schedule) => Arc::new(connection),
         };
-        tracing::info!(broker = %dial.shown, connection = %dial.name, "connected again");
+        tracing::info!(broker = %dial.shown(), connection = %dial.name, "connected again");
     }
 }
 
-async fn reconnect(dial: &Dial, schedule: &mut Schedule) -> Connection {
+async fn reconnect(dial: &mut Dial, schedule: &mut Schedule) -> Connection {
     loop {
         schedule.pause().await;
         match dial.connect().await {
             Ok(connection) => return connection,
-            Err(error) => tracing::warn!(broker = %dial.shown, error = %chain(&error), "still no connection"),
+            Err(error) => tracing::warn!(error = %chain(&error), connection = %dial.name, "still no connection"),
         }
     }
 }

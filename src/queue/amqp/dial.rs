@@ -1,7 +1,12 @@
 //! Where and as whom to connect, and what it means when that fails.
 //!
-//! Promise: no error, log line or `Debug` text from here holds the password.
+//! The addresses are the nodes of one cluster. A replica begins with one chosen by its name, so that replicas spread and
+//! the connections of one replica lead to the same node; each further try, and each connection lost, goes on with the
+//! next, for a node that lost power answers nothing at all. Promise: no error, log line or `Debug` text from here holds
+//! the password, and an error names every address that was tried with its own fault.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -15,6 +20,10 @@ use crate::queue::amqp::AmqpSettings;
 
 /// Time allowed for name resolution, TCP, TLS and the AMQP handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same where another address may answer meanwhile: what the broker itself allows for the handshake
+/// (`handshake_timeout`, rabbitmq.com/docs/networking).
+const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Heartbeat asked for unless the URL names one (`?heartbeat=`), in seconds; a dead peer is found after two of them.
 /// 5 to 20 s is what rabbitmq.com/docs/heartbeats recommends.
@@ -34,8 +43,8 @@ enum ConnectFault {
          (5671) whose certificate this machine trusts"
     )]
     Strange(lapin::Error),
-    #[error("no answer within {} s; is it a broker, and does a firewall let it through?", CONNECT_TIMEOUT.as_secs())]
-    Silent,
+    #[error("no answer within {} s; is it a broker, and does a firewall let it through?", .0.as_secs())]
+    Silent(Duration),
     #[error(
         "the broker refused the login ({0}); check user and password (guest may log in from the broker's own host only)"
     )]
@@ -48,49 +57,119 @@ enum ConnectFault {
     Refused(lapin::Error),
 }
 
-/// Where and as whom to connect.
+/// The faults of several addresses, each with its address.
+#[derive(Debug, thiserror::Error)]
+struct ConnectFaults(Vec<(String, ConnectFault)>);
+
+impl fmt::Display for ConnectFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (shown, fault)) in self.0.iter().enumerate() {
+            let gap = if number == 0 { "" } else { "; " };
+            write!(f, "{gap}{shown}: {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where and as whom to connect, and which address is next.
 #[derive(Clone)]
 pub(super) struct Dial {
-    uri: AMQPUri,
-    /// The address without its password.
-    pub(super) shown: String,
+    brokers: Vec<Broker>,
+    at: usize,
     /// The connection's name on the broker's management page.
     pub(super) name: String,
 }
 
+/// One address.
+#[derive(Clone)]
+struct Broker {
+    uri: AMQPUri,
+    /// The address without its password.
+    shown: String,
+}
+
 impl Dial {
-    /// Reads the address; `role` tells a worker's connections apart.
+    /// Reads the addresses; `role` tells a worker's connections apart.
     ///
     /// # Errors
-    /// [`QueueError::Connect`] when it is no broker's address.
+    /// [`QueueError::Connect`] when one is no broker's address, or there is none.
     pub(super) fn new(settings: &AmqpSettings, role: &str) -> Result<Self, QueueError> {
-        let shown = masked(&settings.url);
+        let brokers = settings.urls.iter().map(|url| Broker::read(url)).collect::<Result<Vec<_>, _>>()?;
+        if brokers.is_empty() {
+            return Err(connect_error("no address", ConnectFault::Url("none is given".into())));
+        }
+        let at = first_of(brokers.len(), &settings.connection_name);
+        Ok(Self { brokers, at, name: format!("{} {role}", settings.connection_name) })
+    }
+
+    /// Returns the address connected to, without its password; before that, the one tried next.
+    pub(super) fn shown(&self) -> &str {
+        &self.brokers[self.at].shown
+    }
+
+    /// Goes on to the next address: the connection to this one was lost.
+    pub(super) fn pass_on(&mut self) {
+        self.at = (self.at + 1) % self.brokers.len();
+    }
+
+    /// Connects once, to the first in turn that lets it.
+    ///
+    /// # Errors
+    /// [`QueueError::Connect`], with what to look at, at each address.
+    pub(super) async fn connect(&mut self) -> Result<Connection, QueueError> {
+        let patience = if self.brokers.len() == 1 { CONNECT_TIMEOUT } else { NEXT_TIMEOUT };
+        let mut faults = Vec::new();
+        for _ in 0..self.brokers.len() {
+            let broker = &self.brokers[self.at];
+            match broker.connect(&self.name, patience).await {
+                Ok(connection) => return Ok(connection),
+                Err(fault) => faults.push((broker.shown.clone(), fault)),
+            }
+            self.pass_on();
+        }
+        Err(match faults.pop() {
+            Some((shown, fault)) if faults.is_empty() => connect_error(&shown, fault),
+            last => {
+                faults.extend(last);
+                connect_error(&format!("any of {} brokers", faults.len()), ConnectFaults(faults))
+            }
+        })
+    }
+}
+
+/// Chooses by a name where to begin.
+fn first_of(number: usize, name: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let number = u64::try_from(number).expect("invariant: a list is shorter than that");
+    usize::try_from(hasher.finish() % number).expect("invariant: it is less than the list's length")
+}
+
+impl Broker {
+    fn read(text: &str) -> Result<Self, QueueError> {
+        let shown = masked(text);
         let fault = |problem: String| connect_error(&shown, ConnectFault::Url(problem));
         // lapin's parser quotes the whole text, password and all, in one of its errors, and takes an IPv6 host for
         // localhost: so parse first, and tell the host.
-        let url = Url::parse(&settings.url).map_err(|e| fault(e.to_string()))?;
+        let url = Url::parse(text).map_err(|e| fault(e.to_string()))?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| fault("it names no host".into()))?;
         if is_cut_short(&url) {
             return Err(fault(
                 "it has an @ after the host; in a password write / as %2f, # as %23 and ? as %3f".into(),
             ));
         }
-        let mut uri: AMQPUri = settings.url.parse().map_err(fault)?;
+        let mut uri: AMQPUri = text.parse().map_err(fault)?;
         uri.authority.host = host.trim_matches(['[', ']']).to_owned();
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        Ok(Self { uri, name: format!("{} {role}", settings.connection_name), shown })
+        Ok(Self { uri, shown })
     }
 
-    /// Connects once.
-    ///
-    /// # Errors
-    /// [`QueueError::Connect`], with what to look at.
-    pub(super) async fn connect(&self) -> Result<Connection, QueueError> {
-        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        match timeout(CONNECT_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties)).await {
+    async fn connect(&self, name: &str, patience: Duration) -> Result<Connection, ConnectFault> {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        match timeout(patience, Connection::connect_uri(self.uri.clone(), properties)).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(connect_error(&self.shown, self.judge(error))),
-            Err(_) => Err(connect_error(&self.shown, ConnectFault::Silent)),
+            Ok(Err(error)) => Err(self.judge(error)),
+            Err(_) => Err(ConnectFault::Silent(patience)),
         }
     }
 
@@ -113,8 +192,8 @@ impl Dial {
     }
 }
 
-fn connect_error(shown: &str, fault: ConnectFault) -> QueueError {
-    QueueError::Connect { url: shown.to_owned(), source: fault.into() }
+fn connect_error(brokers: &str, fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> QueueError {
+    QueueError::Connect { brokers: brokers.to_owned(), source: fault.into() }
 }
 
 /// Says whether the host ends before an `@`: a `/`, `#` or `?` in the password, written plainly, passes for its end.
@@ -169,7 +248,47 @@ mod tests {
     #[test]
     fn a_host_may_be_an_ipv6_address() {
         let dial = Dial::new(&AmqpSettings::new("amqp://[::1]:5673/%2f"), "test").unwrap();
-        assert_eq!((dial.uri.authority.host.as_str(), dial.uri.authority.port), ("::1", 5673));
-        assert_eq!(dial.uri.vhost, "/");
+        let uri = &dial.brokers[0].uri;
+        assert_eq!((uri.authority.host.as_str(), uri.authority.port), ("::1", 5673));
+        assert_eq!(uri.vhost, "/");
+    }
+
+    #[test]
+    fn replicas_begin_at_different_brokers_and_pass_on_round_the_list() {
+        let urls = vec!["amqp://a/".to_owned(), "amqp://b/".to_owned(), "amqp://c/".to_owned()];
+        let settings = AmqpSettings { urls, ..AmqpSettings::new("") };
+        let dial = |name: &str, role| {
+            let connection_name = format!("worker-{name}");
+            Dial::new(&AmqpSettings { connection_name, ..settings.clone() }, role).unwrap()
+        };
+        let begun: std::collections::BTreeSet<_> =
+            (0..20).map(|n| dial(&n.to_string(), "consume").shown().to_owned()).collect();
+        assert_eq!(begun.len(), 3, "{begun:?}");
+        let (consume, mut dial) = (dial("7", "consume"), dial("7", "publish"));
+        let first = dial.shown().to_owned();
+        assert_eq!(first, consume.shown(), "a replica's connections begin together");
+        let passed: Vec<_> = (0..3)
+            .map(|_| {
+                dial.pass_on();
+                dial.shown().to_owned()
+            })
+            .collect();
+        assert_eq!(passed.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+        assert_eq!(passed[2], first);
+    }
+
+    #[tokio::test]
+    async fn an_error_names_every_address_with_its_own_fault() {
+        let urls = vec!["amqp://desk:s3cret@127.0.0.1:1/".to_owned(), "amqp://desk:s3cret@nowhere.invalid/".to_owned()];
+        let Err(error) = Dial::new(&AmqpSettings { urls, ..AmqpSettings::new("") }, "test").unwrap().connect().await
+        else {
+            panic!("somebody answers")
+        };
+        let text = chain(&error);
+        assert!(text.starts_with("cannot connect to any of 2 brokers: "), "{text}");
+        for part in ["amqp://desk:***@127.0.0.1:1/: no broker answers there", "amqp://desk:***@nowhere.invalid/: "] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("s3cret"), "{text}");
     }
 }

@@ -24,6 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -47,8 +48,8 @@ pub(crate) use crate::queue::amqp::consumer::Tag;
 /// How to reach the broker, and how its objects are called.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AmqpSettings {
-    /// `amqp://user:password@host:port/vhost` or `amqps://…`; a secret.
-    pub url: String,
+    /// `amqp://user:password@host:port/vhost` or `amqps://…`, at least one; several are nodes of one cluster. A secret.
+    pub urls: Vec<String>,
     /// First word of every object's name. Default `takedown`; rehearsals and tests use another.
     pub prefix: String,
     /// Retry rungs, ascending, one queue each, at least one. Default 5 s, 30 s, 2 min, 10 min, 1 h, 6 h.
@@ -60,11 +61,11 @@ pub struct AmqpSettings {
 }
 
 impl AmqpSettings {
-    /// Returns the defaults for a broker.
+    /// Returns the defaults for a broker of one node.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
+            urls: vec![url.into()],
             prefix: "takedown".into(),
             rungs: [5, 30, 120, 600, 3600, 21_600].map(Duration::from_secs).to_vec(),
             connection_name: "takedown".into(),
@@ -75,15 +76,31 @@ impl AmqpSettings {
 
 impl fmt::Debug for AmqpSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, prefix, rungs, connection_name, confirm_timeout } = self;
+        let Self { urls, prefix, rungs, connection_name, confirm_timeout } = self;
         f.debug_struct("AmqpSettings")
-            .field("url", &masked(url))
+            .field("urls", &urls.iter().map(|url| masked(url)).collect::<Vec<_>>())
             .field("prefix", prefix)
             .field("rungs", rungs)
             .field("connection_name", connection_name)
             .field("confirm_timeout", confirm_timeout)
             .finish()
     }
+}
+
+/// Connects to each address by itself; returns them with passwords masked, and what kept each from being used.
+pub async fn reach(settings: &AmqpSettings) -> Vec<(String, Result<(), QueueError>)> {
+    let tries = settings.urls.iter().map(|url| async move {
+        let only = AmqpSettings { urls: vec![url.clone()], ..settings.clone() };
+        let reached = match Link::open(&only, "check").await {
+            Ok(link) => {
+                link.close().await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        (masked(url), reached)
+    });
+    join_all(tries).await
 }
 
 /// One account's consumer.

@@ -133,7 +133,7 @@ async fn nothing_is_handed_out_while_the_broker_holds_publishers_back() {
 }
 
 async fn delete_queue(settings: &AmqpSettings, name: &str) {
-    let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let name = format!("{}.{name}", settings.prefix);
     channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();

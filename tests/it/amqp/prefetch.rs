@@ -17,7 +17,7 @@ async fn a_prefetch_that_changes_gives_back_the_surplus_and_loses_nothing() {
     let settings = shared().await;
     let queue = start(&settings, 20).await;
     enqueue(&settings, (0..60).map(|n| format!("t-{n}"))).await;
-    let connection = Connection::connect(&settings.url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let name = format!("{}.work.desk", settings.prefix);
     let waiting = async || {

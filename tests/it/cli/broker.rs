@@ -91,6 +91,41 @@ fn items_are_enqueued_worked_off_and_shown_by_the_metrics_and_the_worker_drains(
 
 #[test]
 #[ignore = "needs RabbitMQ"]
+fn a_node_that_is_down_is_passed_over_and_told_by_the_check() {
+    let production = Production::start(6, &[]);
+    // Nobody listens on port 1 and 2.
+    let down = ["amqp://127.0.0.1:1/%2f", "amqp://127.0.0.1:2/%2f"];
+    let with = |urls: &[&str], arguments: &[&str]| {
+        let mut command = production.command(arguments);
+        command.env("TAKEDOWN_AMQP__URL", urls.join(","));
+        command
+    };
+    let shared = shared_url();
+    let nodes = [down[0], down[1], &shared];
+    assert_eq!(end(with(&nodes, &["topology", "apply"])).code, Some(0));
+    let enqueued = end(with(&nodes, &["enqueue", "items.csv"]));
+    assert_eq!(enqueued.code, Some(0), "{enqueued:?}");
+    let checked = end(with(&nodes, &["check"]));
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    for part in [format!("warn   broker {}: cannot", down[0]), format!("warn   broker {}: cannot", down[1])] {
+        assert!(checked.stdout.contains(&part), "{part} in {checked:?}");
+    }
+    assert!(checked.stdout.contains("/%2f: connected\nok     topology: every object"), "{checked:?}");
+    let worker = Running::start(with(&nodes, &["worker", "--log", "takedown=debug"]));
+    for _ in 0..6 {
+        worker.line("item ended");
+    }
+
+    let checked = end(with(&down, &["check"]));
+    assert_eq!(checked.code, Some(9), "{checked:?}");
+    assert_eq!(checked.stdout.matches("FAULT  broker amqp://").count(), 2, "{checked:?}");
+    let refused = end(with(&down, &["enqueue", "items.csv"]));
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.stderr.contains("any of 2 brokers") && down.iter().all(|url| refused.stderr.contains(url)));
+}
+
+#[test]
+#[ignore = "needs RabbitMQ"]
 fn dead_letters_on_the_broker_are_listed_and_replayed() {
     let (production, worker) = Production::with_dead_letters();
     worker.line("item is a dead letter");

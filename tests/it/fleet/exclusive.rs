@@ -19,7 +19,7 @@ fn longest_gap(arrivals: &[u64]) -> u64 {
 async fn the_one_that_stands_by_takes_over_from_one_killed_or_stopped_and_the_rate_holds() {
     let settings = broker::settings(tokio::task::spawn_blocking(broker::shared_url).await.unwrap());
     // The broker gives a silent connection up after two of its heartbeats; the default is a minute.
-    let settings = AmqpSettings { url: format!("{}?heartbeat=2", settings.url), ..settings };
+    let settings = AmqpSettings { urls: vec![format!("{}?heartbeat=2", settings.urls[0])], ..settings };
     let limits = format!("rate = \"{RATE}/s\"\nburst = 2\nmode = \"exclusive\"");
     let stage = Stage::set_on(settings, Consumers::SingleActive, 3000, &limits).await;
     let dir = stage.dir.path();

@@ -14,7 +14,7 @@ const ITEMS: usize = 300;
 async fn two_replicas_at_a_slow_rate_take_less_ahead_than_one() {
     // One works 60 off in ten minutes, each of two half of that.
     let stage = Stage::set(ITEMS, "rate = \"6/min\"\nprefetch = 40").await;
-    let connection = Connection::connect(&stage.settings.url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(&stage.settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let name = format!("{}.work.desk", stage.settings.prefix);
     let waiting = async || {

@@ -28,7 +28,7 @@ async fn listen(connection: &Connection, exchange: String) -> Consumer {
 #[ignore = "needs RabbitMQ"]
 async fn each_replica_tells_one_beat_a_heartbeat_and_the_broker_copies_it_to_each() {
     let stage = Stage::set(1, "rate = \"40/s\"").await;
-    let connection = Connection::connect(&stage.settings.url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(&stage.settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let mut workers = Vec::new();
     for replicas in 1..=5 {
         let (worker, address) = worker(stage.dir.path());

@@ -35,7 +35,7 @@ struct Production {
 impl Production {
     fn command(&self, arguments: &[&str], format: &str) -> std::process::Command {
         let mut command = self.plant.command(arguments);
-        command.env("TAKEDOWN_AMQP__URL", &self.settings.url).env("TAKEDOWN_AMQP__PREFIX", &self.settings.prefix);
+        command.env("TAKEDOWN_AMQP__URL", &self.settings.urls[0]).env("TAKEDOWN_AMQP__PREFIX", &self.settings.prefix);
         command.env("TAKEDOWN_LOG", "trace").env("TAKEDOWN_LOG_FORMAT", format);
         command
     }
@@ -111,20 +111,20 @@ fn a_worker_its_operator_and_its_producer_show_no_secret() {
     production.work(8, "json");
     assert_eq!(production.run(&["dead-letters", "purge", "--yes"], "text").code, Some(0));
 
-    let right = production.settings.url.clone();
+    let right = production.settings.urls[0].clone();
     for wrong in [
         right.replace("desk:", "nobody:"),
         right.replace("amqp:", "amqps:"),
         right.replace("%2f", "elsewhere"),
         right.replace("127.0.0.1", "localhost.invalid"),
     ] {
-        production.settings.url = wrong;
+        production.settings.urls[0] = wrong;
         for command in ["worker", "check"] {
             let refused = production.run(&[command], "text");
             assert!(matches!(refused.code, Some(4 | 9)), "{refused:?}");
         }
     }
-    production.settings.url = right;
+    production.settings.urls[0] = right;
 
     let outcomes = runtime.block_on(outcomes(&production.settings));
     let Production { mut plant, shown, .. } = production;
@@ -139,7 +139,8 @@ fn a_worker_its_operator_and_its_producer_show_no_secret() {
 
 /// Every message of the result exchange: properties, headers and body.
 async fn outcomes(settings: &AmqpSettings) -> Vec<String> {
-    let connection = lapin::Connection::connect(&settings.url, lapin::ConnectionProperties::default()).await.unwrap();
+    let connection =
+        lapin::Connection::connect(&settings.urls[0], lapin::ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let queue = format!("{}.results.all", settings.prefix);
     let mut seen = Vec::new();
