@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("signing", &["domain"]),
-    ("gateway", &["domain", "signing"]),
+    ("tls", &["domain"]),
+    ("gateway", &["domain", "signing", "tls"]),
     ("limits", &["domain"]),
-    ("queue", &["domain"]),
+    ("queue", &["domain", "tls"]),
     ("worker", &["domain", "signing", "gateway", "limits", "queue"]),
     ("sandbox", &["domain", "signing"]),
-    ("ops", &["domain", "signing", "gateway", "limits", "queue", "worker", "sandbox"]),
+    ("ops", &["domain", "signing", "tls", "gateway", "limits", "queue", "worker", "sandbox"]),
 ];
 
 /// What a pure layer has no use for: other tasks, clocks, chance, the world outside.
