@@ -2,6 +2,7 @@
 
 mod certificates;
 mod protocol;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 pub(crate) mod command;
 pub(crate) mod peer;
+pub(crate) mod pki;
 pub(crate) mod queue;
 pub(crate) mod rehearsal;
 pub(crate) mod replica;

@@ -5,19 +5,22 @@ use std::time::Duration;
 use url::Url;
 
 use crate::ops::config::fault::Problem;
+use crate::ops::config::keys::Secrets;
 use crate::ops::config::section::Section;
-use crate::ops::config::units;
+use crate::ops::config::{tls, units};
+use crate::queue::amqp::tls::TlsSettings;
 
 const URL_REMEDY: &str = "write amqp://USER:PASSWORD@HOST:5672/%2f, or amqps:// with port 5671";
 
-/// Reads address, prefix and confirm time-out.
-pub(super) fn read(mut section: Section<'_>) -> Option<(String, String, Duration)> {
+/// Reads address, prefix, confirm time-out, and what TLS needs.
+pub(super) fn read(mut section: Section<'_>, secrets: Secrets<'_>) -> Option<(String, String, Duration, TlsSettings)> {
     let url = section.text("url", url);
+    let tls = tls::of_broker(&mut section, secrets, url.as_slice());
     let prefix = section.text("prefix", prefix);
     let bounds = units::duration_within(Duration::from_millis(100), Duration::from_mins(10));
     let confirm_timeout = section.text("confirm_timeout", bounds);
     section.finish();
-    Some((url?, prefix?, confirm_timeout?))
+    Some((url?, prefix?, confirm_timeout?, tls))
 }
 
 /// Checks a broker's address; the text may hold a password and is never quoted.

@@ -2,16 +2,20 @@
 //!
 //! Promise: no error, log line or `Debug` text from here holds the password.
 
+use std::io;
 use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
-use lapin::uri::AMQPUri;
+use lapin::tcp::RustlsConnector;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 use tokio::time::timeout;
 use url::{Position, Url};
 
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
+use crate::queue::amqp::tls;
+use crate::tls::TlsFault;
 
 /// Time allowed for name resolution, TCP, TLS and the AMQP handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,10 +34,17 @@ enum ConnectFault {
     #[error("no broker answers there ({0}); is it running, and are host and port right?")]
     Unreachable(lapin::Error),
     #[error(
-        "what answers there is not understood ({0}); amqp:// goes with a plain port (5672), amqps:// with one of TLS \
-         (5671) whose certificate this machine trusts"
+        "what answers there hangs up, or is not understood ({0}); amqp:// goes with a plain port (5672), amqps:// with one \
+         of TLS (5671)"
     )]
     Strange(lapin::Error),
+    #[error("the broker's TLS handshake failed ({problem}); {}", fault.advice("amqp", "`amqp.url`"))]
+    Tls { fault: TlsFault, problem: lapin::Error },
+    #[error(
+        "this machine trusts nobody: install root certificates (Debian: package ca-certificates), or give the broker's \
+         authority as `amqp.ca_file`"
+    )]
+    Roots(#[source] io::Error),
     #[error("no answer within {} s; is it a broker, and does a firewall let it through?", CONNECT_TIMEOUT.as_secs())]
     Silent,
     #[error(
@@ -52,6 +63,7 @@ enum ConnectFault {
 #[derive(Clone)]
 pub(super) struct Dial {
     uri: AMQPUri,
+    tls: Option<RustlsConnector>,
     /// The address without its password.
     pub(super) shown: String,
     /// The connection's name on the broker's management page.
@@ -62,7 +74,7 @@ impl Dial {
     /// Reads the address; `role` tells a worker's connections apart.
     ///
     /// # Errors
-    /// [`QueueError::Connect`] when it is no broker's address.
+    /// [`QueueError::Connect`] when it is no broker's address, or TLS cannot be set up for it.
     pub(super) fn new(settings: &AmqpSettings, role: &str) -> Result<Self, QueueError> {
         let shown = masked(&settings.url);
         let fault = |problem: String| connect_error(&shown, ConnectFault::Url(problem));
@@ -78,7 +90,14 @@ impl Dial {
         let mut uri: AMQPUri = settings.url.parse().map_err(fault)?;
         uri.authority.host = host.trim_matches(['[', ']']).to_owned();
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        Ok(Self { uri, name: format!("{} {role}", settings.connection_name), shown })
+        let tls = match uri.scheme {
+            AMQPScheme::AMQP => None,
+            AMQPScheme::AMQPS => {
+                let connector = settings.tls.connector();
+                Some(connector.map_err(|problem| connect_error(&shown, ConnectFault::Roots(problem)))?)
+            }
+        };
+        Ok(Self { uri, tls, name: format!("{} {role}", settings.connection_name), shown })
     }
 
     /// Connects once.
@@ -87,7 +106,7 @@ impl Dial {
     /// [`QueueError::Connect`], with what to look at.
     pub(super) async fn connect(&self) -> Result<Connection, QueueError> {
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        match timeout(CONNECT_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties)).await {
+        match timeout(CONNECT_TIMEOUT, tls::connect(self.uri.clone(), self.tls.clone(), properties)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(connect_error(&self.shown, self.judge(error))),
             Err(_) => Err(connect_error(&self.shown, ConnectFault::Silent)),
@@ -103,14 +122,20 @@ impl Dial {
                 }
                 AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => ConnectFault::Refused(error),
             },
-            // What rustls cannot read or does not trust is invalid data to lapin.
-            ErrorKind::IOError(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
-                ConnectFault::Strange(error)
-            }
+            ErrorKind::IOError(cause) => match TlsFault::of(&**cause) {
+                Some(fault) => ConnectFault::Tls { fault, problem: error },
+                None if is_hang_up(cause.kind()) => ConnectFault::Strange(error),
+                None => ConnectFault::Unreachable(error),
+            },
             ErrorKind::ParsingError(_) => ConnectFault::Strange(error),
             _ => ConnectFault::Unreachable(error),
         }
     }
+}
+
+/// What a listener for TLS does with plain AMQP, and the other way round.
+fn is_hang_up(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof)
 }
 
 fn connect_error(shown: &str, fault: ConnectFault) -> QueueError {
