@@ -12,9 +12,10 @@
 //! | [`clock`] | the time of day, and how far to believe a clock that was set | nothing |
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
 //! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets, content encryption; both directions | domain |
-//! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing |
+//! | [`tls`] | whom to trust over TLS, as whom to come, why a handshake failed | domain |
+//! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing, tls |
 //! | [`limits`] | an account's rate and its share among replicas, calls in flight, holds | domain |
-//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain |
+//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain, tls |
 //! | [`worker`] | the pipeline that joins the three above | everything below |
 //! | [`sandbox`] | both gateways and all three protocols on loopback, strict, scriptable | domain, signing |
 //! | [`ops`] | configuration, command line, metrics, status | everything |
@@ -32,7 +33,8 @@
 //! 4. [`limits`]: waits for its turn while the wait is short, else defers.
 //! 5. [`gateway::GatewayAccount::call`], by the account's protocol: build, encrypt where the app has that, sign, send, read,
 //!    verify with the gateway's key or the one of the certificate the answer names. The result is a
-//!    [`domain::reply::Reply`], never an `Err`: a broken call is data, *not sent* or *maybe sent*.
+//!    [`domain::reply::Reply`], never an `Err`: a broken call is data, *not sent* or *maybe sent*. A gateway whose
+//!    certificate does not hold is not sent to, and holds its account.
 //! 6. [`domain::classify::classify`]: reply and history to an [`domain::classify::Outcome`]. A success counts only signed.
 //! 7. [`domain::settlement::decide`]: outcome, attempt, age and policy to a decision.
 //! 8. [`queue::Queue::settle`]: publish, confirm, ack (RabbitMQ) or one transaction (embedded). Callers cannot get the
@@ -83,4 +85,5 @@ pub mod ops;
 pub mod queue;
 pub mod sandbox;
 pub mod signing;
+pub mod tls;
 pub mod worker;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::domain::codes::{self, Certainty, Class, Scope};
 use crate::domain::outcome::Reason;
-use crate::domain::reply::{Answer, Claim, ItemMatch, Refusals, Reply, Signature};
+use crate::domain::reply::{Answer, BrokenCall, Claim, ItemMatch, Refusals, Reply, Signature};
 use crate::domain::takedown::Gateway;
 
 /// What happened to an item at one attempt.
@@ -78,7 +78,7 @@ pub enum Redelivery {
 #[must_use]
 pub fn classify(gateway: Gateway, reply: &Reply, history: History) -> Outcome {
     match reply {
-        Reply::NotSent(_) => Outcome::Retryable(Cause::Broken, Effect::None),
+        Reply::NotSent(broken) => not_sent(*broken),
         Reply::MaybeSent(_) => Outcome::Retryable(Cause::Broken, Effect::Possible),
         Reply::NotEncodable { .. } => Outcome::Terminal(Reason::NotEncodable),
         Reply::NoToken { .. } => Outcome::AccountFault(Scope::Token, Certainty::Certain),
@@ -90,6 +90,20 @@ fn answered(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
     match answer.signature {
         Signature::Invalid | Signature::Structure | Signature::Unverifiable | Signature::Contradictory => UNTRUSTED,
         Signature::Valid | Signature::Unsigned | Signature::Malformed => slowed(answer, said(gateway, answer, history)),
+    }
+}
+
+/// A gateway that cannot prove who it is can be called for no item, and no item should spend its attempts on it. One
+/// handshake may be the network's trouble, and is doubtful until two items agree.
+fn not_sent(broken: BrokenCall) -> Outcome {
+    match broken {
+        BrokenCall::Tls | BrokenCall::Certificate(_) => Outcome::AccountFault(Scope::App, Certainty::Doubtful),
+        BrokenCall::Connect
+        | BrokenCall::ConnectTimeout
+        | BrokenCall::Timeout
+        | BrokenCall::Reset
+        | BrokenCall::BodyTooLarge
+        | BrokenCall::Protocol => Outcome::Retryable(Cause::Broken, Effect::None),
     }
 }
 

@@ -186,6 +186,8 @@ pub enum BrokenCall {
     ConnectTimeout,
     /// The TLS handshake failed.
     Tls,
+    /// The gateway's certificate is not accepted.
+    Certificate(CertificateFault),
     /// No complete answer within the total time-out.
     Timeout,
     /// The connection was reset or closed before a complete answer.
@@ -196,6 +198,44 @@ pub enum BrokenCall {
     Protocol,
 }
 
+/// Why the certificate of the other end of a TLS connection is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CertificateFault {
+    /// It is out of date.
+    Expired,
+    /// Its time has not come: it is new, or this machine's clock is behind.
+    NotYetValid,
+    /// It is somebody else's: the name that was called is not in it.
+    WrongName,
+    /// Nobody trusted issued it; it may have issued itself.
+    UnknownIssuer,
+    /// It is an authority's own, made to issue others (as `openssl req -x509` makes them), and may not serve.
+    Authority,
+    /// Another reason: damaged, or not meant for servers.
+    Refused,
+}
+
+impl CertificateFault {
+    /// Returns the name used in logs and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "certificate_expired",
+            Self::NotYetValid => "certificate_not_yet_valid",
+            Self::WrongName => "certificate_of_another_name",
+            Self::UnknownIssuer => "certificate_of_unknown_issuer",
+            Self::Authority => "certificate_of_an_authority",
+            Self::Refused => "certificate_refused",
+        }
+    }
+}
+
+impl fmt::Display for CertificateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl BrokenCall {
     /// Returns the name used in logs and labels.
     #[must_use]
@@ -204,6 +244,7 @@ impl BrokenCall {
             Self::Connect => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::Tls => "tls_failed",
+            Self::Certificate(fault) => fault.as_str(),
             Self::Timeout => "timeout",
             Self::Reset => "connection_reset",
             Self::BodyTooLarge => "body_too_large",

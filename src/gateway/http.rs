@@ -16,8 +16,9 @@
 //! Promise: at most one copy of a request is ever written, and no error carries a URL (which holds the signature).
 //!
 //! # TLS
-//! rustls with aws-lc-rs, as reqwest's feature `rustls` sets it up; roots are those of the machine (package
-//! `ca-certificates` on Debian), so [`HttpClient::new`] fails where there are none.
+//! rustls with aws-lc-rs, as reqwest's feature `rustls` sets it up; roots are those of the settings, else of the machine
+//! (package `ca-certificates` on Debian), so [`HttpClient::new`] fails where there are none. A certificate that is not
+//! accepted leaves the call not sent, told by what is wrong with it.
 
 mod date;
 mod endpoint;
@@ -38,6 +39,7 @@ pub use crate::gateway::http::skew::Skew;
 use crate::clock;
 use crate::domain::cause::chain;
 use crate::domain::reply::{BrokenCall, Reply};
+use crate::tls::{Roots, TlsFault};
 
 /// Settings of the HTTP client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct HttpSettings {
     pub total_timeout: Duration,
     /// Largest answer read, in bytes. Default 1 MiB.
     pub max_body_bytes: usize,
+    /// Whom a gateway's certificate is believed from, instead of the machine's roots.
+    pub roots: Option<Roots>,
 }
 
 impl Default for HttpSettings {
@@ -56,6 +60,7 @@ impl Default for HttpSettings {
             connect_timeout: Duration::from_secs(3),
             total_timeout: Duration::from_secs(10),
             max_body_bytes: 1024 * 1024,
+            roots: None,
         }
     }
 }
@@ -73,6 +78,15 @@ pub enum GatewayError {
     /// Nothing answers at an address; a retry may help.
     #[error("the gateway does not answer")]
     Reach(#[source] reqwest::Error),
+    /// The TLS handshake failed; a retry helps once that is mended.
+    #[error("the TLS handshake failed")]
+    Tls {
+        /// What is wrong.
+        fault: TlsFault,
+        /// What was met.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The address breaks a rule.
     #[error("gateway URL {url:?} {problem}")]
     Url {
@@ -150,7 +164,12 @@ impl HttpClient {
     /// # Errors
     /// [`GatewayError::Client`] when TLS cannot be set up.
     pub fn new(settings: &HttpSettings) -> Result<Self, GatewayError> {
-        Self::build(settings, Self::builder(settings))
+        let mut builder = Self::builder(settings);
+        if let Some(roots) = &settings.roots {
+            let read: Result<Vec<_>, _> = roots.iter().map(reqwest::Certificate::from_der).collect();
+            builder = builder.tls_certs_only(read.map_err(GatewayError::Client)?);
+        }
+        Self::build(settings, builder)
     }
 
     /// Builds a client that trusts no certificate: for plain http to loopback, on machines without CA certificates too.
@@ -178,11 +197,17 @@ impl HttpClient {
     /// Returns how far this machine's clock is from the gateway's, where the answer tells its time.
     ///
     /// # Errors
-    /// [`GatewayError::Reach`] when nothing answers.
+    /// [`GatewayError::Reach`] when nothing answers, [`GatewayError::Tls`] when what answers is not to be trusted.
     pub async fn reach(&self, endpoint: &Endpoint) -> Result<Option<Skew>, GatewayError> {
         let asked = clock::now();
         let answered = self.client.head(endpoint.root()).send().await;
-        let answer = answered.map_err(|error| GatewayError::Reach(error.without_url()))?;
+        let answer = answered.map_err(|error| {
+            let source = error.without_url();
+            match TlsFault::of(&source) {
+                Some(fault) => GatewayError::Tls { fault, source },
+                None => GatewayError::Reach(source),
+            }
+        })?;
         Ok(Skew::of(answer.headers(), asked, clock::now()))
     }
 
@@ -249,14 +274,20 @@ impl HttpClient {
 /// Judges a call that ended before the head of an answer was read.
 fn broken(error: reqwest::Error) -> Reply {
     let error = error.without_url();
-    tracing::debug!(cause = chain(&error), "gateway call broke");
+    let fault = TlsFault::of(&error);
+    if let Some(fault @ TlsFault::Certificate(_)) = fault {
+        let cause = chain(&error);
+        tracing::warn!(cause, "a gateway is not trusted: {}", fault.advice("http", "the endpoint"));
+    } else {
+        tracing::debug!(cause = chain(&error), "gateway call broke");
+    }
     if error.is_connect() {
-        Reply::NotSent(if error.is_timeout() {
-            BrokenCall::ConnectTimeout
-        } else if is_tls(&error) {
-            BrokenCall::Tls
-        } else {
-            BrokenCall::Connect
+        Reply::NotSent(match fault {
+            _ if error.is_timeout() => BrokenCall::ConnectTimeout,
+            Some(TlsFault::Certificate(fault)) => BrokenCall::Certificate(fault),
+            Some(_) => BrokenCall::Tls,
+            None if is_tls(&error) => BrokenCall::Tls,
+            None => BrokenCall::Connect,
         })
     } else if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled) {
         Reply::NotSent(BrokenCall::Reset)

@@ -84,7 +84,7 @@ fn log(event: &WorkerEvent) {
             party = party.as_deref().unwrap_or("whole account"),
             cause,
             probe_in = ?probe_in,
-            "held: mend its credentials or rights; nothing is lost meanwhile"
+            "held: mend its credentials, its rights, or what the cause names; nothing is lost meanwhile"
         ),
         WorkerEvent::Resumed { account, party } => tracing::info!(
             account.id = %account,

@@ -1,19 +1,26 @@
 //! `/healthz`, `/readyz` and `/metrics` of a worker.
 //!
-//! Plain HTTP without a password: meant for loopback or a private network, and nothing it shows is secret. Promise:
-//! `/readyz` says 503 with its reason whenever the replica takes no messages.
+//! Plain HTTP, on loopback unless configured otherwise; elsewhere a bearer token (RFC 6750) is asked for, of all but
+//! `/healthz`: a probe of an orchestrator has no place to keep one, and learns from it only that the process lives.
+//! Promise: `/readyz` says 503 with its reason whenever the replica takes no messages; and without the token nothing is
+//! told of the accounts.
+
+mod connections;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::secret::Secret;
 use crate::ops::metrics::Metrics;
 
 const HINT: &str = "takedown worker\n\n\
@@ -31,6 +38,8 @@ pub struct Status {
     pub metrics: Arc<Metrics>,
     /// Asked at each `/readyz`.
     pub readiness: Readiness,
+    /// What whoever asks for more than `/healthz` must know; `None` lets everybody ask.
+    pub token: Option<Secret>,
     /// Brings gauges up to date before each `/metrics`.
     pub refresh: Arc<dyn Fn(&Metrics) + Send + Sync>,
 }
@@ -83,22 +92,41 @@ impl StatusServer {
     }
 
     /// Serves until stopped; open connections do not delay the end.
-    ///
-    /// # Errors
-    /// The system's, when the socket fails.
-    pub async fn serve(self, status: Status, stop: CancellationToken) -> std::io::Result<()> {
+    pub async fn serve(self, status: Status, stop: CancellationToken) {
         let router = Router::new()
             .route("/", get(|| async { HINT }))
-            .route("/healthz", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
+            .route_layer(from_fn_with_state(status.token.clone(), admit))
+            .route("/healthz", get(|| async { "alive\n" }))
             .with_state(status);
-        let serve = axum::serve(self.listener, router);
         tokio::select! {
-            served = serve.into_future() => served,
-            () = stop.cancelled() => Ok(()),
+            () = connections::answer_all(self.listener, router) => {}
+            () = stop.cancelled() => {}
         }
     }
+}
+
+/// Lets a request through that shows the token, or all where there is none.
+async fn admit(State(token): State<Option<Secret>>, request: Request, next: Next) -> Response {
+    let Some(token) = token else { return next.run(request).await };
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    match shown {
+        Some(shown) if verify_slices_are_equal(shown, token.expose().as_bytes()).is_ok() => next.run(request).await,
+        Some(_) => refuse("Bearer realm=\"takedown\", error=\"invalid_token\""),
+        None => refuse("Bearer realm=\"takedown\""),
+    }
+}
+
+/// The name of the scheme comes in any letter case (RFC 9110, section 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
+}
+
+fn refuse(challenge: &'static str) -> Response {
+    let text = "this worker asks for its token: Authorization: Bearer TOKEN (`worker.token_file`)\n";
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], text).into_response()
 }
 
 async fn ready(State(status): State<Status>) -> Response {
@@ -126,30 +154,52 @@ mod tests {
     use crate::limits::standing::{Bound, Standing};
 
     async fn get(address: SocketAddr, path: &str) -> String {
+        ask(address, &format!("GET {path} HTTP/1.1\r\nHost: worker\r\n\r\n")).await
+    }
+
+    async fn get_with(address: SocketAddr, path: &str, authorization: &str) -> String {
+        ask(address, &format!("GET {path} HTTP/1.1\r\nHost: worker\r\nAuthorization: {authorization}\r\n\r\n")).await
+    }
+
+    /// The server closes after each answer.
+    async fn ask(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     }
 
-    #[tokio::test]
-    async fn readiness_follows_the_worker_and_metrics_are_refreshed() {
+    async fn serve(status: Status) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let server = StatusServer::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = server.address().unwrap();
+        let stop = CancellationToken::new();
+        (address, stop.clone(), tokio::spawn(server.serve(status, stop)))
+    }
+
+    fn guarded(token: Option<&str>) -> Status {
+        Status {
+            metrics: Arc::new(Metrics::new()),
+            readiness: Arc::new(|| Ok(())),
+            token: token.map(Secret::new),
+            refresh: Arc::new(|_| ()),
+        }
+    }
+
+    #[tokio::test]
+    async fn readiness_follows_the_worker_and_metrics_are_refreshed() {
         let why: Arc<Mutex<Result<(), String>>> = Arc::new(Mutex::new(Err("draining".to_owned())));
         let asked = why.clone();
         let status = Status {
             metrics: Arc::new(Metrics::new()),
             readiness: Arc::new(move || asked.lock().unwrap().clone()),
+            token: None,
             refresh: Arc::new(|metrics| {
                 let standing = Standing { share: 0.25, factor: 0.7, is_held: true, bound: Bound::Paused };
                 metrics.set_account("shops", "600/min".parse().unwrap(), standing, 7);
             }),
         };
-        let stop = CancellationToken::new();
-        let serving = tokio::spawn(server.serve(status, stop.clone()));
+        let (address, stop, serving) = serve(status).await;
         let refused = get(address, "/readyz").await;
         assert!(refused.starts_with("HTTP/1.1 503") && refused.ends_with("draining\n"), "{refused}");
         *why.lock().unwrap() = Ok(());
@@ -174,8 +224,65 @@ mod tests {
             assert!(told.is_some_and(|value| value.is_ok_and(|value| value > 0)), "{name}: {metrics}");
         }
         stop.cancel();
-        serving.await.unwrap().unwrap();
+        serving.await.unwrap();
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_token_is_asked_for_by_everything_but_healthz() {
+        const TOKEN: &str = "0123456789abcdef";
+        let (address, _stop, _serving) = serve(guarded(Some(TOKEN))).await;
+        assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        for path in ["/", "/readyz", "/metrics"] {
+            let challenged = get(address, path).await;
+            assert!(challenged.starts_with("HTTP/1.1 401"), "{challenged}");
+            assert!(challenged.contains("\r\nwww-authenticate: Bearer realm=\"takedown\"\r\n"), "{challenged}");
+            for wrong in
+                ["Bearer", "Bearer ", "Bearer 0123456789abcdeF", "Bearer 0123456789abcdef0", "Basic 0123456789abcdef"]
+            {
+                let refused = get_with(address, path, wrong).await;
+                assert!(refused.starts_with("HTTP/1.1 401") && !refused.contains("takedown_"), "{wrong}: {refused}");
+            }
+            for right in [format!("Bearer {TOKEN}"), format!("bearer  {TOKEN}")] {
+                assert!(get_with(address, path, &right).await.starts_with("HTTP/1.1 200"), "{right}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_too_large_or_without_end_is_not_heard_out() {
+        let (address, _stop, _serving) = serve(guarded(None)).await;
+        let filler = format!("X: {}\r\n", "x".repeat(1000));
+        let answer = ask(address, &format!("GET /healthz HTTP/1.1\r\n{}", filler.repeat(17))).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        let many = format!("GET /healthz HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(100));
+        assert!(ask(address, &many).await.starts_with("HTTP/1.1 431"));
+    }
+
+    #[tokio::test]
+    async fn strangers_who_hold_connections_open_do_not_keep_a_probe_waiting() {
+        let (address, _stop, _serving) = serve(guarded(None)).await;
+        let mut held = Vec::new();
+        for _ in 0..200 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nX: ").await.unwrap();
+            held.push(stream);
+        }
+        assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        // The first had to give way long ago; an end or a reset, as the system likes.
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(5), held[0].read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "the oldest connection is still open");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_dawdles_is_ended() {
+        let (address, _stop, _serving) = serve(guarded(None)).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(std::time::Duration::from_mins(1), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "it may dawdle for ever");
     }
 
     #[tokio::test]

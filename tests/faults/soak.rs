@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::checker::check;
+use crate::proxy::Which;
 use crate::support::command::http;
 use crate::support::queue::eventually;
 use crate::world::{Options, World};
@@ -109,12 +110,12 @@ async fn memory_tasks_and_sockets_stay_flat_under_load_and_cuts() {
         assert!(world.reach(items * look / LOOKS, deadline).await, "{} of {LOOKS} parts within {patience:?}", look - 1);
         looks.push(Look::at(listen).await);
         if look % CUT_EVERY == 0 {
-            let side = if look / CUT_EVERY % 2 == 0 { "gateway" } else { "broker" };
+            let side = if (look / CUT_EVERY).is_multiple_of(2) { "gateway" } else { "broker" };
             let post = &world.posts[0];
             if side == "broker" {
-                post.broker.cut()
+                post.broker.cut(Which::All)
             } else {
-                post.gateway.cut()
+                post.gateway.cut(Which::All)
             }
             world.note_interruption();
             *cuts.entry(side).or_default() += 1;
@@ -123,7 +124,7 @@ async fn memory_tasks_and_sockets_stay_flat_under_load_and_cuts() {
     let took = began.elapsed();
     assert!(world.reach(world.accepted(), deadline).await, "the last items within {patience:?}");
     // Connections kept for the next call are no leak.
-    world.posts[0].gateway.cut();
+    world.posts[0].gateway.cut(Which::All);
     let is_idle = |look: &Look| look.tasks <= idle.tasks && look.descriptors <= idle.descriptors;
     let mut last = Look::at(listen).await;
     let until = Instant::now() + Duration::from_secs(60);

@@ -3,6 +3,7 @@
 mod modes;
 mod outages;
 mod prefetch;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -203,7 +204,7 @@ async fn a_refused_connection_is_one_clear_line_without_the_password() {
     wrong_vhost.set_path("/no-such-vhost");
     for (url, part) in [
         (wrong_login.to_string(), "the broker refused the login"),
-        (good.urls[0].replacen("amqp:", "amqps:", 1), "amqps:// with one of TLS"),
+        (good.urls[0].replacen("amqp:", "amqps:", 1), "does not speak TLS"),
         (wrong_vhost.to_string(), "the broker refused virtual host \"no-such-vhost\""),
         (format!("amqp://desk:s3cret@127.0.0.1:{closed_port}/%2f"), "is it running"),
     ] {

@@ -12,12 +12,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("fault_points", &[]),
     ("domain", &[]),
     ("signing", &["domain"]),
-    ("gateway", &["clock", "domain", "signing"]),
+    ("tls", &["domain"]),
+    ("gateway", &["clock", "domain", "signing", "tls"]),
     ("limits", &["clock", "domain"]),
-    ("queue", &["clock", "fault_points", "domain"]),
+    ("queue", &["clock", "fault_points", "domain", "tls"]),
     ("worker", &["clock", "fault_points", "domain", "signing", "gateway", "limits", "queue"]),
     ("sandbox", &["clock", "domain", "signing"]),
-    ("ops", &["clock", "domain", "signing", "gateway", "limits", "queue", "worker", "sandbox"]),
+    ("ops", &["clock", "domain", "signing", "tls", "gateway", "limits", "queue", "worker", "sandbox"]),
 ];
 
 /// What a pure layer has no use for: other tasks, clocks, chance, the world outside.

@@ -5,6 +5,7 @@ mod credentials;
 mod fairness;
 mod slow;
 mod stopping;
+mod tls;
 mod v3;
 
 use std::sync::atomic::{AtomicBool, Ordering};

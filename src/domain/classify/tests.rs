@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::domain::outcome::Status;
-use crate::domain::reply::BrokenCall;
+use crate::domain::reply::{BrokenCall, CertificateFault};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::settlement::{Decision, Hold, Progress, decide};
 
@@ -91,6 +91,14 @@ fn a_broken_call_is_ambiguous_only_when_it_may_have_been_sent() {
         classify(Gateway::Mapi, &Reply::MaybeSent(BrokenCall::Timeout), CLEAN),
         Outcome::Retryable(Cause::Broken, Effect::Possible)
     );
+}
+
+#[test]
+fn a_gateway_that_cannot_prove_who_it_is_is_the_accounts_trouble_and_took_nothing_down() {
+    let doubtful = Outcome::AccountFault(Scope::App, Certainty::Doubtful);
+    for broken in [BrokenCall::Tls, BrokenCall::Certificate(CertificateFault::Expired)] {
+        assert_eq!(classify(Gateway::Mapi, &Reply::NotSent(broken), CLEAN), doubtful, "{broken}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::takedown::Gateway;
 use crate::gateway::GatewayAccount;
 use crate::gateway::certificates::CertificateSet;
-use crate::gateway::http::{HttpClient, HttpSettings, Skew};
+use crate::gateway::http::{GatewayError, HttpClient, HttpSettings, Skew};
 use crate::gateway::keys::{self, Severity};
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::assemble;
@@ -83,7 +83,7 @@ impl Check {
         findings.extend(config.warnings.iter().map(warning));
         for (id, account) in &config.accounts {
             findings.extend(credentials(id, account));
-            findings.extend(gateway(id, &account.gateway, config.http.connect_timeout).await);
+            findings.extend(gateway(id, &account.gateway, &config.http).await);
         }
         if !self.no_broker {
             findings.extend(broker(&config).await);
@@ -129,11 +129,11 @@ fn told(subject: &str, found: Vec<keys::Finding>, all_well: &str) -> Vec<Finding
 }
 
 /// Connects as a call would, with a client of its own for each: one machine may do without TLS here and not there.
-async fn gateway(id: &AccountId, account: &GatewayAccount, timeout: Duration) -> Vec<Finding> {
+async fn gateway(id: &AccountId, account: &GatewayAccount, http: &HttpSettings) -> Vec<Finding> {
     let subject = format!("gateway of {id}");
     let endpoint = account.endpoint();
-    let settings =
-        HttpSettings { connect_timeout: timeout, total_timeout: timeout.saturating_mul(2), ..HttpSettings::default() };
+    let timeout = http.connect_timeout;
+    let settings = HttpSettings { connect_timeout: timeout, total_timeout: timeout.saturating_mul(2), ..http.clone() };
     let answered = match HttpClient::for_endpoints(&settings, [endpoint]) {
         Ok(client) => client.reach(endpoint).await,
         Err(error) => Err(error),
@@ -145,7 +145,13 @@ async fn gateway(id: &AccountId, account: &GatewayAccount, timeout: Duration) ->
             vec![Finding::good(subject, format!("{shown} answers {how}")), clock(id, account.gateway(), skew)]
         }
         Err(error) => {
-            let remedy = "check the endpoint, name resolution, the firewall, and the machine's root certificates";
+            let remedy = match &error {
+                GatewayError::Tls { fault, .. } => fault.advice("http", "its `endpoint`"),
+                GatewayError::Client(_) => "install root certificates, or give your own as `http.ca_file`".to_owned(),
+                GatewayError::Reach(_) | GatewayError::Url { .. } => {
+                    "check the endpoint, name resolution and the firewall".to_owned()
+                }
+            };
             vec![Finding::bad(subject, format!("{shown}: {}", chain(&error)), remedy)]
         }
     }

@@ -9,6 +9,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::domain::secret::Secret;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
@@ -52,6 +53,7 @@ impl Worker {
         let metrics = Arc::new(Metrics::new());
         tell_findings(&config);
         let fixed = Fixed::of(&config);
+        let token = config.token.clone();
         let context = assemble::context(config, observer(metrics.clone()))?;
         let status_server = StatusServer::bind(listen).await?;
         let listen = status_server.address().unwrap_or(listen);
@@ -66,7 +68,7 @@ impl Worker {
             }
         });
         let stop_status = CancellationToken::new();
-        let status = status(metrics, &context, &queue, &shutdown);
+        let status = status(metrics, token, &context, &queue, &shutdown);
         let status = tokio::spawn(status_server.serve(status, stop_status.clone()));
         tracing::info!(listen = %listen, worker.id = %context.worker, "status server listens");
 
@@ -81,8 +83,7 @@ impl Worker {
         signals.abort();
         reload.abort();
         match status.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %error, "the status server ended early"),
+            Ok(()) => {}
             Err(error) => tracing::warn!(error = %error, "the status server panicked"),
         }
         let summary = summary?;
@@ -107,6 +108,7 @@ fn tell_findings(config: &Config) {
 
 fn status(
     metrics: Arc<Metrics>,
+    token: Option<Secret>,
     context: &Arc<Context>,
     queue: &Arc<OnceLock<Arc<AmqpQueue>>>,
     shutdown: &Shutdown,
@@ -123,5 +125,5 @@ fn status(
         }
     });
     let context = context.clone();
-    Status { metrics, readiness, refresh: Arc::new(move |metrics| assemble::refresh(&context, metrics)) }
+    Status { metrics, readiness, token, refresh: Arc::new(move |metrics| assemble::refresh(&context, metrics)) }
 }

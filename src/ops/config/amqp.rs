@@ -6,23 +6,29 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::ops::config::fault::Problem;
+use crate::ops::config::keys::Secrets;
 use crate::ops::config::section::Section;
-use crate::ops::config::units;
+use crate::ops::config::{tls, units};
+use crate::queue::amqp::tls::TlsSettings;
 
 const URL_REMEDY: &str = "write amqp://USER:PASSWORD@HOST:5672/%2f, or amqps:// with port 5671; several as a list, or \
                           in a variable with commas between them (a comma in a password is %2c)";
 
-/// Reads addresses, prefix and confirm time-out.
-pub(super) fn read(mut section: Section<'_>) -> Option<(Vec<String>, String, Duration)> {
+/// Reads addresses, prefix, confirm time-out, and what TLS needs.
+pub(super) fn read(
+    mut section: Section<'_>,
+    secrets: Secrets<'_>,
+) -> Option<(Vec<String>, String, Duration, TlsSettings)> {
     let urls = section.one_or_more("url", url);
     if let Some(Err(problem)) = urls.as_deref().map(one_cluster) {
         section.fault("url", problem);
     }
+    let tls = tls::of_broker(&mut section, secrets, urls.as_deref().unwrap_or_default());
     let prefix = section.text("prefix", prefix);
     let bounds = units::duration_within(Duration::from_millis(100), Duration::from_mins(10));
     let confirm_timeout = section.text("confirm_timeout", bounds);
     section.finish();
-    Some((urls?, prefix?, confirm_timeout?))
+    Some((urls?, prefix?, confirm_timeout?, tls))
 }
 
 /// Checks what a variable holds: one address, or several with commas between them.

@@ -9,14 +9,14 @@ use crate::ops::config::fault::{Origin, Problem};
 use crate::ops::config::section::Section;
 use crate::ops::config::sources::Sources;
 
-/// A key file is a few kilobytes; anything beyond this is some other file.
-const MAX_KEY_BYTES: u64 = 64 * 1024;
+/// A key file is a few kilobytes, all roots of a machine a quarter of a megabyte; anything beyond this is some other file.
+const MAX_KEY_BYTES: u64 = 512 * 1024;
 
 /// Permission of group and others to read.
 const OTHERS_READ: u32 = 0o044;
 
 /// Those that are no secret.
-const PUBLIC: [&str; 3] = ["gateway_key", "app_cert", "root_cert"];
+const PUBLIC: [&str; 5] = ["gateway_key", "app_cert", "root_cert", "ca", "client_cert"];
 
 /// Where secrets come from, or that this command has no use for them: a producer's or operator's machine need not hold
 /// the keys that sign.

@@ -18,7 +18,9 @@ mod raw;
 mod section;
 mod sources;
 pub(super) mod suggest;
+mod tls;
 pub(super) mod units;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +37,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
+use crate::domain::secret::Secret;
 use crate::domain::takedown::Gateway;
 use crate::gateway::http::HttpSettings;
 use crate::limits::Sharing;
@@ -44,6 +47,7 @@ use crate::ops::config::keys::Secrets;
 use crate::ops::config::raw::Table;
 use crate::ops::config::section::Section;
 use crate::ops::config::sources::Sources;
+use crate::ops::config::worker::Worker;
 use crate::queue::amqp::AmqpSettings;
 
 /// The annotated default file: the reference of every setting.
@@ -55,6 +59,8 @@ pub struct Config {
     pub worker: WorkerId,
     /// Where `/healthz`, `/readyz` and `/metrics` listen.
     pub listen: SocketAddr,
+    /// What is asked of whoever wants more than `/healthz`; always there if `listen` is not loopback.
+    pub token: Option<Secret>,
     /// How long a drain waits.
     pub drain_timeout: Duration,
     /// How often replicas hear of each other.
@@ -79,7 +85,8 @@ impl fmt::Debug for Config {
     }
 }
 
-/// What a producer or an operator needs to know: the broker and the accounts' names. No key is read.
+/// What a producer or an operator needs to know: the broker and the accounts' names. No key is read but what the broker's
+/// TLS needs.
 pub struct Outline {
     /// The broker.
     pub amqp: AmqpSettings,
@@ -127,12 +134,13 @@ impl Config {
     }
 
     fn parse_with(text: &str, sources: &Sources, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Fault>> {
-        parse(text, Secrets::From(sources), environment, |document| {
-            let (worker, listen, drain_timeout) = document.worker?;
+        parse(text, sources, Secrets::From(sources), environment, |document| {
+            let Worker { id: worker, listen, token, drain_timeout } = document.worker?;
             let account = |(id, read): (AccountId, account::Read)| Some((id, read.config?));
             Some(Self {
                 worker,
                 listen,
+                token,
                 drain_timeout,
                 pace: document.pace?,
                 amqp: document.amqp?,
@@ -151,8 +159,9 @@ impl Outline {
     /// # Errors
     /// [`ConfigError`] with every fault.
     pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let (text, _) = open(path)?;
-        let outline = parse(&text, Secrets::Unneeded, environment, |document| {
+        let (text, base) = open(path)?;
+        let sources = Sources::new(base, Seen::default());
+        let outline = parse(&text, &sources, Secrets::Unneeded, environment, |document| {
             let accounts = document.accounts?;
             let sharing = accounts.iter().map(|(id, read)| (id.clone(), read.sharing)).collect();
             let accounts = accounts.into_iter().map(|(id, read)| (id, read.gateway)).collect();
@@ -172,6 +181,7 @@ fn open(path: Option<&Path>) -> Result<(Zeroizing<String>, &Path), ConfigError> 
 /// Reads the three layers; `build` takes what it needs of the document, which has it all if there is no fault.
 fn parse<T>(
     text: &str,
+    sources: &Sources,
     secrets: Secrets<'_>,
     environment: &BTreeMap<String, String>,
     build: impl FnOnce(Document) -> Option<T>,
@@ -185,7 +195,7 @@ fn parse<T>(
     }
     let faults = Faults::default();
     environment::overlay(&mut tree, environment, &faults);
-    let built = build(read(&tree, secrets, &faults));
+    let built = build(read(&tree, sources, secrets, &faults));
     let faults = faults.into_sorted();
     built.filter(|_| faults.is_empty()).ok_or(faults)
 }
@@ -212,7 +222,7 @@ pub fn find_file(named: Option<PathBuf>) -> Option<PathBuf> {
 
 /// Everything as it was read; what is absent has a fault noted.
 struct Document {
-    worker: Option<(WorkerId, SocketAddr, Duration)>,
+    worker: Option<Worker>,
     pace: Option<Pace>,
     amqp: Option<AmqpSettings>,
     http: Option<HttpSettings>,
@@ -221,37 +231,22 @@ struct Document {
     warnings: Vec<Fault>,
 }
 
-fn read(tree: &Table, secrets: Secrets<'_>, faults: &Faults) -> Document {
+fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) -> Document {
     let mut root = Section::root(tree, faults);
-    let worker = worker(root.section("worker"));
+    let worker = worker::read(root.section("worker"), secrets);
     let pace = fleet(root.section("fleet"));
     let (retry, rungs) = retry(root.section("retry"));
-    let amqp = amqp::read(root.section("amqp"));
-    let http = http(root.section("http"));
+    let amqp = amqp::read(root.section("amqp"), Secrets::From(sources));
+    let http = http(root.section("http"), secrets);
     let accounts = accounts(&root.section("accounts"), secrets);
     root.finish();
     let amqp = match (amqp, rungs, &worker) {
-        (Some((urls, prefix, confirm_timeout)), Some(rungs), Some((id, ..))) => {
-            Some(AmqpSettings { urls, prefix, rungs, connection_name: id.to_string(), confirm_timeout })
+        (Some((urls, prefix, confirm_timeout, tls)), Some(rungs), Some(Worker { id, .. })) => {
+            Some(AmqpSettings { urls, tls, prefix, rungs, connection_name: id.to_string(), confirm_timeout })
         }
         _ => None,
     };
     Document { worker, pace, amqp, http, retry, accounts, warnings: faults.take_warnings() }
-}
-
-fn worker(mut section: Section<'_>) -> Option<(WorkerId, SocketAddr, Duration)> {
-    let id = section.text("id", |text| {
-        let wrong = |error| Problem::new(format!("{error}"), "write 1 to 64 letters, digits, . _ or -");
-        WorkerId::new(text).map_err(wrong)
-    });
-    let listen = section.text("listen", |text| {
-        let wrong = |_| Problem::new(format!("is {text:?}, which is no address"), "write 127.0.0.1:9100 or [::1]:9100");
-        text.parse::<SocketAddr>().map_err(wrong)
-    });
-    let bounds = units::duration_within(Duration::ZERO, Duration::from_hours(1));
-    let drain_timeout = section.text("drain_timeout", bounds);
-    section.finish();
-    Some((id.unwrap_or_else(machine), listen?, drain_timeout?))
 }
 
 /// Shorter beats make more traffic, longer ones slower changes; a fence of less than a second would trip over any hiccup.
@@ -262,20 +257,12 @@ fn fleet(mut section: Section<'_>) -> Option<Pace> {
     Some(Pace { heartbeat: heartbeat? })
 }
 
-/// The machine's name and the process's number: replicas on one machine are told apart.
-fn machine() -> WorkerId {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String =
-        name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(48).collect();
-    let name = if name.is_empty() { "worker" } else { &name };
-    WorkerId::new(format!("{name}-{}", std::process::id())).expect("invariant: the characters and length were chosen")
-}
-
-fn http(mut section: Section<'_>) -> Option<HttpSettings> {
+fn http(mut section: Section<'_>, secrets: Secrets<'_>) -> Option<HttpSettings> {
     let bounds = || units::duration_within(Duration::from_millis(10), Duration::from_mins(5));
     let connect_timeout = section.text("connect_timeout", bounds());
     let total_timeout = section.text("total_timeout", bounds());
     let max_body_bytes = section.number("max_body_bytes", 1024..=64 * 1024 * 1024);
+    let roots = tls::roots(&mut section, secrets);
     if total_timeout < connect_timeout && total_timeout.is_some() {
         let problem = "is shorter than `connect_timeout`, which is a part of it";
         section.fault("total_timeout", Problem::new(problem, "make it longer"));
@@ -285,6 +272,7 @@ fn http(mut section: Section<'_>) -> Option<HttpSettings> {
         connect_timeout: connect_timeout?,
         total_timeout: total_timeout?,
         max_body_bytes: max_body_bytes?,
+        roots,
     })
 }
 

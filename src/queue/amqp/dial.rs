@@ -7,16 +7,20 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
-use lapin::uri::AMQPUri;
+use lapin::tcp::RustlsConnector;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 use tokio::time::timeout;
 use url::{Position, Url};
 
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
+use crate::queue::amqp::tls::{self, TlsSettings};
+use crate::tls::TlsFault;
 
 /// Time allowed for name resolution, TCP, TLS and the AMQP handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,12 +43,19 @@ enum ConnectFault {
     #[error("no broker answers there ({0}); is it running, and are host and port right?")]
     Unreachable(lapin::Error),
     #[error(
-        "what answers there is not understood ({0}); amqp:// goes with a plain port (5672), amqps:// with one of TLS \
-         (5671) whose certificate this machine trusts"
+        "what answers there hangs up, or is not understood ({0}); amqp:// goes with a plain port (5672), amqps:// with one \
+         of TLS (5671)"
     )]
     Strange(lapin::Error),
     #[error("no answer within {} s; is it a broker, and does a firewall let it through?", .0.as_secs())]
     Silent(Duration),
+    #[error("the broker's TLS handshake failed ({problem}); {}", fault.advice("amqp", "`amqp.url`"))]
+    Tls { fault: TlsFault, problem: lapin::Error },
+    #[error(
+        "this machine trusts nobody: install root certificates (Debian: package ca-certificates), or give the broker's \
+         authority as `amqp.ca_file`"
+    )]
+    Roots(#[source] io::Error),
     #[error(
         "the broker refused the login ({0}); check user and password (guest may log in from the broker's own host only)"
     )]
@@ -84,6 +95,7 @@ pub(super) struct Dial {
 #[derive(Clone)]
 struct Broker {
     uri: AMQPUri,
+    tls: Option<RustlsConnector>,
     /// The address without its password.
     shown: String,
 }
@@ -92,9 +104,10 @@ impl Dial {
     /// Reads the addresses; `role` tells a worker's connections apart.
     ///
     /// # Errors
-    /// [`QueueError::Connect`] when one is no broker's address, or there is none.
+    /// [`QueueError::Connect`] when one is no broker's address or there is none, or when TLS cannot be set up.
     pub(super) fn new(settings: &AmqpSettings, role: &str) -> Result<Self, QueueError> {
-        let brokers = settings.urls.iter().map(|url| Broker::read(url)).collect::<Result<Vec<_>, _>>()?;
+        let brokers =
+            settings.urls.iter().map(|url| Broker::read(url, &settings.tls)).collect::<Result<Vec<_>, _>>()?;
         if brokers.is_empty() {
             return Err(connect_error("no address", ConnectFault::Url("none is given".into())));
         }
@@ -146,7 +159,7 @@ fn first_of(number: usize, name: &str) -> usize {
 }
 
 impl Broker {
-    fn read(text: &str) -> Result<Self, QueueError> {
+    fn read(text: &str, tls: &TlsSettings) -> Result<Self, QueueError> {
         let shown = masked(text);
         let fault = |problem: String| connect_error(&shown, ConnectFault::Url(problem));
         // lapin's parser quotes the whole text, password and all, in one of its errors, and takes an IPv6 host for
@@ -161,12 +174,19 @@ impl Broker {
         let mut uri: AMQPUri = text.parse().map_err(fault)?;
         uri.authority.host = host.trim_matches(['[', ']']).to_owned();
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        Ok(Self { uri, shown })
+        let tls = match uri.scheme {
+            AMQPScheme::AMQP => None,
+            AMQPScheme::AMQPS => {
+                let connector = tls.connector();
+                Some(connector.map_err(|problem| connect_error(&shown, ConnectFault::Roots(problem)))?)
+            }
+        };
+        Ok(Self { uri, tls, shown })
     }
 
     async fn connect(&self, name: &str, patience: Duration) -> Result<Connection, ConnectFault> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        match timeout(patience, Connection::connect_uri(self.uri.clone(), properties)).await {
+        match timeout(patience, tls::connect(self.uri.clone(), self.tls.clone(), properties)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(self.judge(error)),
             Err(_) => Err(ConnectFault::Silent(patience)),
@@ -182,14 +202,20 @@ impl Broker {
                 }
                 AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => ConnectFault::Refused(error),
             },
-            // What rustls cannot read or does not trust is invalid data to lapin.
-            ErrorKind::IOError(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
-                ConnectFault::Strange(error)
-            }
+            ErrorKind::IOError(cause) => match TlsFault::of(&**cause) {
+                Some(fault) => ConnectFault::Tls { fault, problem: error },
+                None if is_hang_up(cause.kind()) => ConnectFault::Strange(error),
+                None => ConnectFault::Unreachable(error),
+            },
             ErrorKind::ParsingError(_) => ConnectFault::Strange(error),
             _ => ConnectFault::Unreachable(error),
         }
     }
+}
+
+/// What a listener for TLS does with plain AMQP, and the other way round.
+fn is_hang_up(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof)
 }
 
 fn connect_error(brokers: &str, fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> QueueError {

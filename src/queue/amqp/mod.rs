@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
+pub mod tls;
 pub mod topology;
 pub mod work_queue;
 
@@ -39,6 +40,7 @@ use crate::queue::amqp::inbox::Inbox;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::Publisher;
 use crate::queue::amqp::settle::{Mender, Settler};
+use crate::queue::amqp::tls::TlsSettings;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
 use crate::queue::{Delivery, Queue, QueueError};
@@ -50,6 +52,8 @@ pub(crate) use crate::queue::amqp::consumer::Tag;
 pub struct AmqpSettings {
     /// `amqp://user:password@host:port/vhost` or `amqps://…`, at least one; several are nodes of one cluster. A secret.
     pub urls: Vec<String>,
+    /// For `amqps://`: whom to trust, and as whom to come.
+    pub tls: TlsSettings,
     /// First word of every object's name. Default `takedown`; rehearsals and tests use another.
     pub prefix: String,
     /// Retry rungs, ascending, one queue each, at least one. Default 5 s, 30 s, 2 min, 10 min, 1 h, 6 h.
@@ -66,6 +70,7 @@ impl AmqpSettings {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             urls: vec![url.into()],
+            tls: TlsSettings::default(),
             prefix: "takedown".into(),
             rungs: [5, 30, 120, 600, 3600, 21_600].map(Duration::from_secs).to_vec(),
             connection_name: "takedown".into(),
@@ -76,9 +81,10 @@ impl AmqpSettings {
 
 impl fmt::Debug for AmqpSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { urls, prefix, rungs, connection_name, confirm_timeout } = self;
+        let Self { urls, tls, prefix, rungs, connection_name, confirm_timeout } = self;
         f.debug_struct("AmqpSettings")
             .field("urls", &urls.iter().map(|url| masked(url)).collect::<Vec<_>>())
+            .field("tls", tls)
             .field("prefix", prefix)
             .field("rungs", rungs)
             .field("connection_name", connection_name)

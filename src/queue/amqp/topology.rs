@@ -132,13 +132,23 @@ impl Topology {
         result
     }
 
-    /// Declares what is missing, over an open connection.
+    /// Declares what is missing, over an open connection. A login that may declare nothing leaves the table to an
+    /// operator's: then it is enough that the objects are there.
     pub(super) async fn apply_over(&self, link: &Link) -> Result<(), QueueError> {
-        let channel = link.channel().await?;
+        let mut channel = link.channel().await?;
+        let mut is_told = false;
         for row in &self.rows {
-            if let Err(error) = row.declare(&channel).await {
+            let Err(error) = row.declare(&channel).await else { continue };
+            if !is_soft(&error, &AMQPSoftError::ACCESSREFUSED) {
                 return Err(row.judge(link, error).await);
             }
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::info!(
+                    "this login may not declare; what `takedown topology check` compares is only looked for"
+                );
+            }
+            channel = link.channel().await?;
+            row.exists(&channel).await.map_err(|error| judge(&row.name, error))?;
         }
         Ok(())
     }
@@ -247,17 +257,25 @@ impl Row {
 
     /// Asks whether the object exists, and only then declares it: that creates nothing and tells a difference.
     async fn look(&self, channel: &Channel) -> lapin::Result<()> {
+        self.exists(channel).await?;
         match &self.object {
-            Object::Exchange { name, .. } => exchange_exists(channel, name).await?,
-            Object::Queue { name, .. } | Object::WorkQueue { name, .. } => queue_exists(channel, name).await?,
-            Object::Binding { .. } => return Ok(()),
+            Object::Exchange { .. } | Object::Queue { .. } | Object::WorkQueue { .. } => self.declare(channel).await,
+            Object::Binding { .. } => Ok(()),
         }
-        self.declare(channel).await
+    }
+
+    /// Fails with 404, and ends the channel, when there is no such object; of bindings nothing can be learnt.
+    async fn exists(&self, channel: &Channel) -> lapin::Result<()> {
+        match &self.object {
+            Object::Exchange { name, .. } => exchange_exists(channel, name).await,
+            Object::Queue { name, .. } | Object::WorkQueue { name, .. } => queue_exists(channel, name).await,
+            Object::Binding { .. } => Ok(()),
+        }
     }
 
     /// Words a failed declaration; a work queue that is as it should be but for its mode is told as that.
     async fn judge(&self, link: &Link, error: lapin::Error) -> QueueError {
-        let differs = is_difference(&error);
+        let differs = is_soft(&error, &AMQPSoftError::PRECONDITIONFAILED);
         let mut judged = judge(&self.name, error);
         if let (true, Object::WorkQueue { name, arguments, consumers }) = (differs, &self.object)
             && let QueueError::Topology { remedy, .. } = &mut judged
@@ -314,10 +332,11 @@ pub(super) async fn require_queue(link: &Link, name: &str) -> Result<(), QueueEr
     queue_exists(&link.channel().await?, name).await.map_err(|error| judge(name, error))
 }
 
-/// Says whether an object exists otherwise than declared.
-fn is_difference(error: &lapin::Error) -> bool {
+/// Says whether the broker refused with this: `PRECONDITION_FAILED` for what exists otherwise than declared, or
+/// `ACCESS_REFUSED`.
+fn is_soft(error: &lapin::Error, kind: &AMQPSoftError) -> bool {
     let ErrorKind::ProtocolError(told) = error.kind() else { return false };
-    matches!(told.kind(), AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED))
+    matches!(told.kind(), AMQPErrorKind::Soft(told) if told == kind)
 }
 
 fn judge(object: &str, error: lapin::Error) -> QueueError {

@@ -126,6 +126,39 @@ fn a_node_that_is_down_is_passed_over_and_told_by_the_check() {
 
 #[test]
 #[ignore = "needs RabbitMQ"]
+fn a_worker_that_others_reach_asks_for_its_token() {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    let production = Production::start(1, &[]);
+    let open = |arguments: &[&str]| {
+        let mut command = production.command(arguments);
+        command.env("TAKEDOWN_WORKER__LISTEN", "0.0.0.0:0");
+        command
+    };
+    let refused = end(open(&["worker"]));
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    for part in ["`worker.listen` is 0.0.0.0:0, where others than this machine may ask", "TAKEDOWN_WORKER__TOKEN"] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+    let mut command = open(&["worker", "--log-format", "json"]);
+    command.env("TAKEDOWN_WORKER__TOKEN", TOKEN);
+    let worker = Running::start(command);
+    let line: Value = serde_json::from_str(&worker.line("status server listens")).unwrap();
+    let listens: SocketAddr = line["listen"].as_str().unwrap().parse().unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], listens.port()));
+    assert_eq!(http(address, "GET", "/healthz", "").0, 200);
+    assert_eq!(http(address, "GET", "/metrics", "").0, 401);
+    let mut curl = Command::new("curl");
+    curl.args(["-fsS", "-H", &format!("Authorization: Bearer {TOKEN}"), &format!("http://{address}/metrics")]);
+    let metrics = end(curl);
+    assert!(metrics.stdout.contains("takedown_in_flight"), "{metrics:?}");
+    worker.signal("TERM");
+    let (ended, lines) = worker.wait();
+    assert_eq!(ended.code(), Some(0), "{lines:#?}");
+    assert!(!lines.concat().contains(TOKEN));
+}
+
+#[test]
+#[ignore = "needs RabbitMQ"]
 fn dead_letters_on_the_broker_are_listed_and_replayed() {
     let (production, worker) = Production::with_dead_letters();
     worker.line("item is a dead letter");

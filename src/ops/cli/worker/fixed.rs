@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
+use crate::domain::secret::Secret;
 use crate::domain::takedown::Gateway;
 use crate::gateway::http::{Endpoint, HttpSettings};
 use crate::limits::LimitSettings;
@@ -15,7 +16,7 @@ use crate::queue::amqp::AmqpSettings;
 
 /// All of a configuration but its credentials.
 pub(super) struct Fixed {
-    worker: (WorkerId, SocketAddr, Duration),
+    worker: (WorkerId, SocketAddr, Option<Secret>, Duration),
     fleet: Pace,
     amqp: AmqpSettings,
     http: HttpSettings,
@@ -43,7 +44,7 @@ impl Fixed {
             (id.clone(), fixed)
         };
         Self {
-            worker: (config.worker.clone(), config.listen, config.drain_timeout),
+            worker: (config.worker.clone(), config.listen, config.token.clone(), config.drain_timeout),
             fleet: config.pace,
             amqp: config.amqp.clone(),
             http: config.http.clone(),
