@@ -65,6 +65,9 @@
 //! one that was off sale before we came (`terminal/not_on_sale`, then `success/taken_down_earlier`), that was out of
 //! attempts, or whose deadline passed meanwhile. A crash there while the item was being put back to wait leaves two
 //! messages; a message that was put back therefore reads the goal state as `taken_down_earlier`, whatever it finds.
+//!
+//! A message that kills the process is called for alone after three deaths, when the others in work have ended, and no
+//! more after twenty: `dead/crash_loop`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 /// Where a build for tests may be made to die; nothing at all in any other.
