@@ -21,7 +21,7 @@ use crate::domain::settlement::{Deferral, Hold, Settlement};
 use crate::limits::in_flight::Load;
 use crate::limits::pause::HoldChange;
 use crate::limits::{Admission, Recorded, Ticket};
-use crate::queue::{Delivery, Queue};
+use crate::queue::{Delivery, Queue, Settled};
 use crate::worker::case::{self, Case, Message};
 use crate::worker::context::{Account, Context};
 use crate::worker::event::WorkerEvent;
@@ -59,17 +59,20 @@ impl<Q: Queue> Replica<Q> {
         let message = self.message(&delivery);
         let mut id = message.label();
         // The delivery stays outside, so that a panic leaves something to settle.
-        let judged = AssertUnwindSafe(self.judge(message, &mut id)).catch_unwind().await;
+        let judged = AssertUnwindSafe(self.judge(&delivery, message, &mut id)).catch_unwind().await;
         let settlement = judged.unwrap_or_else(|_panic| {
             self.context.tell(&WorkerEvent::Panicked { id: id.clone() });
             message.crashed(rand::random::<f64>(), self.context.now())
         });
         let fact = fact(&id, &delivery, &settlement);
+        let account = delivery.envelope.account.clone();
         let settled = AssertUnwindSafe(self.queue.settle(delivery, settlement)).catch_unwind().await;
         let error = match settled {
-            Ok(Ok(())) => {
+            Ok(Ok(settled)) => {
                 self.settled.fetch_add(1, Ordering::Relaxed);
-                return self.context.tell(&fact);
+                let Settled::AsBefore(outcome) = settled else { return self.context.tell(&fact) };
+                self.context.tell(&WorkerEvent::EndedBefore { id, account });
+                return self.context.tell(&WorkerEvent::Finished { outcome });
             }
             Ok(Err(error)) => chain(&error),
             Err(_panic) => "the queue panicked".to_owned(),
@@ -83,7 +86,7 @@ impl<Q: Queue> Replica<Q> {
     }
 
     /// Finds how a message is settled. `id` becomes the takedown's own as soon as that is known.
-    async fn judge(&self, message: Message<'_>, id: &mut String) -> Settlement {
+    async fn judge(&self, delivery: &Delivery, message: Message<'_>, id: &mut String) -> Settlement {
         let accounts = &self.context.accounts;
         let gateway_of = |account: &AccountId| accounts.get(account).map(|account| account.gateway().gateway());
         let case = match message.open(gateway_of, self.context.now()) {
@@ -91,6 +94,15 @@ impl<Q: Queue> Replica<Q> {
             Err(refusal) => return refusal,
         };
         case.takedown.id.as_str().clone_into(id);
+        match self.queue.told(delivery, id).await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => return Settlement::of(outcome),
+            // Nothing is guessed: a call now might be one too many.
+            Err(error) => {
+                self.context.tell(&WorkerEvent::NotKnown { id: id.clone(), error: chain(&error) });
+                return Settlement::GiveBack;
+            }
+        }
         let account = &accounts[&case.takedown.account];
         if let Some(settlement) = case.turn_away(self.context.now()) {
             return settlement;
