@@ -9,6 +9,7 @@
 //!
 //! | layer | holds | knows |
 //! |---|---|---|
+//! | [`clock`] | the time of day, and how far to believe a clock that was set | nothing |
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
 //! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets, content encryption; both directions | domain |
 //! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing |
@@ -18,8 +19,8 @@
 //! | [`sandbox`] | both gateways and all three protocols on loopback, strict, scriptable | domain, signing |
 //! | [`ops`] | configuration, command line, metrics, status | everything |
 //!
-//! `gateway`, `limits` and `queue` do not know one another. The two gateways are an enum; the queue is a trait, because
-//! two adapters exist and one contract suite runs over both.
+//! `gateway`, `limits` and `queue` do not know one another, and all but `domain` and `signing` may ask the [`clock`]. The
+//! two gateways are an enum; the queue is a trait, because two adapters exist and one contract suite runs over both.
 //!
 //! What goes over the wire, with worked examples, is a page of its own: [`gateway::protocol`], "the protocol page".
 //!
@@ -70,7 +71,18 @@
 //! told in `queue::amqp::journal`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+/// Where a build for tests may be made to die; nothing at all in any other.
+macro_rules! fault_point {
+    ($point:ident) => {
+        #[cfg(feature = "fault-points")]
+        $crate::fault_points::Point::$point.reach();
+    };
+}
+
+pub mod clock;
 pub mod domain;
+#[cfg(feature = "fault-points")]
+pub mod fault_points;
 pub mod gateway;
 pub mod limits;
 pub mod ops;

@@ -104,8 +104,8 @@ pub struct Progress {
     pub attempt: u32,
     /// Whether an earlier attempt may have taken effect.
     pub effect: Effect,
-    /// When a worker first saw the message.
-    pub first_seen: SystemTime,
+    /// How long ago a worker first saw the message.
+    pub age: Duration,
     /// The item's own deadline.
     pub deadline: Option<SystemTime>,
     /// Now.
@@ -171,8 +171,7 @@ fn try_again(last: u32, reason: Reason, progress: &Progress, policy: &RetryPolic
 /// Decides a deferral: `held_too_long` once the item is older than the policy allows.
 #[must_use]
 pub fn put_off(delay: Duration, why: Deferral, progress: &Progress, policy: &RetryPolicy) -> Decision {
-    let age = progress.now.duration_since(progress.first_seen).unwrap_or_default();
-    if age >= policy.max_age {
+    if progress.age >= policy.max_age {
         return Decision::End(Reason::HeldTooLong);
     }
     if passes_deadline(delay, progress) {

@@ -27,14 +27,15 @@ mod skew;
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
 pub use crate::gateway::http::endpoint::Endpoint;
 pub use crate::gateway::http::skew::Skew;
 
+use crate::clock;
 use crate::domain::cause::chain;
 use crate::domain::reply::{BrokenCall, Reply};
 
@@ -179,10 +180,10 @@ impl HttpClient {
     /// # Errors
     /// [`GatewayError::Reach`] when nothing answers.
     pub async fn reach(&self, endpoint: &Endpoint) -> Result<Option<Skew>, GatewayError> {
-        let asked = SystemTime::now();
+        let asked = clock::now();
         let answered = self.client.head(endpoint.root()).send().await;
         let answer = answered.map_err(|error| GatewayError::Reach(error.without_url()))?;
-        Ok(Skew::of(answer.headers(), asked, SystemTime::now()))
+        Ok(Skew::of(answer.headers(), asked, clock::now()))
     }
 
     fn builder(settings: &HttpSettings) -> reqwest::ClientBuilder {
@@ -223,8 +224,7 @@ impl HttpClient {
             request = request.header(name, value);
         }
         let mut response = request.send().await.map_err(broken)?;
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|value| retry_after::parse(value, SystemTime::now()));
+        let retry_after = retry_after::of(response.headers(), clock::now());
         let too_large = Reply::MaybeSent(BrokenCall::BodyTooLarge);
         let announced = response.content_length().unwrap_or_default();
         if usize::try_from(announced).map_or(true, |length| length > self.max_body_bytes) {

@@ -12,6 +12,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 use tokio::time::Instant;
 
+use crate::clock::Moment;
 use crate::domain::fleet::Spent;
 
 /// Windows in a row in which a replica was refused as too fast and no call of its passed, before the quota counts as
@@ -47,6 +48,14 @@ struct Day {
     /// Seconds since 1970.
     began: i64,
     ends: i64,
+}
+
+impl Day {
+    /// Returns what is left of it.
+    fn left(self, now: SystemTime) -> Duration {
+        let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(self.ends).unwrap_or(0));
+        ends.duration_since(now).unwrap_or_default()
+    }
 }
 
 impl QuotaSettings {
@@ -99,8 +108,8 @@ impl Ledger {
     }
 
     /// Counts a call that was made; returns for how long the quota is spent, if it is.
-    pub(crate) fn count(&mut self, verdict: Verdict, wall: SystemTime, now: Instant) -> Option<Duration> {
-        let ends = self.open(wall).ends;
+    pub(crate) fn count(&mut self, verdict: Verdict, moment: Moment, now: Instant) -> Option<Duration> {
+        self.open(moment.wall);
         self.own += 1;
         match verdict {
             Verdict::Passed => self.refused = 0,
@@ -118,8 +127,8 @@ impl Ledger {
             return None;
         }
         self.refused = 0;
-        let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(ends).unwrap_or(0));
-        Some(ends.duration_since(wall).unwrap_or_default())
+        let left = |time| self.settings.day(time).left(time);
+        Some(left(moment.wall).min(left(moment.steady)))
     }
 
     /// Takes note of what another counted; `speaker` is its epoch.
@@ -194,16 +203,20 @@ mod tests {
     fn the_calls_of_all_count_and_those_gone_are_remembered_for_the_day() {
         let (morning, now) = (at("2026-11-25T01:00:00Z"), Instant::now());
         let (mut first, mut second, mut third) = (ledger(Some(5)), ledger(Some(5)), ledger(Some(5)));
-        first.count(Verdict::Passed, morning, now);
-        first.count(Verdict::Passed, morning, now);
+        first.count(Verdict::Passed, morning.into(), now);
+        first.count(Verdict::Passed, morning.into(), now);
         second.hear(first.tell(morning).unwrap(), 1, morning);
-        assert_eq!(second.count(Verdict::Passed, morning, now), None);
+        assert_eq!(second.count(Verdict::Passed, morning.into(), now), None);
         // The first is gone; the third knows of it by the second alone.
         third.hear(second.tell(morning).unwrap(), 2, morning);
-        assert_eq!(third.count(Verdict::Passed, morning, now), None);
+        assert_eq!(third.count(Verdict::Passed, morning.into(), now), None);
         second.hear(third.tell(morning).unwrap(), 3, morning);
         assert_eq!(second.tell(morning).unwrap().all, 4);
-        assert_eq!(hours(second.count(Verdict::Passed, morning, now)), Some(15), "the fifth call; until 16:00 UTC");
+        assert_eq!(
+            hours(second.count(Verdict::Passed, morning.into(), now)),
+            Some(15),
+            "the fifth call; until 16:00 UTC"
+        );
         let evening = at("2026-11-25T16:00:00Z");
         second.hear(third.tell(morning).unwrap(), 3, evening);
         assert_eq!(second.tell(evening).unwrap().all, 0, "a new day, and yesterday's words are none of it");
@@ -215,23 +228,38 @@ mod tests {
         let mut ledger = ledger(None);
         let refused = Verdict::Refused(Duration::ZERO);
         for _ in 0..100 {
-            assert_eq!(ledger.count(refused, morning, now), None, "one window, however many calls");
+            assert_eq!(ledger.count(refused, morning.into(), now), None, "one window, however many calls");
         }
         for window in 2..=12 {
             if window == 8 {
-                ledger.count(Verdict::Passed, morning, now);
+                ledger.count(Verdict::Passed, morning.into(), now);
             }
             now += WINDOW;
-            assert_eq!(ledger.count(refused, morning, now), None, "{window}");
+            assert_eq!(ledger.count(refused, morning.into(), now), None, "{window}");
         }
         for _ in 0..7 {
             now += WINDOW;
-            ledger.count(Verdict::Unknown, morning, now);
+            ledger.count(Verdict::Unknown, morning.into(), now);
             assert_eq!(ledger.tell(morning), None, "nothing to tell without a number");
-            if let Some(left) = ledger.count(refused, morning, now) {
+            if let Some(left) = ledger.count(refused, morning.into(), now) {
                 return assert_eq!(hours(Some(left)), Some(15));
             }
         }
         panic!("twelve windows in a row and not spent");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_holds_an_account_no_longer() {
+        let evening = at("2026-11-25T15:00:00Z");
+        for hours_off in [23, 25] {
+            let off = Duration::from_hours(hours_off);
+            for wall in [evening - off, evening + off] {
+                let left = ledger(Some(1)).count(Verdict::Passed, Moment { wall, steady: evening }, Instant::now());
+                assert!(hours(left) <= Some(1), "{left:?}");
+                let left =
+                    ledger(Some(1)).count(Verdict::Passed, Moment { wall: evening, steady: wall }, Instant::now());
+                assert!(hours(left) <= Some(1), "{left:?}");
+            }
+        }
     }
 }

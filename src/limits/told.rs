@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use crate::clock::Moment;
 use crate::domain::classify::{Cause, Outcome};
 use crate::domain::fleet::hold::{HoldNotice, MAX_PARTIES, Order};
 use crate::domain::fleet::{Slowdown, Spent};
@@ -87,7 +88,7 @@ impl Limits {
     /// Counts a call that was made against the daily quota; holds the account until the reset once it is spent.
     ///
     /// Comes after [`Limits::record`], with the time of day.
-    pub fn count(&self, outcome: &Outcome, wall: SystemTime) -> Option<HoldChange> {
+    pub fn count(&self, outcome: &Outcome, moment: Moment) -> Option<HoldChange> {
         let now = Instant::now();
         let verdict = match outcome {
             Outcome::Retryable(Cause::Throttled(asked), _) => Verdict::Refused(asked.unwrap_or_default()),
@@ -97,7 +98,7 @@ impl Limits {
             Outcome::Retryable(..) | Outcome::AccountFault(..) => Verdict::Unknown,
         };
         let mut state = self.gate.lock();
-        let left = state.ledger.count(verdict, wall, now)?;
+        let left = state.ledger.count(verdict, moment, now)?;
         let change = state.holds.hold_until(QUOTA_SPENT, now + left, now);
         state.tell_news();
         drop(state);

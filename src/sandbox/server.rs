@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::sandbox::form::RawForm;
 use crate::sandbox::open_platform_v3::RawCall;
 use crate::sandbox::page::{Page, Spoken};
@@ -93,7 +94,7 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
 }
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
-    let at = SystemTime::now();
+    let at = clock::now();
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await.map(|body| body.to_bytes()) else {
         return Ok(response(Page::text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off")));

@@ -10,8 +10,7 @@ mod text;
 
 pub use crate::sandbox::setup::certified::{CERTIFIED_ACCOUNT, Certified};
 
-use std::time::SystemTime;
-
+use crate::clock;
 use crate::domain::ids::MerchantId;
 use crate::domain::secret::Secret;
 use crate::sandbox::{App, MapiPartner, SandboxSettings};
@@ -197,7 +196,7 @@ impl Setup {
             app_id: "2026000000000001".into(),
             open_platform_keys: Keys::generate(OPEN_PLATFORM_ACCOUNT, SignType::Rsa2)?,
             merchants: MERCHANTS.map(|name| (merchant(name), token())).into(),
-            certified: Certified::generate(SystemTime::now())?,
+            certified: Certified::generate(clock::now())?,
         })
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::clock;
 use crate::sandbox::faults::{Effect, Fault, Faults};
 use crate::sandbox::nonces::Nonces;
 use crate::sandbox::open_platform::TOLERANCE;
@@ -144,7 +145,7 @@ impl State {
     /// Returns the time the gateways go by.
     pub(super) fn now(&self) -> SystemTime {
         match self.clock {
-            SandboxClock::System => SystemTime::now(),
+            SandboxClock::System => clock::now(),
             SandboxClock::Fixed(time) => time,
         }
     }

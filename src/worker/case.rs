@@ -3,10 +3,11 @@
 //! The rules themselves are `domain::settlement`; this joins them with what the queue knows about the message and puts
 //! the message out together. Promise: every message, readable or not, gets an outcome with a stable id.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::clock::Moment;
 use crate::domain::classify::{Cause, Effect, History, Outcome, Redelivery};
 use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, RequestId, WorkerId};
@@ -60,9 +61,10 @@ enum Attempt {
 }
 
 /// Writes into the envelope what this delivery adds to the message's past, so that it outlives every way of settling:
-/// when it was first seen, and that a redelivery may hide a whole attempt.
-pub(super) fn remember(envelope: &mut Envelope, now: SystemTime) {
-    envelope.first_seen.get_or_insert(now);
+/// when it was first seen, and that a redelivery may hide a whole attempt. A sight in the future was written by a clock
+/// that has been set since, or is wrong; the message would never grow old.
+pub(super) fn remember(envelope: &mut Envelope, now: Moment) {
+    envelope.first_seen = Some(envelope.first_seen.map_or(now.later(), |seen| seen.min(now.later())));
     if envelope.redelivery == Redelivery::Again {
         envelope.effect = Effect::Possible;
     }
@@ -73,7 +75,7 @@ impl<'a> Message<'a> {
     pub(super) fn open(
         self,
         gateway_of: impl Fn(&AccountId) -> Option<Gateway>,
-        now: SystemTime,
+        now: Moment,
     ) -> Result<Case<'a>, Settlement> {
         let takedown = Takedown::decode(self.body)
             .map_err(|error| self.refuse(None, Reason::InvalidMessage, &error.to_string(), now))?;
@@ -109,12 +111,12 @@ impl<'a> Message<'a> {
         Ok(())
     }
 
-    fn refuse(&self, takedown: Option<&Takedown>, reason: Reason, problem: &str, now: SystemTime) -> Settlement {
+    fn refuse(&self, takedown: Option<&Takedown>, reason: Reason, problem: &str, now: Moment) -> Settlement {
         self.end(takedown, reason, Attempt::NotCounted, Ground::Problem(problem), now)
     }
 
     /// Settles a message the pipeline panicked on: the call may have been made.
-    pub(super) fn crashed(&self, jitter: f64, now: SystemTime) -> Settlement {
+    pub(super) fn crashed(&self, jitter: f64, now: Moment) -> Settlement {
         if self.envelope.attempt < self.policy.max_attempts {
             return Settlement::Retry {
                 delay: self.policy.delay_after(self.envelope.attempt, jitter),
@@ -141,7 +143,7 @@ impl<'a> Message<'a> {
         reason: Reason,
         attempt: Attempt,
         ground: Ground<'_>,
-        now: SystemTime,
+        now: Moment,
     ) -> Settlement {
         let envelope = self.envelope;
         let (code, text, verified) = match ground {
@@ -162,8 +164,8 @@ impl<'a> Message<'a> {
                 Attempt::NotCounted => envelope.attempt.saturating_sub(1),
             },
             deferrals: envelope.deferrals,
-            first_seen: envelope.first_seen.unwrap_or(now),
-            finished_at: now,
+            first_seen: envelope.first_seen.unwrap_or(now.wall),
+            finished_at: now.wall,
             verified,
             item: takedown.map(|takedown| ids(&takedown.item)).unwrap_or_default(),
             worker: self.worker.to_string(),
@@ -175,25 +177,26 @@ impl<'a> Message<'a> {
 
 impl Case<'_> {
     /// Settles what is not to be called for at all: in hand at too many crashes, too late, too early.
-    pub(super) fn turn_away(&self, now: SystemTime) -> Option<Settlement> {
+    pub(super) fn turn_away(&self, now: Moment) -> Option<Settlement> {
         if self.message.envelope.delivery_count >= CRASH_LOOP_FROM {
             return Some(self.end(Reason::CrashLoop, Attempt::NotCounted, Ground::Nothing, now));
         }
         if let Some(expired) = self.expire(now) {
             return Some(expired);
         }
-        let early = self.message.envelope.not_before?.duration_since(now).ok().filter(|early| !early.is_zero())?;
+        let early =
+            self.message.envelope.not_before?.duration_since(now.later()).ok().filter(|early| !early.is_zero())?;
         Some(self.put_off(early, Deferral::Early, now))
     }
 
     /// Settles a takedown whose deadline has passed.
-    pub(super) fn expire(&self, now: SystemTime) -> Option<Settlement> {
-        let is_late = self.takedown.deadline.is_some_and(|deadline| deadline <= now);
+    pub(super) fn expire(&self, now: Moment) -> Option<Settlement> {
+        let is_late = self.takedown.deadline.is_some_and(|deadline| deadline <= now.wall);
         is_late.then(|| self.end(Reason::DeadlinePassed, Attempt::NotCounted, Ground::Nothing, now))
     }
 
     /// Settles a takedown that may not be called for now.
-    pub(super) fn put_off(&self, wait: Duration, why: Deferral, now: SystemTime) -> Settlement {
+    pub(super) fn put_off(&self, wait: Duration, why: Deferral, now: Moment) -> Settlement {
         let progress = self.progress(Hold::NotHeld, Duration::ZERO, 0.0, now);
         let decision = settlement::put_off(wait, why, &progress, self.message.policy);
         self.carry_out(decision, Attempt::NotCounted, Ground::Nothing, Effect::None, now)
@@ -207,7 +210,7 @@ impl Case<'_> {
         hold: Hold,
         cool_down: Duration,
         jitter: f64,
-        now: SystemTime,
+        now: Moment,
     ) -> Settlement {
         let decision = settlement::decide(outcome, &self.progress(hold, cool_down, jitter, now), self.message.policy);
         let (attempt, effect) = match outcome {
@@ -265,14 +268,14 @@ impl Case<'_> {
         }
     }
 
-    fn progress(&self, hold: Hold, cool_down: Duration, jitter: f64, now: SystemTime) -> Progress {
+    fn progress(&self, hold: Hold, cool_down: Duration, jitter: f64, now: Moment) -> Progress {
         let envelope = self.message.envelope;
         Progress {
             attempt: envelope.attempt,
             effect: envelope.effect,
-            first_seen: envelope.first_seen.unwrap_or(now),
+            age: envelope.first_seen.and_then(|seen| now.earlier().duration_since(seen).ok()).unwrap_or_default(),
             deadline: self.takedown.deadline,
-            now,
+            now: now.wall,
             jitter,
             hold,
             cool_down,
@@ -285,7 +288,7 @@ impl Case<'_> {
         attempt: Attempt,
         ground: Ground<'_>,
         effect: Effect,
-        now: SystemTime,
+        now: Moment,
     ) -> Settlement {
         match decision {
             Decision::End(reason) => self.end(reason, attempt, ground, now),
@@ -304,7 +307,7 @@ impl Case<'_> {
         }
     }
 
-    fn end(&self, reason: Reason, attempt: Attempt, ground: Ground<'_>, now: SystemTime) -> Settlement {
+    fn end(&self, reason: Reason, attempt: Attempt, ground: Ground<'_>, now: Moment) -> Settlement {
         self.message.end(Some(&self.takedown), reason, attempt, ground, now)
     }
 }

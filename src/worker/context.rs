@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::retry::RetryPolicy;
 use crate::gateway::GatewayAccount;
@@ -41,12 +42,12 @@ impl Account {
 }
 
 /// Tells the time of day; the one place where a worker reads it.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// Returns the system's clock.
 #[must_use]
 pub fn system_clock() -> Clock {
-    Arc::new(SystemTime::now)
+    Arc::new(Moment::now)
 }
 
 /// What every pipeline of a replica shares.
@@ -72,7 +73,7 @@ pub struct Context {
 impl Context {
     /// Returns the time of day.
     #[must_use]
-    pub fn now(&self) -> SystemTime {
+    pub fn now(&self) -> Moment {
         (self.clock)()
     }
 

@@ -201,7 +201,7 @@ impl Place<'_> {
             };
             let (holds, order) = limits.tell_holds();
             let slowdown = limits.slowdown().filter(|_| is_shared(account));
-            let spent = limits.tell_spent(self.context.now());
+            let spent = limits.tell_spent(self.context.now().wall);
             (id.clone(), AccountBeat { demand, slowdown, holds, order, spent })
         });
         let beat = self.fleet.beat(told.collect(), Instant::now());
@@ -235,7 +235,7 @@ impl Place<'_> {
                 account.limits.hear_slowdown(slowdown);
             }
             if let Some(spent) = told.spent {
-                account.limits.hear_spent(spent, beat.member.epoch, self.context.now());
+                account.limits.hear_spent(spent, beat.member.epoch, self.context.now().wall);
             }
             for change in account.limits.hear_holds(&told.holds, beat.member.epoch) {
                 self.context.tell(&WorkerEvent::HoldHeard { account: id.clone(), change });

@@ -134,6 +134,9 @@ impl<Q: Queue> Replica<Q> {
 async fn drain<Q: Queue>(replica: &Replica<Q>, mut tasks: Vec<JoinSet<()>>) {
     let in_flight = tasks.iter().map(JoinSet::len).sum();
     replica.context.tell(&WorkerEvent::Draining { in_flight });
+    if in_flight > 0 {
+        fault_point!(Draining);
+    }
     let finish = async {
         replica.queue.stop().await;
         for account in &mut tasks {

@@ -55,6 +55,7 @@ impl<Q: Queue> Replica<Q> {
 
     /// Works one delivery and settles it.
     pub(super) async fn process(&self, mut delivery: Delivery) {
+        fault_point!(Received);
         case::remember(&mut delivery.envelope, self.context.now());
         let message = self.message(&delivery);
         let mut id = message.label();
@@ -148,9 +149,14 @@ impl<Q: Queue> Replica<Q> {
     }
 
     async fn call(&self, case: &Case<'_>, account: &Account, ticket: Ticket) -> Settlement {
+        #[cfg(feature = "fault-points")]
+        if case.takedown.id.as_str().starts_with(crate::fault_points::POISON) {
+            fault_point!(Poison);
+        }
         let start = Instant::now();
         let gateway = account.gateway();
-        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now()).await;
+        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now().wall).await;
+        fault_point!(Answered);
         let took = start.elapsed();
         let outcome = classify::classify(gateway.gateway(), &reply, case.history());
         account.limits.note_load(start, Load::of(&reply, &outcome));

@@ -3,9 +3,17 @@
 //! The short form is part of every run of the tests; `TAKEDOWN_FAULTS=long` (`tests/run --long`) is the whole of it.
 #![allow(clippy::unwrap_used)]
 
+mod checker;
+mod fault;
+mod plan;
+mod post;
+mod proxy;
+mod random;
+mod reader;
 #[expect(dead_code, reason = "shared with the other integration binary, which uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+mod world;
 
 /// How much of the faults a run wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +24,6 @@ enum Length {
     Long,
 }
 
-#[expect(dead_code, reason = "the first fault comes with the next commit")]
 fn length() -> Length {
     match std::env::var("TAKEDOWN_FAULTS").as_deref() {
         Ok("long") => Length::Long,

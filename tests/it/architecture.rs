@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 
 /// Each layer with those it may name besides itself. The binary and the crate's root may name every one.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("fault_points", &[]),
     ("domain", &[]),
     ("signing", &["domain"]),
-    ("gateway", &["domain", "signing"]),
-    ("limits", &["domain"]),
-    ("queue", &["domain"]),
-    ("worker", &["domain", "signing", "gateway", "limits", "queue"]),
-    ("sandbox", &["domain", "signing"]),
-    ("ops", &["domain", "signing", "gateway", "limits", "queue", "worker", "sandbox"]),
+    ("gateway", &["clock", "domain", "signing"]),
+    ("limits", &["clock", "domain"]),
+    ("queue", &["clock", "fault_points", "domain"]),
+    ("worker", &["clock", "fault_points", "domain", "signing", "gateway", "limits", "queue"]),
+    ("sandbox", &["clock", "domain", "signing"]),
+    ("ops", &["clock", "domain", "signing", "gateway", "limits", "queue", "worker", "sandbox"]),
 ];
 
 /// What a pure layer has no use for: other tasks, clocks, chance, the world outside.
@@ -234,6 +236,26 @@ fn domain_is_pure() {
 fn backoff_is_used_in_one_file() {
     let users: Vec<String> = sources("src").iter().filter(|s| uses_backoff(s)).map(|s| s.path.clone()).collect();
     assert_eq!(users, ["src/queue/amqp/schedule.rs"]);
+}
+
+#[test]
+fn the_time_of_day_is_read_in_one_file() {
+    let reads = |source: &&Source| places(&source.code(), "SystemTime::now").next().is_some();
+    let readers: Vec<String> = sources("src").iter().filter(reads).map(|source| source.path.clone()).collect();
+    assert_eq!(readers, ["src/clock.rs"]);
+}
+
+/// Without the module nothing that names it can be compiled; and no word of it is in the binary of these tests, where
+/// they run without the feature.
+#[test]
+fn only_builds_for_tests_know_fault_points() {
+    let gated = "#[cfg(feature = \"fault-points\")]\npub mod fault_points;";
+    assert!(include_str!("../../src/lib.rs").contains(gated));
+    let binary = fs::read(env!("CARGO_BIN_EXE_takedown")).unwrap();
+    for word in ["TAKEDOWN_FAULT_POINT", "TAKEDOWN_CLOCK_FILE"] {
+        let is_known = binary.windows(word.len()).any(|bytes| bytes == word.as_bytes());
+        assert_eq!(is_known, cfg!(feature = "fault-points"), "{word}");
+    }
 }
 
 #[test]

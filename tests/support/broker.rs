@@ -20,6 +20,9 @@ use takedown::queue::amqp::AmqpSettings;
 /// What Debian's wrapper in `/usr/sbin` calls after changing users; this one runs as anybody.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
+/// What asks a running node; the same wrapper stands before it.
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+
 /// Starting takes some 5 s of two idle cores; a busy machine needs patience.
 const START_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -45,6 +48,7 @@ kill -KILL 0
 /// A running node.
 pub(crate) struct Broker {
     port: u16,
+    epmd_port: u16,
     home: std::path::PathBuf,
     supervisor: Child,
     orders: Option<ChildStdin>,
@@ -118,7 +122,7 @@ impl Broker {
             .map_err(|e| format!("sh: {e}"))?;
         let orders = supervisor.stdin.take();
         let answers = BufReader::new(supervisor.stdout.take().unwrap());
-        let mut broker = Self { port: ports[2], home, supervisor, orders, answers };
+        let mut broker = Self { port: ports[2], epmd_port: ports[0], home, supervisor, orders, answers };
         broker.launch()?;
         Ok(broker)
     }
@@ -152,7 +156,7 @@ impl Broker {
     }
 
     /// Stops the node in order.
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.order("stop");
     }
 
@@ -166,6 +170,26 @@ impl Broker {
     /// Starts the node again on the same ports and data, and waits until it answers.
     pub(crate) fn restart(&mut self) {
         self.launch().unwrap();
+    }
+
+    /// Asks the node as an operator would; returns what `rabbitmqctl` prints. It takes a second or two.
+    pub(crate) fn control(&self, arguments: &[&str]) -> String {
+        let name = self.home.file_name().unwrap().to_str().unwrap();
+        let output = Command::new(CONTROL)
+            .args(["-q", "-n", &format!("{name}@localhost")])
+            .args(arguments)
+            .env("HOME", &self.home)
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", self.home.join("none"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "rabbitmqctl {arguments:?}: {told}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        told
     }
 
     fn order(&mut self, order: &str) -> String {

@@ -125,7 +125,7 @@ fn a_business_failure_without_a_listed_sub_code_ends_as_unknown_code_after_bound
             let progress = Progress {
                 attempt,
                 effect: Effect::None,
-                first_seen: SystemTime::UNIX_EPOCH,
+                age: Duration::ZERO,
                 deadline: None,
                 now: SystemTime::UNIX_EPOCH,
                 jitter: 0.5,

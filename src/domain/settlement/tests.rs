@@ -7,7 +7,7 @@ fn progress() -> Progress {
     Progress {
         attempt: 1,
         effect: Effect::None,
-        first_seen: SystemTime::UNIX_EPOCH,
+        age: Duration::from_secs(10),
         deadline: None,
         now: SystemTime::UNIX_EPOCH + Duration::from_secs(10),
         jitter: 0.5,
@@ -68,7 +68,7 @@ fn no_wait_outlives_the_deadline() {
 
 #[test]
 fn an_item_held_beyond_the_policy_is_dead_lettered() {
-    let old = Progress { now: SystemTime::UNIX_EPOCH + Duration::from_hours(72), ..progress() };
+    let old = Progress { age: Duration::from_hours(72), ..progress() };
     let decision = put_off(Duration::from_secs(30), Deferral::Held, &old, &policy());
     assert_eq!(decision, Decision::End(Reason::HeldTooLong));
     assert!(is_dead_lettered(Reason::HeldTooLong));

@@ -2,13 +2,22 @@
 
 use std::time::{Duration, SystemTime};
 
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+
 use crate::gateway::http::date;
 
 /// Longest wait believed (1 hour); a gateway that asks for more is asked again then.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
+/// Reads it off an answer. A moment is counted from the answer's own `Date`, where it has one: this machine's clock may
+/// have been set.
+pub(super) fn of(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    parse(text(RETRY_AFTER)?, text(DATE).and_then(date::parse).unwrap_or(now))
+}
+
 /// Reads a value; `None` for anything but the two forms. A moment in the past is no wait.
-pub(super) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
+fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number too long for its type is a long wait, not a fault.
@@ -41,6 +50,18 @@ mod tests {
         ] {
             assert_eq!(parse(value, at(MOMENT - 10)), Some(Duration::from_secs(10)), "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_wait_until_a_moment_is_that_between_two_words_of_the_gateway() {
+        let mut headers = HeaderMap::from_iter([(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap())]);
+        assert_eq!(of(&headers, at(MOMENT - 10)), Some(Duration::from_secs(10)));
+        headers.insert(DATE, "Sun, 06 Nov 1994 08:49:07 GMT".parse().unwrap());
+        for ours in [0, MOMENT - 30, MOMENT + 86_400] {
+            assert_eq!(of(&headers, at(ours)), Some(Duration::from_secs(30)), "{ours}");
+        }
+        headers.remove(RETRY_AFTER);
+        assert_eq!(of(&headers, at(MOMENT)), None);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `takedown check`: configuration, keys, certificates, clock, broker, topology and gateways; every fault with its
 //! remedy.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::domain::ids::AccountId;
 use crate::domain::takedown::Gateway;
 use crate::gateway::GatewayAccount;
@@ -112,7 +113,7 @@ fn credentials(id: &AccountId, account: &AccountConfig) -> Vec<Finding> {
 
 fn certificates(id: &AccountId, set: &CertificateSet) -> Vec<Finding> {
     let all_well = format!("{}; the gateway's lead to a root", set.summary());
-    told(&format!("certificates of {id}"), set.findings(SystemTime::now()), &all_well)
+    told(&format!("certificates of {id}"), set.findings(clock::now()), &all_well)
 }
 
 fn told(subject: &str, found: Vec<keys::Finding>, all_well: &str) -> Vec<Finding> {

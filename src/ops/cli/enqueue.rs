@@ -1,9 +1,10 @@
 //! `takedown enqueue`: a file of items to RabbitMQ, every row checked before the first is published.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Args;
 
+use crate::clock;
 use crate::domain::ids::BatchId;
 use crate::domain::takedown::{Takedown, rfc3339};
 use crate::ops::cli::Surroundings;
@@ -105,7 +106,7 @@ async fn publish(
 
 /// `b-20261125-9f3a61c2`, by the day in UTC.
 fn new_batch() -> BatchId {
-    let day: String = rfc3339(SystemTime::now()).chars().take(10).filter(char::is_ascii_digit).collect();
+    let day: String = rfc3339(clock::now()).chars().take(10).filter(char::is_ascii_digit).collect();
     BatchId::new(format!("b-{day}-{:08x}", rand::random::<u32>())).expect("invariant: letters, digits and dashes")
 }
 

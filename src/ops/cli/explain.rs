@@ -19,6 +19,7 @@ use std::time::SystemTime;
 use clap::Args;
 use jiff::Timestamp;
 
+use crate::clock;
 use crate::domain::ids::AccountId;
 use crate::domain::reply::{Claim, Reply, Signature};
 use crate::domain::retry::RetryPolicy;
@@ -152,7 +153,7 @@ impl Explain {
             config.accounts.get_key_value(&subject.account).expect("invariant: it was found there");
         let account = &account_config.gateway;
         let item = subject.item.as_ref();
-        let now = self.at.unwrap_or_else(SystemTime::now);
+        let now = self.at.unwrap_or_else(clock::now);
         let accounts: BTreeMap<&AccountId, &GatewayAccount> =
             config.accounts.iter().map(|(id, account)| (id, &account.gateway)).collect();
         let keyring = Keyring::new(id, &accounts);

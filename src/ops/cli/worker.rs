@@ -4,11 +4,11 @@ mod fixed;
 mod reload;
 
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
@@ -98,7 +98,7 @@ fn tell_findings(config: &Config) {
         tracing::warn!(key, problem, "{remedy}");
     }
     for (id, account) in &config.accounts {
-        let certificates = account.certificates.iter().flat_map(|set| set.findings(SystemTime::now()));
+        let certificates = account.certificates.iter().flat_map(|set| set.findings(clock::now()));
         for finding in account.gateway.key_findings().into_iter().chain(certificates) {
             tracing::warn!(account.id = %id, problem = finding.problem, "{}", finding.remedy);
         }

@@ -15,6 +15,7 @@ use lapin::{Acker, BasicProperties, Channel, Consumer};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Moment;
 use crate::domain::cause::chain;
 use crate::domain::classify::Redelivery;
 use crate::domain::ids::AccountId;
@@ -269,7 +270,7 @@ impl Supervisor {
                 acker: Some(delivery.acker),
                 session: Arc::clone(session),
                 properties: delivery.properties,
-                received_at: SystemTime::now(),
+                received_at: Moment::now().later(),
             })),
         }
     }

@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::domain::cause::chain;
 use crate::domain::ids::AccountId;
 use crate::domain::takedown::Takedown;
+#[cfg(feature = "fault-points")]
+use crate::fault_points::Point;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::{self, short};
@@ -213,7 +215,20 @@ impl Publisher {
 async fn publish_on(channel: &Channel, outgoing: &Outgoing<'_>) -> lapin::Result<Confirmation> {
     let options = BasicPublishOptions { mandatory: true, immediate: false };
     let (exchange, key) = (short(&outgoing.exchange), short(&outgoing.routing_key));
-    channel.basic_publish(exchange, key, options, outgoing.body, outgoing.properties.clone()).await?.await
+    let confirm = channel.basic_publish(exchange, key, options, outgoing.body, outgoing.properties.clone()).await?;
+    #[cfg(feature = "fault-points")]
+    die_if_published(channel).await?;
+    confirm.await
+}
+
+/// A publish is only handed to lapin so far; once the broker answers what was asked after it, the broker has it.
+#[cfg(feature = "fault-points")]
+async fn die_if_published(channel: &Channel) -> lapin::Result<()> {
+    if Point::Published.is_due() {
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Point::Published.die();
+    }
+    Ok(())
 }
 
 impl Outgoing<'_> {

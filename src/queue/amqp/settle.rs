@@ -5,11 +5,12 @@
 //! topology was applied again in case a queue has been deleted.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::clock::Moment;
 use crate::domain::cause::chain;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
@@ -62,7 +63,10 @@ impl Settler {
             return Err(QueueError::Stale);
         }
         match self.publish_successor(&tag, &delivery.body, &delivery.envelope, settlement).await {
-            Ok(Published::Confirmed(settled)) => tag.ack().await.map(|()| settled),
+            Ok(Published::Confirmed(settled)) => {
+                fault_point!(Confirmed);
+                tag.ack().await.map(|()| settled)
+            }
             Ok(Published::Nothing) => tag.give_back().await.map(|()| Settled::AsAsked),
             Err(error) => {
                 if matches!(error, QueueError::Publish { .. }) {
@@ -139,7 +143,7 @@ impl Settler {
     ) -> Result<(), QueueError> {
         let rung = rung_for(&self.rungs, delay).expect("invariant: a started queue has a rung");
         if rung < delay {
-            next.not_before = SystemTime::now().checked_add(delay);
+            next.not_before = Moment::now().earlier().checked_add(delay);
         }
         let outgoing = Outgoing {
             exchange: self.names.retry(rung),

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use tokio::sync::Notify;
 
+use crate::clock::Moment;
 use crate::domain::classify::Redelivery;
 use crate::domain::ids::AccountId;
 use crate::queue::embedded::clock::Millis;
@@ -97,7 +98,7 @@ impl Claimed {
         let lease = Lease {
             held: self.held,
             desk: Arc::clone(desk),
-            received: SystemTime::now(),
+            received: Moment::now().later(),
             writer: writer.clone(),
             is_settled: false,
         };

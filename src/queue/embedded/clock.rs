@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use crate::clock;
+
 /// A moment in milliseconds since 1970.
 pub(super) type Millis = i64;
 
@@ -20,7 +22,7 @@ pub(super) struct Clock {
 impl Clock {
     /// Starts at the wall clock's time.
     pub(super) fn start() -> Self {
-        Self { opened_at: to_millis(SystemTime::now()), opened: Instant::now() }
+        Self { opened_at: to_millis(clock::now()), opened: Instant::now() }
     }
 
     /// Returns the time, rounded down.

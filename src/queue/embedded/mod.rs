@@ -214,8 +214,13 @@ impl Queue for EmbeddedQueue {
         };
         let change = Change::new(&envelope, settlement, &self.inner.clock, lease.received);
         let (held, desk, waits_again) = (lease.held, Arc::clone(&lease.desk), change.is_waiting_again());
-        let apply = move |db: &Connection| change.apply(db, held);
+        let apply = move |db: &Connection| {
+            let ended = change.apply(db, held);
+            fault_point!(Committing);
+            ended
+        };
         let wake = move |ended| {
+            fault_point!(Committed);
             if waits_again {
                 desk.wake(false);
             }

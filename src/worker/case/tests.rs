@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use super::*;
 use crate::domain::codes::{Certainty, Scope};
 use crate::domain::outcome::Status;
@@ -30,7 +32,7 @@ impl Fixture {
 
     fn with(mut self, change: impl FnOnce(&mut Envelope)) -> Self {
         change(&mut self.envelope);
-        remember(&mut self.envelope, now());
+        remember(&mut self.envelope, now().into());
         self
     }
 
@@ -45,7 +47,7 @@ impl Fixture {
                 "desk" => Some(Gateway::Mapi),
                 _ => None,
             },
-            now(),
+            now().into(),
         )
     }
 
@@ -54,7 +56,7 @@ impl Fixture {
     }
 
     fn conclude(&self, reply: &Reply, outcome: &Outcome, hold: Hold) -> Settlement {
-        self.open().unwrap().conclude(reply, outcome, hold, Duration::from_secs(5), 0.5, now())
+        self.open().unwrap().conclude(reply, outcome, hold, Duration::from_secs(5), 0.5, now().into())
     }
 }
 
@@ -197,16 +199,16 @@ fn deferred_calls_are_not_counted_as_attempts() {
 fn an_early_message_waits_for_its_time() {
     let fixture = Fixture::new(SHOPS).with(|e| e.not_before = Some(now() + Duration::from_secs(7)));
     let expected = Settlement::Defer { delay: Duration::from_secs(7), reason: Deferral::Early };
-    assert_eq!(fixture.open().unwrap().turn_away(now()), Some(expected));
+    assert_eq!(fixture.open().unwrap().turn_away(now().into()), Some(expected));
     let due = Fixture::new(SHOPS).with(|e| e.not_before = Some(now()));
-    assert_eq!(due.open().unwrap().turn_away(now()), None);
+    assert_eq!(due.open().unwrap().turn_away(now().into()), None);
 }
 
 #[test]
 fn a_late_takedown_expires_without_a_call() {
     let body = SHOPS.replace(r#""batch""#, r#""deadline":"1970-06-01T00:00:00Z","batch""#);
     let fixture = Fixture::new(&body).with(|e| e.attempt = 2);
-    let outcome = complete(fixture.open().unwrap().turn_away(now()).unwrap());
+    let outcome = complete(fixture.open().unwrap().turn_away(now().into()).unwrap());
     assert_eq!((outcome.reason, outcome.attempts), (Reason::DeadlinePassed, 1));
 }
 
@@ -216,7 +218,7 @@ fn no_wait_outlives_the_policy() {
         e.first_seen = Some(now() - Duration::from_hours(72));
         e.last_code = Some("SYSTEM_ERROR".into());
     });
-    let outcome = dead(fixture.open().unwrap().put_off(Duration::from_secs(1), Deferral::Held, now()));
+    let outcome = dead(fixture.open().unwrap().put_off(Duration::from_secs(1), Deferral::Held, now().into()));
     assert_eq!((outcome.reason, outcome.gateway_code.as_deref()), (Reason::HeldTooLong, Some("SYSTEM_ERROR")));
 }
 
@@ -225,17 +227,17 @@ fn a_message_in_hand_at_many_crashes_is_worked_alone_and_then_not_at_all() {
     let case = |count: u32| Fixture::new(SHOPS).with(|e| e.delivery_count = count);
     assert!(!case(2).open().unwrap().is_suspect());
     assert!(case(3).open().unwrap().is_suspect());
-    assert_eq!(case(19).open().unwrap().turn_away(now()), None);
-    let outcome = dead(case(20).open().unwrap().turn_away(now()).unwrap());
+    assert_eq!(case(19).open().unwrap().turn_away(now().into()), None);
+    let outcome = dead(case(20).open().unwrap().turn_away(now().into()).unwrap());
     assert_eq!((outcome.reason, outcome.id.as_str()), (Reason::CrashLoop, "t-1"));
 }
 
 #[test]
 fn a_panic_costs_an_attempt_and_ends_as_a_crash_loop() {
-    let settlement = Fixture::new(SHOPS).with(|_| {}).message().crashed(0.5, now());
+    let settlement = Fixture::new(SHOPS).with(|_| {}).message().crashed(0.5, now().into());
     let expected = Settlement::Retry { delay: Duration::from_secs(5), effect: Effect::Possible, last_code: None };
     assert_eq!(settlement, expected);
-    let outcome = dead(Fixture::new(SHOPS).with(|e| e.attempt = 6).message().crashed(0.5, now()));
+    let outcome = dead(Fixture::new(SHOPS).with(|e| e.attempt = 6).message().crashed(0.5, now().into()));
     assert_eq!((outcome.reason, outcome.attempts, outcome.id.as_str()), (Reason::CrashLoop, 6, "t-1"));
 }
 
@@ -279,4 +281,31 @@ fn what_was_put_off_or_tried_before_may_have_a_twin_that_did_it() {
         assert!(ends, "attempt {attempt}, {deferrals} deferrals: {outcome:?}");
         assert_eq!(fixture.envelope.effect, Effect::None, "a twin is no ambiguous attempt of this message");
     }
+}
+
+/// The clock was set so far forward, or back.
+fn set(forward: Duration, back: Duration) -> Moment {
+    Moment { wall: now() + forward - back, steady: now() }
+}
+
+#[test]
+fn a_clock_set_forward_makes_no_message_old_and_leaves_no_wait_longer() {
+    let moment = set(Duration::from_hours(24 * 30), Duration::ZERO);
+    let seen_before = Fixture::new(SHOPS).with(|e| e.first_seen = Some(now() - Duration::from_hours(1)));
+    let settlement = seen_before.open().unwrap().put_off(Duration::from_secs(1), Deferral::Held, moment);
+    assert_eq!(settlement, Settlement::Defer { delay: Duration::from_secs(1), reason: Deferral::Held });
+    let mut seen_then = Envelope::fresh(AccountId::new("shops").unwrap());
+    remember(&mut seen_then, moment);
+    remember(&mut seen_then, now().into());
+    assert_eq!(seen_then.first_seen, Some(now()), "what the wrong clock wrote is not believed by the right one");
+}
+
+#[test]
+fn a_clock_set_back_parks_nothing_and_makes_nothing_older() {
+    let moment = set(Duration::ZERO, Duration::from_hours(24));
+    let due = Fixture::new(SHOPS).with(|e| e.not_before = Some(now()));
+    assert_eq!(due.open().unwrap().turn_away(moment), None);
+    let mut seen_then = Envelope::fresh(AccountId::new("shops").unwrap());
+    remember(&mut seen_then, moment);
+    assert_eq!(seen_then.first_seen, Some(now()));
 }

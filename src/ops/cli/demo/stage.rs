@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::clock;
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::takedown::{Gateway, Takedown};
@@ -65,7 +66,7 @@ impl Stage {
         let directory = TempDir::with_prefix("takedown-demo-").map_err(|error| unset(&error))?;
         rehearsal::write_keys(directory.path(), &setup)?;
         let mut mix = Mix::new(usize::try_from(items).unwrap_or(usize::MAX), seed, &setup);
-        let past = SystemTime::now() - Duration::from_hours(1);
+        let past = clock::now() - Duration::from_hours(1);
         for index in on_sale(&mix).take(EXPIRED).collect::<Vec<_>>() {
             mix.takedowns[index].deadline = Some(past);
         }

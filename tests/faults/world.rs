@@ -1,0 +1,383 @@
+//! A whole world of its own for one run: broker, gateways, workers behind proxies, and a reader of what they tell.
+//!
+//! [`World::start`], [`World::enqueue`], [`World::man`]; then whatever is to go wrong; then [`World::end`], which waits
+//! for every outcome, drains, and gathers the [`Evidence`] for [`check`](crate::checker::check). Who interrupts work (a
+//! killed connection, a stopped broker) says so by [`World::note_interruption`]; deaths by SIGKILL count by themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use takedown::domain::ids::AccountId;
+use takedown::domain::outcome::{FinalOutcome, ItemIds, Reason};
+use takedown::queue::amqp::AmqpSettings;
+use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
+use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::topology::Topology;
+use takedown::queue::{DeadLetterFilter, DeadLetters, Intake};
+use takedown::sandbox::faults::Faults;
+use takedown::sandbox::mix::Mix;
+use takedown::sandbox::setup::{MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, Setup};
+use takedown::sandbox::{ItemState, Sandbox, SandboxSettings};
+use takedown::signing::SignType;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::checker::{Allowed, Evidence};
+use crate::post::{Environment, Post};
+use crate::reader::Reader;
+use crate::support::broker::Broker;
+use crate::support::queue::within;
+use crate::support::{broker, rehearsal};
+
+/// Attempts of an item.
+const ATTEMPTS: u32 = 12;
+
+/// Calls in flight at once, of each account and worker.
+const IN_FLIGHT: u32 = 16;
+
+/// A broker that died while it moved a message out of a retry rung moves it again once this time is over; the default is
+/// three minutes.
+pub(crate) const QUICK_RUNGS: &str = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 1000}]}].";
+
+/// Id of the outcome that marks the end of all others.
+const THE_END: &str = "the-end";
+
+/// Between two looks at the queues.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const UNREADABLE: &str = r#"{"version":1,"#;
+const STRANGER: &str = r#"{"version":1,"id":"stranger-1","account":"nobody","takedown":{"gateway":"open_platform","commodity_id":"1","shop_id":"2"}}"#;
+
+/// Messages no producer should send: account, id, body, and the end each comes to.
+const ODD: [(&str, &str, &str, Reason); 2] = [
+    (MAPI_ACCOUNT, "unreadable-1", UNREADABLE, Reason::InvalidMessage),
+    (OPEN_PLATFORM_ACCOUNT, "stranger-1", STRANGER, Reason::UnknownAccount),
+];
+
+/// Which broker.
+pub(crate) enum Site {
+    /// A node of the world's own, with these settings in the Erlang terms of `advanced.config`.
+    Own(&'static str),
+    /// Brokers that run already; the workers' proxies lead to the first of them.
+    Given(Vec<String>),
+}
+
+/// How a world is set up.
+pub(crate) struct Options {
+    /// Seed of the mix and of the sandbox's draws.
+    pub(crate) seed: u64,
+    /// Takedowns; two messages no producer should send come on top.
+    pub(crate) items: usize,
+    /// Takedowns whose every call meets a code no table lists, so that they end as dead letters.
+    pub(crate) doomed: usize,
+    /// Workers.
+    pub(crate) workers: usize,
+    /// TOML in each account's table: its rate and how it is shared.
+    pub(crate) limits: String,
+    /// The broker.
+    pub(crate) site: Site,
+    /// What each worker is started with besides.
+    pub(crate) environment: Arc<Environment>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            items: 300,
+            doomed: 3,
+            workers: 2,
+            limits: "rate = \"200/s\"\nmode = \"static\"\nshare = \"1/2\"".into(),
+            site: Site::Own(QUICK_RUNGS),
+            environment: Arc::new(|_, _| Vec::new()),
+        }
+    }
+}
+
+/// A running world.
+pub(crate) struct World {
+    /// The way to the broker without a proxy, under the world's own prefix.
+    pub(crate) settings: AmqpSettings,
+    /// Both gateways.
+    pub(crate) sandbox: Sandbox,
+    /// The workers' posts; number 1 is the first.
+    pub(crate) posts: Vec<Post>,
+    dir: TempDir,
+    urls: Vec<String>,
+    broker: Option<Arc<Mutex<Broker>>>,
+    mix: Mix,
+    doomed: BTreeSet<String>,
+    reader: Reader,
+    interruptions: AtomicU32,
+}
+
+fn accounts() -> Vec<AccountId> {
+    [MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT].map(|name| AccountId::new(name).unwrap()).to_vec()
+}
+
+impl World {
+    /// Starts everything but the workers; nothing is enqueued yet.
+    pub(crate) async fn start(options: Options) -> Self {
+        let Options { seed, items, doomed, workers, limits, site, environment } = options;
+        let (urls, broker) = match site {
+            Site::Own(advanced) => {
+                let broker = tokio::task::spawn_blocking(move || Broker::start_with(advanced)).await.unwrap();
+                (vec![broker.url()], Some(Arc::new(Mutex::new(broker))))
+            }
+            Site::Given(urls) => (urls, None),
+        };
+        let setup = Setup::generate(SignType::Rsa).unwrap();
+        let sandbox = Sandbox::start(SandboxSettings { seed, ..setup.settings().unwrap() }).await.unwrap();
+        let mix = Mix::new(items, seed, &setup);
+        mix.prepare(&sandbox);
+        let on_sale = mix.takedowns.iter().filter(|takedown| mix.state(takedown) == ItemState::OnSale);
+        let doomed = on_sale.take(doomed).map(|takedown| takedown.item.label()).collect();
+
+        let settings = broker::settings(urls[0].clone());
+        let dir = tempfile::tempdir().unwrap();
+        let general = format!(
+            "[fleet]\nheartbeat = \"500ms\"\n[amqp]\nurl = {:?}\nprefix = {:?}\nconfirm_timeout = \"10s\"\n\
+             [http]\nconnect_timeout = \"1s\"\ntotal_timeout = \"2s\"\n\
+             [retry]\ndelays = [\"200ms\"]\nrungs = [\"200ms\", \"1s\"]\nmax_attempts = {ATTEMPTS}\n",
+            urls[0], settings.prefix
+        );
+        let limits = format!("{limits}\nin_flight = {IN_FLIGHT}\ncool_down = \"200ms\"\nhold.first_probe = \"500ms\"");
+        rehearsal::write(dir.path(), &setup, &sandbox, &general, &limits);
+        Topology::new(&settings, &accounts()).apply(&settings).await.unwrap();
+        let reader = Reader::start(urls.clone(), format!("{}.results.all", settings.prefix));
+        let mut posts = Vec::new();
+        for number in 1..=workers {
+            let environment = Arc::clone(&environment);
+            posts.push(Post::new(number, dir.path(), &urls[0], sandbox.address(), environment).await);
+        }
+        let interruptions = AtomicU32::new(0);
+        let world = Self { settings, sandbox, posts, dir, urls, broker, mix, doomed, reader, interruptions };
+        world.set_faults(&[]);
+        world
+    }
+
+    /// Changes how often what goes wrong at the gateways, by rates such as `system_error=0.05`. What is doomed stays so.
+    pub(crate) fn set_faults(&self, rates: &[&str]) {
+        // More than all attempts of a message and its twins.
+        let entry = |item: &String| format!("{{\"item\":{item:?},\"fault\":\"unlisted_code\"}}\n").repeat(100);
+        let script: String = self.doomed.iter().map(entry).collect();
+        self.sandbox.set_faults(Faults::parse(rates.iter().copied(), &script).unwrap());
+    }
+
+    /// Enqueues every takedown, once, and the odd messages; all are accepted by the broker when it returns.
+    pub(crate) async fn enqueue(&self) {
+        let intake = AmqpIntake::connect(&self.settings).await.unwrap();
+        intake.enqueue(self.mix.takedowns.clone()).await.unwrap();
+        intake.close().await;
+        for (account, id, body, _) in ODD {
+            let properties = lapin::BasicProperties::default().with_message_id(id.into());
+            broker::publish(&self.settings, &self.settings.prefix, account, body.as_bytes(), properties).await;
+        }
+    }
+
+    /// Mans every post.
+    pub(crate) fn man(&self) {
+        self.posts.iter().for_each(Post::man);
+    }
+
+    /// Has something done to the world's own broker, such as `Broker::kill9`; one after the other.
+    pub(crate) async fn with_broker<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Broker) -> T + Send + 'static,
+    ) -> T {
+        let broker = Arc::clone(self.broker.as_ref().expect("the broker is the world's own"));
+        tokio::task::spawn_blocking(move || act(&mut broker.lock().unwrap())).await.unwrap()
+    }
+
+    /// Counts a fault that takes deliveries out of the workers' hands, each of which may then be called for once more.
+    pub(crate) fn note_interruption(&self) {
+        self.interruptions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns how many ids the world has accepted.
+    pub(crate) fn accepted(&self) -> usize {
+        self.mix.takedowns.len() + ODD.len()
+    }
+
+    /// Waits until so many ids have an outcome; says whether they had it in time.
+    pub(crate) async fn reach(&self, ids: usize, deadline: Instant) -> bool {
+        let mut told = self.reader.ids();
+        let reached = timeout_at(deadline, told.wait_for(|count| *count >= ids)).await;
+        reached.is_ok_and(|open| open.is_ok())
+    }
+
+    /// Ends all faults, waits for what is missing, drains, and gathers the evidence.
+    ///
+    /// At the deadline everybody is killed, and the evidence tells where the missing messages are. The directory holds the
+    /// workers' logs.
+    pub(crate) async fn end(self, deadline: Instant) -> (Evidence, TempDir) {
+        self.set_faults(&[]);
+        for post in &self.posts {
+            post.broker.heal();
+            post.gateway.heal();
+            post.thaw();
+        }
+        let mut is_in_time = self.reach(self.accepted(), deadline).await;
+        let mut odd_ends = Vec::new();
+        is_in_time = is_in_time && self.drain(deadline, &mut odd_ends).await;
+        for post in &self.posts {
+            post.clear().await;
+        }
+        let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if !is_in_time {
+            places = self.places().await;
+        }
+        let left = self.left().await;
+        self.read_to_the_end().await;
+        let mut book = self.reader.book();
+        book.told.remove(THE_END);
+        let letters = AmqpDeadLetters::connect(&self.settings, accounts()).await.unwrap();
+        let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
+        if self.broker.is_none() {
+            Topology::new(&self.settings, &accounts()).delete(&self.settings).await.unwrap();
+        }
+        let killed: u32 = self.posts.iter().map(Post::killed).sum();
+        odd_ends.extend(self.posts.iter().flat_map(Post::odd_ends));
+        let evidence = Evidence {
+            mix: self.mix,
+            odd: ODD.map(|(_, id, _, reason)| (id.to_owned(), reason)).into(),
+            book,
+            letters: letters.into_iter().map(|letter| letter.id).collect(),
+            left,
+            places,
+            items: self.sandbox.items(),
+            seen: self.sandbox.seen(),
+            odd_ends,
+            allowed: Allowed {
+                attempts: ATTEMPTS,
+                interruptions: self.interruptions.into_inner() + killed,
+                in_flight: IN_FLIGHT * u32::try_from(self.posts.len() * accounts().len()).unwrap(),
+            },
+        };
+        (evidence, self.dir)
+    }
+
+    /// What a victim had told, but not acked, is on its way once more; a drain may give some of it back.
+    async fn drain(&self, deadline: Instant, odd_ends: &mut Vec<String>) -> bool {
+        loop {
+            while self.ready().await.values().any(|count| *count > 0) {
+                if Instant::now() > deadline {
+                    return false;
+                }
+                sleep(PAUSE).await;
+            }
+            for post in &self.posts {
+                let Ok(status) = timeout_at(deadline, post.relieve()).await else { return false };
+                // One that was told before it could listen has nothing in hand yet.
+                let is_well = |status: std::process::ExitStatus| {
+                    status.code() == Some(0) || std::os::unix::process::ExitStatusExt::signal(&status) == Some(15)
+                };
+                odd_ends.extend(status.filter(|status| !is_well(*status)).map(|status| format!("a drain: {status}")));
+            }
+            if self.left().await.is_empty() {
+                return true;
+            }
+            self.man();
+        }
+    }
+
+    /// Names of the queues that are empty at the end.
+    fn to_be_empty(&self) -> Vec<String> {
+        let prefix = &self.settings.prefix;
+        ["work.desk", "work.shops", "retry.200ms", "retry.1s", "unrouted"].map(|name| format!("{prefix}.{name}")).into()
+    }
+
+    /// Counts the messages ready in the queues that are empty at the end. What is in hand, or just being moved out of a
+    /// rung, is not among them.
+    async fn ready(&self) -> BTreeMap<String, u64> {
+        let connection = self.connect().await;
+        let channel = connection.create_channel().await.unwrap();
+        let mut counts = BTreeMap::new();
+        for name in self.to_be_empty() {
+            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            let queue = channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await.unwrap();
+            counts.insert(name, u64::from(queue.message_count()));
+        }
+        connection.close(200, "counted".into()).await.unwrap();
+        counts
+    }
+
+    /// Counts all that is left in the queues that are empty at the end, of those that are not.
+    async fn left(&self) -> BTreeMap<String, u64> {
+        let mut counts = self.ready().await;
+        if self.broker.is_some() {
+            let told = self
+                .with_broker(|broker| broker.control(&["list_queues", "--no-table-headers", "name", "messages"]))
+                .await;
+            for (name, count) in told.lines().filter_map(|line| line.split_once('\t')) {
+                if let Some(known) = counts.get_mut(name) {
+                    *known = count.trim().parse().unwrap();
+                }
+            }
+        }
+        counts.retain(|_, count| *count > 0);
+        counts
+    }
+
+    /// Finds in which queues the messages of each id are, dead letters included.
+    async fn places(&self) -> BTreeMap<String, Vec<String>> {
+        let connection = self.connect().await;
+        let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let dead = ["dead.desk", "dead.shops"].map(|name| format!("{}.{name}", self.settings.prefix));
+        for name in self.to_be_empty().into_iter().chain(dead) {
+            let channel = connection.create_channel().await.unwrap();
+            while let Some(message) = channel.basic_get(name.as_str().into(), BasicGetOptions::default()).await.unwrap()
+            {
+                let id = message.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default();
+                places.entry(id).or_default().push(name.clone());
+            }
+            channel.close(200, "seen".into()).await.unwrap();
+        }
+        places
+    }
+
+    /// Nobody publishes any more: one last outcome marks the end.
+    async fn read_to_the_end(&self) {
+        let now = SystemTime::now();
+        let last = FinalOutcome {
+            id: THE_END.to_owned(),
+            batch: None,
+            account: "none".to_owned(),
+            gateway: None,
+            reason: Reason::BatchCancelled,
+            gateway_code: None,
+            gateway_message: None,
+            attempts: 0,
+            deferrals: 0,
+            first_seen: now,
+            finished_at: now,
+            verified: false,
+            item: ItemIds::default(),
+            worker: "nobody".to_owned(),
+            replays: 0,
+        };
+        let exchange = format!("{}.results", self.settings.prefix);
+        let properties = lapin::BasicProperties::default().with_message_id(THE_END.into());
+        broker::publish(&self.settings, &exchange, &last.routing_key(), &last.encode(), properties).await;
+        let mut told = self.reader.ids();
+        let is_read = told.wait_for(|_| self.reader.book().told.contains_key(THE_END));
+        within("the last outcome", is_read).await.unwrap();
+    }
+
+    async fn connect(&self) -> Connection {
+        for url in self.urls.iter().cycle().take(100) {
+            match Connection::connect(url, ConnectionProperties::default()).await {
+                Ok(connection) => return connection,
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+        panic!("no broker answers at the end of the run");
+    }
+}
+
+mod tests;

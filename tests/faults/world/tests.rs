@@ -1,0 +1,41 @@
+//! That a world without faults keeps every promise, and that one which stands still says what is where.
+
+use super::*;
+use crate::checker::{Breach, check};
+
+async fn world(items: usize) -> World {
+    let shared = tokio::task::spawn_blocking(broker::shared_url).await.unwrap();
+    let world = World::start(Options { items, site: Site::Given(vec![shared]), ..Options::default() }).await;
+    world.enqueue().await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn a_quiet_world_keeps_every_promise() {
+    let world = world(300).await;
+    world.man();
+    let (evidence, _dir) = world.end(Instant::now() + Duration::from_secs(240)).await;
+    assert_eq!(check(&evidence).breaches, []);
+    assert!(evidence.seen.len() >= 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn what_is_missing_at_the_deadline_is_told_with_its_place() {
+    let world = world(4).await;
+    let prefix = world.settings.prefix.clone();
+    let (evidence, _dir) = world.end(Instant::now()).await;
+    let breaches = check(&evidence).breaches;
+    let place = |queue: &str| vec![format!("{prefix}.{queue}")];
+    for takedown in &evidence.mix.takedowns {
+        let lost = Breach::Lost { id: takedown.id.to_string(), places: place(&format!("work.{}", takedown.account)) };
+        assert!(breaches.contains(&lost), "{lost}");
+    }
+    for (id, queue) in [("unreadable-1", "work.desk"), ("stranger-1", "work.shops")] {
+        assert!(breaches.contains(&Breach::Lost { id: id.into(), places: place(queue) }), "{id}");
+    }
+    let left = [("work.desk", 3), ("work.shops", 3)];
+    let left = left.map(|(queue, count)| Breach::Left { queue: format!("{prefix}.{queue}"), count });
+    assert_eq!(breaches[6..], left);
+}
