@@ -5,6 +5,7 @@
 
 mod checker;
 mod fault;
+mod journal;
 mod plan;
 mod post;
 mod proxy;
