@@ -29,6 +29,7 @@
 //! 1. [`queue::Queue::next`] hands out a [`queue::Delivery`]; the worker spawns [`worker::pipeline`] for it. A panic is
 //!    caught and settled.
 //! 2. [`domain::takedown::Takedown::decode`]: what is not a takedown becomes a dead letter `invalid_message`, bytes kept.
+//!    [`queue::Queue::told`]: what has an outcome already is told again, and that is all.
 //! 3. Deadline, not-before, account, hold: expired items end, early and held ones are deferred.
 //! 4. [`limits`]: waits for its turn while the wait is short, else defers.
 //! 5. [`gateway::GatewayAccount::call`], by the account's protocol: build, encrypt where the app has that, sign, send, read,
@@ -37,8 +38,8 @@
 //!    certificate does not hold is not sent to, and holds its account.
 //! 6. [`domain::classify::classify`]: reply and history to an [`domain::classify::Outcome`]. A success counts only signed.
 //! 7. [`domain::settlement::decide`]: outcome, attempt, age and policy to a decision.
-//! 8. [`queue::Queue::settle`]: publish, confirm, ack (RabbitMQ) or one transaction (embedded). Callers cannot get the
-//!    order wrong.
+//! 8. [`queue::Queue::settle`]: claim, publish, confirm, ack (RabbitMQ) or one transaction (embedded). Callers cannot get
+//!    the order wrong.
 //! 9. One [`worker::event::WorkerEvent`], which `ops` turns into one log line and its metrics.
 //!
 //! # Beside it
@@ -59,12 +60,17 @@
 //! attempts run out ends as `outcome_unknown`, never as merely failed.
 //!
 //! # Crashes
-//! There is no outcome journal. A crash between the gateway's answer and the broker's confirm repeats one call; the
-//! redelivered message then meets the goal state and ends as `success/taken_down_earlier`. A crash between confirm and
-//! ack works the item again and publishes a second outcome, under the same id unless the item is judged otherwise now:
-//! one that was off sale before we came (`terminal/not_on_sale`, then `success/taken_down_earlier`), that was out of
-//! attempts, or whose deadline passed meanwhile. A crash there while the item was being put back to wait leaves two
-//! messages; a message that was put back therefore reads the goal state as `taken_down_earlier`, whatever it finds.
+//! A crash between the gateway's answer and the claim of its outcome repeats one call; the redelivered message then meets
+//! the goal state and ends as `success/taken_down_earlier`. From the claim on the outcome is decided: it is in the journal
+//! ([`queue::amqp`], a stream that every worker reads) before anyone is told, the first claim of an item counts for every
+//! copy of its message, and a copy that comes after it makes no call and tells the same outcome once more, under the same
+//! id. So an item never has two outcomes in one round of replays, however its copies are judged: off sale before we came,
+//! out of attempts, past its deadline. (The embedded queue has one copy of a message, and ends it in one transaction.)
+//!
+//! Which copy comes first is chance, though. A crash while an item is being put back to wait leaves two messages that
+//! may be called for at the same time, and the one that finds the work of the other done may claim first; so a message
+//! that was put back reads the goal state as `taken_down_earlier`, whatever it finds. What the journal leaves open is
+//! told in `queue::amqp::journal`.
 //!
 //! A message that kills the process is called for alone after three deaths, when the others in work have ended, and no
 //! more after twenty: `dead/crash_loop`.

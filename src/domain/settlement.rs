@@ -37,6 +37,14 @@ pub enum Settlement {
     GiveBack,
 }
 
+impl Settlement {
+    /// Returns how an item with this outcome is settled.
+    #[must_use]
+    pub fn of(outcome: Box<FinalOutcome>) -> Self {
+        if is_dead_lettered(outcome.reason) { Self::DeadLetter(outcome) } else { Self::Complete(outcome) }
+    }
+}
+
 /// Why a delivery is put off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Deferral {

@@ -107,6 +107,7 @@ pub struct Metrics {
     call_seconds: Family<AccountLabels, Histogram, CallHistogram>,
     retries: Family<AccountLabels, Counter>,
     deferrals: Family<DeferralLabels, Counter>,
+    repeats: Family<AccountLabels, Counter>,
     unlisted_codes: Family<CodeLabels, Counter>,
     suspicious: Family<VerdictLabels, Counter>,
     settle_failures: Counter,
@@ -155,6 +156,7 @@ impl Metrics {
             call_seconds,
             retries: metric!("retries", "Attempts that will be followed by another", Family::default()),
             deferrals: metric!("deferrals", "Deliveries put off without using an attempt", Family::default()),
+            repeats: metric!("repeats", "Outcomes told again, of items that had ended before", Family::default()),
             unlisted_codes: metric!("unlisted_codes", "Gateway codes no table lists", Family::default()),
             suspicious: metric!("suspicious_answers", "Answers that should not exist", Family::default()),
             settle_failures: metric!("settle_failures", "Settlements that failed", Counter::default()),
@@ -246,7 +248,10 @@ impl Metrics {
             }
             // Its answer is counted already: the verdict of the call, and mostly of a suspicious answer, is `unverifiable`.
             WorkerEvent::UnknownCertificate { .. } => {}
-            WorkerEvent::GivenBack { .. } | WorkerEvent::Stopped { .. } => {}
+            WorkerEvent::EndedBefore { account, .. } => {
+                self.repeats.get_or_create(&AccountLabels { account: account.to_string() }).inc();
+            }
+            WorkerEvent::NotKnown { .. } | WorkerEvent::GivenBack { .. } | WorkerEvent::Stopped { .. } => {}
         }
     }
 

@@ -93,6 +93,14 @@ fn log(event: &WorkerEvent) {
         ),
         WorkerEvent::HoldHeard { account, change } => hold_heard(account, change),
         WorkerEvent::FleetChanged { members } => tracing::info!(members, "the fleet changed"),
+        WorkerEvent::EndedBefore { id, account } => tracing::info!(
+            request.id = id,
+            account.id = %account,
+            "the item had ended before; its outcome is told again, and no other"
+        ),
+        WorkerEvent::NotKnown { id, error } => {
+            tracing::warn!(request.id = id, error, "nobody can tell whether the item has ended; the message goes back")
+        }
         WorkerEvent::SettleFailed { id, error } => {
             tracing::warn!(request.id = id, error, "the settlement was not confirmed; the message comes back")
         }

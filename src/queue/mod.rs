@@ -1,7 +1,7 @@
 //! The queue as a port, and its two adapters: RabbitMQ and an embedded SQLite file.
 //!
 //! Promise, kept by both adapters and by the one contract suite that runs over them: nothing is acked before its
-//! successor is confirmed, and no message is ever dropped.
+//! successor is confirmed, no message is ever dropped, and an item has one outcome in each round of replays.
 
 pub mod amqp;
 pub mod embedded;
@@ -85,7 +85,7 @@ pub enum QueueError {
     /// The broker refused or returned a message; the delivery comes back.
     #[error("publishing to {exchange} was not confirmed: {problem}")]
     Publish {
-        /// The exchange.
+        /// The exchange, or the journal.
         exchange: String,
         /// Nack, return or lost connection.
         problem: String,
@@ -131,13 +131,30 @@ pub trait Queue: Send + Sync + 'static {
     /// Reconnects by itself; an error is final. Cancel safe: a delivery is never lost by dropping the future.
     fn next(&self, account: &AccountId) -> impl Future<Output = Result<Option<Delivery>, QueueError>> + Send;
 
+    /// Finds the outcome an item has, by its id and the round of replays its message is in: another copy of the message
+    /// may have ended it. Then there is nothing to be worked any more, and settling with that outcome tells it again.
+    ///
+    /// A queue that keeps one copy of a message and ends it in one transaction has nothing to find.
+    fn told(
+        &self,
+        _delivery: &Delivery,
+        _id: &str,
+    ) -> impl Future<Output = Result<Option<Box<FinalOutcome>>, QueueError>> + Send {
+        async { Ok(None) }
+    }
+
     /// Ends a delivery: publishes the successor, waits for its confirmation, then acks.
     ///
+    /// An item has one outcome in each round of replays: where it has one already, that one is told, whatever this
+    /// settlement says.
     /// The successor's envelope is told by [`Envelope`]'s own rules: also that a message was handed out before is kept,
     /// as a possible effect.
     /// On an error the message is still (or again) in the queue and will be delivered again.
-    fn settle(&self, delivery: Delivery, settlement: Settlement)
-    -> impl Future<Output = Result<(), QueueError>> + Send;
+    fn settle(
+        &self,
+        delivery: Delivery,
+        settlement: Settlement,
+    ) -> impl Future<Output = Result<Settled, QueueError>> + Send;
 
     /// Stops taking messages, gives back the untouched ones; every `next` then ends with `None`.
     fn stop(&self) -> impl Future<Output = ()> + Send;
@@ -152,6 +169,15 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Says whether the queue can be used at this moment (for `/readyz`).
     fn is_ready(&self) -> bool;
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// As its settlement says.
+    AsAsked,
+    /// The item had an outcome before, which was told (again) instead.
+    AsBefore(Box<FinalOutcome>),
 }
 
 /// Where producers put takedowns.

@@ -176,11 +176,7 @@ impl<'a> Message<'a> {
             worker: self.worker.to_string(),
             replays: envelope.replays,
         });
-        if settlement::is_dead_lettered(reason) {
-            Settlement::DeadLetter(outcome)
-        } else {
-            Settlement::Complete(outcome)
-        }
+        Settlement::of(outcome)
     }
 }
 
@@ -235,7 +231,8 @@ impl Case<'_> {
     ///
     /// A message that was put back to wait may have a twin: a worker killed between the confirm of the one that waits
     /// and the ack of the one in hand leaves both, and the other may have done it. So only a message that was never put
-    /// back counts as the first; else one item could end as `success` and as `not_on_sale`.
+    /// back counts as the first. That the two end alike is the queue's affair; this makes the end true, for the one that
+    /// finds the work done may well be the first to tell.
     pub(super) fn history(&self) -> History {
         let envelope = self.message.envelope;
         let redelivery = if self.is_successor() { Redelivery::Again } else { envelope.redelivery };

@@ -116,6 +116,20 @@ pub enum WorkerEvent {
         /// Replicas heard, this one included; 0 while this one is out of the fleet.
         members: usize,
     },
+    /// An item had an outcome already, which was told again instead of what this delivery came to.
+    EndedBefore {
+        /// The takedown's id.
+        id: String,
+        /// The account.
+        account: AccountId,
+    },
+    /// Whether an item has an outcome already could not be found out; its message goes back.
+    NotKnown {
+        /// The takedown's id.
+        id: String,
+        /// The whole error chain.
+        error: String,
+    },
     /// A settlement failed; the message comes back.
     SettleFailed {
         /// The takedown's id.

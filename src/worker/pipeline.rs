@@ -21,7 +21,7 @@ use crate::domain::settlement::{Deferral, Hold, Settlement};
 use crate::limits::in_flight::Load;
 use crate::limits::pause::HoldChange;
 use crate::limits::{Admission, Recorded, Ticket};
-use crate::queue::{Delivery, Queue};
+use crate::queue::{Delivery, Queue, Settled};
 use crate::worker::case::{self, Case, Message};
 use crate::worker::context::{Account, Context};
 use crate::worker::event::WorkerEvent;
@@ -92,11 +92,14 @@ impl<Q: Queue> Replica<Q> {
             message.crashed(rand::random::<f64>(), self.context.now())
         });
         let fact = fact(&id, &delivery, &settlement);
+        let account = delivery.envelope.account.clone();
         let settled = AssertUnwindSafe(self.queue.settle(delivery, settlement)).catch_unwind().await;
         let error = match settled {
-            Ok(Ok(())) => {
+            Ok(Ok(settled)) => {
                 self.settled.fetch_add(1, Ordering::Relaxed);
-                return self.context.tell(&fact);
+                let Settled::AsBefore(outcome) = settled else { return self.context.tell(&fact) };
+                self.context.tell(&WorkerEvent::EndedBefore { id, account });
+                return self.context.tell(&WorkerEvent::Finished { outcome });
             }
             Ok(Err(error)) => chain(&error),
             Err(_panic) => "the queue panicked".to_owned(),
@@ -118,6 +121,15 @@ impl<Q: Queue> Replica<Q> {
             Err(refusal) => return refusal,
         };
         case.takedown.id.as_str().clone_into(id);
+        match self.queue.told(delivery, id).await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => return Settlement::of(outcome),
+            // Nothing is guessed: a call now might be one too many.
+            Err(error) => {
+                self.context.tell(&WorkerEvent::NotKnown { id: id.clone(), error: chain(&error) });
+                return Settlement::GiveBack;
+            }
+        }
         let account = &accounts[&case.takedown.account];
         if let Some(settlement) = case.turn_away(self.context.now()) {
             return settlement;

@@ -6,6 +6,7 @@
 mod checker;
 mod cluster;
 mod fault;
+mod journal;
 mod plan;
 mod points;
 mod post;

@@ -1,5 +1,6 @@
 //! What only a broker can do to a queue: die, close channels, lose queues, return messages, refuse.
 
+mod journal;
 mod modes;
 mod outages;
 mod prefetch;
@@ -55,7 +56,7 @@ async fn delete(settings: &AmqpSettings) {
 
 async fn complete(queue: &AmqpQueue, delivery: Delivery, reason: Reason) -> Result<(), QueueError> {
     let outcome = outcome(&delivery, reason);
-    queue.settle(delivery, Settlement::Complete(outcome)).await
+    queue.settle(delivery, Settlement::Complete(outcome)).await.map(drop)
 }
 
 fn line(error: &QueueError) -> String {

@@ -76,10 +76,7 @@ async fn two_workers_end_every_item_once_though_one_is_killed() {
     let topology = Topology::new(&settings, &accounts);
     topology.apply(&settings).await.unwrap();
 
-    // An item that was off sale before us reads as `not_on_sale` or, redelivered, as `taken_down_earlier`: a kill
-    // between confirm and ack may tell both. The promise has that limit (README); the rest of the mix has not.
-    let mut mix = Mix::new(ITEMS, 2026, &setup);
-    mix.states.retain(|_, state| *state != ItemState::OffSale);
+    let mix = Mix::new(ITEMS, 2026, &setup);
     mix.prepare(&sandbox);
     enqueue(dir.path(), &mix);
     // Two things no producer should send. Last in their queues, so that the victim never has them in hand: a dead letter

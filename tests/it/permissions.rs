@@ -31,8 +31,8 @@ const ROLES: [(&str, [&str; 3]); 4] = [
         "worker",
         [
             r"^amq\.gen-",
-            r"^(takedown\.(retry\..+|results|dead|fleet)|amq\.gen-.+)$",
-            r"^(takedown\.(work\..+|fleet)|amq\.gen-.+)$",
+            r"^(takedown\.(retry\..+|results|dead|fleet|journal)|amq\.gen-.+)$",
+            r"^(takedown\.(work\..+|fleet|journal)|amq\.gen-.+)$",
         ],
     ),
     ("consumer", ["^$", "^$", r"^takedown\.results\.all$"]),

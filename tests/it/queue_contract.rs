@@ -12,7 +12,7 @@ use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::{FinalOutcome, Reason};
 use takedown::domain::settlement::{Deferral, Settlement};
 use takedown::queue::envelope::Envelope;
-use takedown::queue::{DeadLetters, Enqueued, Intake, Queue};
+use takedown::queue::{DeadLetters, Enqueued, Intake, Queue, Settled};
 
 use self::dead_letters::*;
 use crate::support::queue::{account, id_of, outcome, take, takedown, within};
@@ -65,6 +65,8 @@ macro_rules! contract {
                 a_deferral_counts_no_attempt,
                 a_successor_waits_out_its_delay,
                 a_delay_beyond_the_last_rung_is_told_by_its_time,
+                what_nobody_ended_is_not_told_of,
+                an_id_enqueued_twice_has_one_outcome,
                 a_dead_letter_keeps_the_raw_bytes_and_publishes_its_outcome,
                 what_is_given_back_comes_again_as_it_was,
                 a_dropped_delivery_comes_again_marked_as_redelivered,
@@ -251,6 +253,48 @@ async fn a_redelivery_is_remembered_across_a_deferral<H: Harness>() {
     let later = take(harness.queue(), &account("desk")).await;
     assert_eq!(later.envelope.effect, Effect::Possible, "the call a crash may have hidden is forgotten");
     assert_eq!(later.envelope.redelivery, Redelivery::First);
+    harness.finish().await;
+}
+
+async fn what_nobody_ended_is_not_told_of<H: Harness>() {
+    let harness = H::start().await;
+    enqueue(&harness, &["t-1"], "desk").await;
+    let delivery = take(harness.queue(), &account("desk")).await;
+    assert_eq!(harness.queue().told(&delivery, "t-1").await.unwrap(), None);
+    let harness = harness.reopen().await;
+    let again = take(harness.queue(), &account("desk")).await;
+    assert_eq!(harness.queue().told(&again, "t-1").await.unwrap(), None);
+    let end = Settlement::Complete(outcome(&again, Reason::TakenDownEarlier));
+    assert_eq!(harness.queue().settle(again, end).await.unwrap(), Settled::AsAsked);
+    drop(delivery);
+    harness.finish().await;
+}
+
+async fn an_id_enqueued_twice_has_one_outcome<H: Harness>() {
+    let mut harness = H::start().await;
+    for id in ["t-1", "t-1", "t-2"] {
+        harness.intake().enqueue(vec![takedown(id, "desk")]).await.unwrap();
+    }
+    let mut copies = 0;
+    loop {
+        let delivery = take(harness.queue(), &account("desk")).await;
+        let id = id_of(&delivery);
+        let told = harness.queue().told(&delivery, &id).await.unwrap();
+        let reason = if copies == 0 { Reason::TakenDown } else { Reason::NotOnSale };
+        let ended = outcome(&delivery, reason);
+        let settled = harness.queue().settle(delivery, Settlement::Complete(ended.clone())).await.unwrap();
+        let (message_id, published) = harness.next_outcome().await;
+        if id == "t-2" {
+            break;
+        }
+        assert_eq!((message_id.as_str(), published.reason), ("t-1:success:0", Reason::TakenDown));
+        if copies == 0 {
+            assert_eq!((told, settled), (None, Settled::AsAsked));
+        } else {
+            assert_eq!((told, settled), (Some(Box::new(published.clone())), Settled::AsBefore(Box::new(published))));
+        }
+        copies += 1;
+    }
     harness.finish().await;
 }
 

@@ -154,6 +154,24 @@ impl Broker {
         format!("{}@localhost", self.home.file_name().unwrap().to_str().unwrap())
     }
 
+    /// Waits until the node's first stream would survive [`Broker::kill9`]: that there are streams is written to the disk
+    /// up to half a second after the first was declared, and a node that does not know it never brings one up again.
+    pub(crate) fn wait_until_streams_last(&self) {
+        let until = Instant::now() + START_DEADLINE;
+        while !self.knows_streams() {
+            assert!(Instant::now() < until, "the node wrote nothing of its streams");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn knows_streams(&self) -> bool {
+        let below = |directory: &std::path::Path| fs::read_dir(directory).into_iter().flatten().flatten();
+        below(&self.home.join("data"))
+            .flat_map(|node| below(&node.path().join("coordination")).collect::<Vec<_>>())
+            .filter_map(|system| fs::read(system.path().join("names.dets")).ok())
+            .any(|names| names.windows(25).any(|name| name == b"rabbit_stream_coordinator"))
+    }
+
     /// Kills the node as a power cut would.
     pub(crate) fn kill9(&mut self) {
         self.order("kill");

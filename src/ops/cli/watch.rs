@@ -45,6 +45,8 @@ impl Watch {
             | WorkerEvent::Resumed { .. }
             | WorkerEvent::FleetChanged { .. }
             | WorkerEvent::HoldHeard { .. }
+            | WorkerEvent::EndedBefore { .. }
+            | WorkerEvent::NotKnown { .. }
             | WorkerEvent::SettleFailed { .. }
             | WorkerEvent::Panicked { .. }
             | WorkerEvent::Draining { .. }

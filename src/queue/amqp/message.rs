@@ -34,6 +34,12 @@ const MAX_FOREIGN_BYTES: usize = 16 * 1024;
 /// Longest header text of our own, in characters; longer ones (a quoted fault of an invalid message) are cut.
 const MAX_TEXT: usize = 2048;
 
+/// `type` of an outcome.
+pub(super) const OUTCOME_TYPE: &str = "takedown.outcome.v1";
+
+/// Header of a message read from a stream: where it lies there.
+const STREAM_OFFSET: &str = "x-stream-offset";
+
 /// `delivery_mode` of a message that survives a restart of the broker.
 const PERSISTENT: u8 = 2;
 
@@ -87,8 +93,13 @@ pub(super) fn outcome(outcome: &FinalOutcome) -> BasicProperties {
     raw()
         .with_content_type(short("application/json"))
         .with_message_id(short(&outcome.outcome_id()))
-        .with_type(short("takedown.outcome.v1"))
+        .with_type(short(OUTCOME_TYPE))
         .with_timestamp(outcome.finished_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+/// Reads where a message lies in its stream.
+pub(super) fn stream_offset(properties: &BasicProperties) -> Option<u64> {
+    number(properties.headers().as_ref()?, STREAM_OFFSET).and_then(|offset| u64::try_from(offset).ok())
 }
 
 /// Returns the properties of a message that goes round again: the producer's, and the envelope's headers.

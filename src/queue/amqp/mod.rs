@@ -15,6 +15,7 @@ mod connection;
 mod consumer;
 mod dial;
 mod inbox;
+mod journal;
 mod message;
 mod names;
 mod schedule;
@@ -31,19 +32,22 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::AccountId;
+use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Supervisor;
 use crate::queue::amqp::dial::masked;
 use crate::queue::amqp::fleet::AmqpFleet;
 use crate::queue::amqp::inbox::Inbox;
+use crate::queue::amqp::journal::{Journal, Reader};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::Publisher;
 use crate::queue::amqp::settle::{Mender, Settler};
 use crate::queue::amqp::tls::TlsSettings;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
-use crate::queue::{Delivery, Queue, QueueError};
+use crate::queue::envelope::Envelope;
+use crate::queue::{Delivery, Queue, QueueError, Settled};
 
 pub(crate) use crate::queue::amqp::consumer::Tag;
 
@@ -133,6 +137,8 @@ pub struct AmqpQueue {
     settler: Settler,
     inboxes: BTreeMap<AccountId, Arc<Inbox>>,
     supervisors: Mutex<JoinSet<()>>,
+    /// Goes on after a stop, for what is in hand.
+    reader: Mutex<JoinSet<()>>,
     stop: CancellationToken,
 }
 
@@ -154,7 +160,16 @@ impl AmqpQueue {
         let topology = Topology::new(&settings, &consumers);
         topology.apply_over(&consume).await?;
         let names = Names::new(&settings);
-        let publisher = Publisher::open(&settings).await?;
+        let publisher = Arc::new(Publisher::open(&settings).await?);
+        let journal = Arc::new(Journal::new(
+            Arc::clone(&consume),
+            Arc::clone(&publisher),
+            names.journal(),
+            settings.confirm_timeout,
+        ));
+        let mut reader = JoinSet::new();
+        reader
+            .spawn(Reader { journal: Arc::clone(&journal), topology: Topology::new::<WorkQueue>(&settings, []) }.run());
         let stop = CancellationToken::new();
         let mut inboxes = BTreeMap::new();
         let mut supervisors = JoinSet::new();
@@ -175,24 +190,32 @@ impl AmqpQueue {
             inboxes.insert(account, inbox);
         }
         let mender = Mender::new(topology, Arc::clone(&consume));
-        let settler = Settler { publisher, names, rungs: settings.rungs, mender };
-        Ok(Self { consume, settler, inboxes, supervisors: Mutex::new(supervisors), stop })
+        let settler = Settler { publisher, journal, names, rungs: settings.rungs, mender };
+        let (supervisors, reader) = (Mutex::new(supervisors), Mutex::new(reader));
+        Ok(Self { consume, settler, inboxes, supervisors, reader, stop })
     }
 }
 
 impl Queue for AmqpQueue {
-    /// Hands nothing out while nothing can be published: a gateway is not called for an outcome that has nowhere to go.
+    /// Hands nothing out while nothing can be published, or the journal not be read: a gateway is not called for an
+    /// outcome that has nowhere to go.
     async fn next(&self, account: &AccountId) -> Result<Option<Delivery>, QueueError> {
         let Some(inbox) = self.inboxes.get(account) else { return Ok(None) };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(None),
-            () = self.settler.publisher.usable() => {}
+            () = self.settler.usable() => {}
         }
         Ok(inbox.next().await)
     }
 
-    async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), QueueError> {
+    async fn told(&self, delivery: &Delivery, id: &str) -> Result<Option<Box<FinalOutcome>>, QueueError> {
+        let Envelope { replays, redelivery, .. } = delivery.envelope;
+        let first = self.settler.journal.told(id, replays, redelivery).await?;
+        Ok(first.map(|first| Box::new(first.outcome)))
+    }
+
+    async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
         self.settler.settle(delivery, settlement).await
     }
 
@@ -211,6 +234,7 @@ impl Queue for AmqpQueue {
 
     async fn close(&self) -> Result<(), QueueError> {
         self.stop().await;
+        self.reader.lock().await.shutdown().await;
         self.consume.close().await;
         self.settler.publisher.close().await;
         Ok(())
@@ -229,6 +253,7 @@ impl Queue for AmqpQueue {
     fn is_ready(&self) -> bool {
         !self.stop.is_cancelled()
             && self.settler.publisher.is_usable()
+            && self.settler.journal.is_read()
             && self.consume.is_usable()
             && self.inboxes.values().all(|inbox| inbox.is_consuming())
     }

@@ -38,6 +38,11 @@ impl Names {
         format!("{}.results.all", self.prefix)
     }
 
+    /// The stream that says which outcome of an item came first, and the exchange workers write to it by.
+    pub(super) fn journal(&self) -> String {
+        format!("{}.journal", self.prefix)
+    }
+
     pub(super) fn dead_exchange(&self) -> String {
         format!("{}.dead", self.prefix)
     }

@@ -232,8 +232,10 @@ async fn die_if_published(channel: &Channel) -> lapin::Result<()> {
 }
 
 impl Outgoing<'_> {
+    /// The exchange without a name is told by the queue it routes to.
     fn failed(&self, problem: String) -> QueueError {
-        QueueError::Publish { exchange: self.exchange.clone(), problem }
+        let named = if self.exchange.is_empty() { &self.routing_key } else { &self.exchange };
+        QueueError::Publish { exchange: named.clone(), problem }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Ending a delivery: publish its successor, wait for the confirm, ack.
 //!
+//! An outcome is claimed in the journal first, and what is published is the outcome the item has by it.
 //! Promise: nothing is acked before its successor is confirmed, and what cannot be published is handed back, after the
 //! topology was applied again in case a queue has been deleted.
 
@@ -13,22 +14,24 @@ use crate::clock::Moment;
 use crate::domain::cause::chain;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
-use crate::domain::settlement::Settlement;
+use crate::domain::settlement::{Settlement, is_dead_lettered};
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Tag;
+use crate::queue::amqp::journal::{First, Journal};
 use crate::queue::amqp::message;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
 use crate::queue::amqp::topology::Topology;
 use crate::queue::envelope::Envelope;
-use crate::queue::{Delivery, QueueError, Receipt};
+use crate::queue::{Delivery, QueueError, Receipt, Settled};
 
 /// Longest a delivery is kept for the topology to be applied.
 const MEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Ends deliveries through one publisher.
 pub(super) struct Settler {
-    pub(super) publisher: Publisher,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) journal: Arc<Journal>,
     pub(super) names: Names,
     pub(super) rungs: Vec<Duration>,
     pub(super) mender: Mender,
@@ -43,22 +46,28 @@ pub(super) struct Mender {
 }
 
 impl Settler {
+    /// Waits until an outcome can be claimed and told.
+    pub(super) async fn usable(&self) {
+        self.journal.read().await;
+        self.publisher.usable().await;
+    }
+
     /// Ends one delivery.
     ///
     /// # Errors
     /// [`QueueError::Publish`] when its successor was not confirmed, and it was handed back; [`QueueError::Stale`] when
     /// its channel is gone, and it is back by itself. A successor may then be published twice, under the same id.
-    pub(super) async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), QueueError> {
+    pub(super) async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
         let Receipt::Amqp(tag) = delivery.receipt else { return Err(QueueError::Stale) };
         if !tag.is_usable() {
             return Err(QueueError::Stale);
         }
         match self.publish_successor(&tag, &delivery.body, &delivery.envelope, settlement).await {
-            Ok(Published::Confirmed) => {
+            Ok(Published::Confirmed(settled)) => {
                 fault_point!(Confirmed);
-                tag.ack().await
+                tag.ack().await.map(|()| settled)
             }
-            Ok(Published::Nothing) => tag.give_back().await,
+            Ok(Published::Nothing) => tag.give_back().await.map(|()| Settled::AsAsked),
             Err(error) => {
                 if matches!(error, QueueError::Publish { .. }) {
                     self.mender.mend().await;
@@ -79,22 +88,12 @@ impl Settler {
         settlement: Settlement,
     ) -> Result<Published, QueueError> {
         match settlement {
-            Settlement::Complete(outcome) => self.publish_outcome(tag, &outcome).await?,
-            Settlement::DeadLetter(outcome) => {
-                let letter = Outgoing {
-                    exchange: self.names.dead_exchange(),
-                    routing_key: envelope.account.to_string(),
-                    properties: message::dead(
-                        &tag.properties,
-                        &envelope.dead(outcome.reason, tag.received_at),
-                        &outcome,
-                    ),
-                    body,
-                };
-                // One after the other: an item whose letter is refused comes again and may end otherwise, so nobody
-                // may have been told yet.
-                self.publish(tag, &letter).await?;
-                self.publish_outcome(tag, &outcome).await?;
+            Settlement::Complete(outcome) | Settlement::DeadLetter(outcome) => {
+                let first = self.journal.claim(&outcome, || tag.is_usable()).await?;
+                self.publish_end(tag, body, envelope, &first).await?;
+                if first.is_earlier {
+                    return Ok(Published::Confirmed(Settled::AsBefore(Box::new(first.outcome))));
+                }
             }
             Settlement::Retry { delay, effect, last_code } => {
                 let next = envelope.retried(effect, last_code, tag.received_at);
@@ -105,7 +104,23 @@ impl Settler {
             }
             Settlement::GiveBack => return Ok(Published::Nothing),
         }
-        Ok(Published::Confirmed)
+        Ok(Published::Confirmed(Settled::AsAsked))
+    }
+
+    /// The letter comes before the outcome: who hears of a dead item finds its letter.
+    async fn publish_end(&self, tag: &Tag, body: &[u8], envelope: &Envelope, first: &First) -> Result<(), QueueError> {
+        let First { outcome, is_earlier: _, has_letter } = first;
+        if is_dead_lettered(outcome.reason) && !has_letter {
+            let letter = Outgoing {
+                exchange: self.names.dead_exchange(),
+                routing_key: envelope.account.to_string(),
+                properties: message::dead(&tag.properties, &envelope.dead(outcome.reason, tag.received_at), outcome),
+                body,
+            };
+            self.publish(tag, &letter).await?;
+            self.journal.note_letter(outcome, || tag.is_usable()).await?;
+        }
+        self.publish_outcome(tag, outcome).await
     }
 
     async fn publish_outcome(&self, tag: &Tag, outcome: &FinalOutcome) -> Result<(), QueueError> {
@@ -165,7 +180,7 @@ impl Mender {
 /// What stands in for a message before its delivery ends.
 enum Published {
     /// Its successor is in a queue.
-    Confirmed,
+    Confirmed(Settled),
     /// Nothing; the message itself goes back.
     Nothing,
 }

@@ -2,20 +2,23 @@
 //!
 //! Promise: what differs on the broker is told with its remedy and never mended by force; `check` creates nothing.
 
+mod refusal;
+
 use std::fmt::Write as _;
 
 use lapin::options::{
     ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, ErrorKind, ExchangeKind};
+use lapin::{Channel, ExchangeKind};
 
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::names::Names;
+use crate::queue::amqp::topology::refusal::{is_soft, judge};
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
 
 /// Deliveries of a work message before the broker takes it for poison; a worker ends it long before, with an outcome.
@@ -48,6 +51,7 @@ pub struct Row {
 enum Object {
     Exchange { name: String, kind: ExchangeKind, arguments: FieldTable },
     Queue { name: String, arguments: FieldTable },
+    Stream { name: String, arguments: FieldTable },
     WorkQueue { name: String, arguments: FieldTable, consumers: Consumers },
     Binding { queue: String, exchange: String, key: String },
 }
@@ -78,6 +82,14 @@ impl Topology {
         table.exchange(names.results_exchange(), ExchangeKind::Topic, &unrouted);
         table.queue(names.results_all(), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
         table.binding(names.results_all(), names.results_exchange(), "#");
+        // Bound to no other: workers write to it before anything is told (`journal`). An alternate exchange would confirm
+        // what no stream holds.
+        table.exchange(names.journal(), ExchangeKind::Fanout, &[]);
+        table.queue_as("stream", names.journal(), &journal_bounds(), |name, arguments| Object::Stream {
+            name,
+            arguments,
+        });
+        table.binding(names.journal(), names.journal(), "");
         table.exchange(names.dead_exchange(), ExchangeKind::Direct, &[]);
 
         for rung in &settings.rungs {
@@ -109,7 +121,7 @@ impl Topology {
                 ("x-delivery-limit", WORK_DELIVERY_LIMIT.into()),
             ];
             arguments.extend(consumers.declared());
-            table.queue_as(names.work(&account), &arguments, |name, arguments| Object::WorkQueue {
+            table.queue_as("quorum", names.work(&account), &arguments, |name, arguments| Object::WorkQueue {
                 name,
                 arguments,
                 consumers,
@@ -140,7 +152,11 @@ impl Topology {
         for row in &self.rows {
             let Err(error) = row.declare(&channel).await else { continue };
             if !is_soft(&error, &AMQPSoftError::ACCESSREFUSED) {
-                return Err(row.judge(link, error).await);
+                return Err(if matches!(row.object, Object::Stream { .. }) {
+                    refusal::judge_stream(&row.name, error)
+                } else {
+                    row.judge(link, error).await
+                });
             }
             if !std::mem::replace(&mut is_told, true) {
                 tracing::info!(
@@ -209,20 +225,21 @@ impl Topology {
     }
 
     fn queue(&mut self, name: String, arguments: &[(&str, AMQPValue)]) {
-        self.queue_as(name, arguments, |name, arguments| Object::Queue { name, arguments });
+        self.queue_as("quorum", name, arguments, |name, arguments| Object::Queue { name, arguments });
     }
 
     fn queue_as(
         &mut self,
+        kind: &str,
         name: String,
         arguments: &[(&str, AMQPValue)],
         object: impl FnOnce(String, FieldTable) -> Object,
     ) {
-        let mut all = vec![("x-queue-type", text("quorum".into()))];
+        let mut all = vec![("x-queue-type", text(kind.to_owned()))];
         all.extend_from_slice(arguments);
         self.rows.push(Row {
             name: name.clone(),
-            kind: "quorum queue".into(),
+            kind: format!("{kind} queue"),
             arguments: shown(&field_table(arguments)),
             object: object(name, field_table(&all)),
         });
@@ -245,7 +262,9 @@ impl Row {
                 let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
                 channel.exchange_declare(short(name), kind.clone(), options, arguments.clone()).await
             }
-            Object::Queue { name, arguments } | Object::WorkQueue { name, arguments, .. } => {
+            Object::Queue { name, arguments }
+            | Object::Stream { name, arguments }
+            | Object::WorkQueue { name, arguments, .. } => {
                 channel.queue_declare(short(name), QueueDeclareOptions::durable(), arguments.clone()).await.map(drop)
             }
             Object::Binding { queue, exchange, key } => {
@@ -259,7 +278,9 @@ impl Row {
     async fn look(&self, channel: &Channel) -> lapin::Result<()> {
         self.exists(channel).await?;
         match &self.object {
-            Object::Exchange { .. } | Object::Queue { .. } | Object::WorkQueue { .. } => self.declare(channel).await,
+            Object::Exchange { .. } | Object::Queue { .. } | Object::Stream { .. } | Object::WorkQueue { .. } => {
+                self.declare(channel).await
+            }
             Object::Binding { .. } => Ok(()),
         }
     }
@@ -268,7 +289,9 @@ impl Row {
     async fn exists(&self, channel: &Channel) -> lapin::Result<()> {
         match &self.object {
             Object::Exchange { name, .. } => exchange_exists(channel, name).await,
-            Object::Queue { name, .. } | Object::WorkQueue { name, .. } => queue_exists(channel, name).await,
+            Object::Queue { name, .. } | Object::Stream { name, .. } | Object::WorkQueue { name, .. } => {
+                queue_exists(channel, name).await
+            }
             Object::Binding { .. } => Ok(()),
         }
     }
@@ -295,7 +318,7 @@ impl Row {
             Object::Exchange { name, .. } => {
                 channel.exchange_delete(short(name), ExchangeDeleteOptions::default()).await
             }
-            Object::Queue { name, .. } | Object::WorkQueue { name, .. } => {
+            Object::Queue { name, .. } | Object::Stream { name, .. } | Object::WorkQueue { name, .. } => {
                 channel.queue_delete(short(name), QueueDeleteOptions::default()).await.map(drop)
             }
             // Gone with its queue and its exchange.
@@ -332,33 +355,20 @@ pub(super) async fn require_queue(link: &Link, name: &str) -> Result<(), QueueEr
     queue_exists(&link.channel().await?, name).await.map_err(|error| judge(name, error))
 }
 
-/// Says whether the broker refused with this: `PRECONDITION_FAILED` for what exists otherwise than declared, or
-/// `ACCESS_REFUSED`.
-fn is_soft(error: &lapin::Error, kind: &AMQPSoftError) -> bool {
-    let ErrorKind::ProtocolError(told) = error.kind() else { return false };
-    matches!(told.kind(), AMQPErrorKind::Soft(told) if told == kind)
-}
-
-fn judge(object: &str, error: lapin::Error) -> QueueError {
-    let ErrorKind::ProtocolError(told) = error.kind() else {
-        return broker_error(format!("declare {object}"), error);
-    };
-    let problem = told.get_message().to_string();
-    let remedy = match told.kind() {
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
-            "a broker never changes what exists: empty it, delete it (`rabbitmqctl delete_queue`, or the management \
-             page), then run `takedown topology apply`; or use another prefix"
-        }
-        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => "run `takedown topology apply`",
-        AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => return broker_error(format!("declare {object}"), error),
-    };
-    QueueError::Topology { object: object.to_owned(), problem, remedy: remedy.to_owned() }
-}
-
 // Dead-lettering by publishing, confirming and only then removing; it needs reject-publish and quorum queues
 // (rabbitmq.com/docs/quorum-queues, "Activating at-least-once dead-lettering").
 fn at_least_once() -> [(&'static str, AMQPValue); 2] {
     [("x-dead-letter-strategy", text("at-least-once".into())), ("x-overflow", text("reject-publish".into()))]
+}
+
+/// Whole segments are dropped once they are too old or too much (rabbitmq.com/docs/streams, "Data Retention"); some 1.5
+/// million outcomes fit, about as many as a worker keeps in mind.
+fn journal_bounds() -> [(&'static str, AMQPValue); 3] {
+    [
+        ("x-max-age", text("7D".into())),
+        ("x-max-length-bytes", 1_000_000_000_i64.into()),
+        ("x-stream-max-segment-size-bytes", 50_000_000_i64.into()),
+    ]
 }
 
 fn text(value: String) -> AMQPValue {

@@ -31,7 +31,9 @@ use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::domain::takedown::{Priority, Takedown};
-use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Enqueued, Intake, Queue, QueueError, Receipt};
+use crate::queue::{
+    DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Enqueued, Intake, Queue, QueueError, Receipt, Settled,
+};
 
 /// Takedowns in one transaction of [`Intake::enqueue`], so that a long list does not hold up the settlements.
 const ENQUEUE: usize = 1000;
@@ -204,7 +206,7 @@ impl Queue for EmbeddedQueue {
         }
     }
 
-    async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), QueueError> {
+    async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
         let Delivery { body: _, envelope, receipt } = delivery;
         let lease = match receipt {
             Receipt::Embedded(lease) if self.inner.desks.has(&lease.desk) => lease,
@@ -228,7 +230,7 @@ impl Queue for EmbeddedQueue {
         match self.inner.store.writer().call_then("written", apply, wake).await? {
             Ended::Held => {
                 lease.settled();
-                Ok(())
+                Ok(Settled::AsAsked)
             }
             Ended::Stale => Err(QueueError::Stale),
         }

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_certificate_that_may_not_issue_others_does_not_carry_a_chain() {
-        let lifetime = Lifetime::beginning(SystemTime::UNIX_EPOCH, Duration::from_hours(1));
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+        let lifetime = Lifetime::beginning(now, Duration::from_hours(1));
         let authority = Authority::new("Rehearsal Root R1", lifetime).unwrap();
         let pair = key_pair(SignType::Rsa2).unwrap();
         // A stranger's own certificate, from the same root, and one he wrote with its key.

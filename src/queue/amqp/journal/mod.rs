@@ -1,0 +1,333 @@
+//! The outcome journal: a stream that says which outcome of an item came first, so that no item ever has two.
+//!
+//! The queues alone cannot promise that. One message may be worked twice (redelivered after a crash, put back to wait by
+//! a worker that died before its ack, enqueued twice by a producer), and be judged otherwise the second time: a deadline
+//! passed meanwhile, the attempts ran out, the item is off sale by now. So an outcome is *claimed* before anyone is told:
+//! it is written to the stream, and read back. A stream has one order for all who read it. **The first entry of an item
+//! (its id, in one round of replays) is its outcome**; whoever finds another's entry before its own tells that one
+//! instead. A claim is a decision, too: what has a claim is told in the end, by whichever copy of its message comes next.
+//!
+//! # Closed by this
+//! - A crash at any moment between the gateway's answer and the ack: the copy that comes again finds the claim, makes no
+//!   call, and tells the same outcome once more (same `message_id`). Without a claim nobody was told anything.
+//! - Two live copies at the same time, on whatever workers, however late a publish of one of them arrives: both claims
+//!   are in the stream, in the same order for everyone.
+//! - A broker that dies between the journal and the result queue: the journal is first, and what is not acked is told
+//!   again. The reverse, told and not in the journal, cannot be.
+//! - A dead letter is published only for an item whose claim says `dead`, and the journal notes that its letter lies in
+//!   the queue, so that the copy that comes again adds no second one.
+//!
+//! # Left open
+//! - What the stream no longer holds (seven days, 1 GB) or the index has forgotten (a million outcomes and more later):
+//!   a copy that turns up after that is worked as if it were new.
+//! - A stream does not sync each write to the disk (rabbitmq.com/docs/streams, "Data Safety"): a confirmed entry survives
+//!   a killed broker, and a power cut as long as not all replicas lose power within the same moment.
+//! - Outcomes of workers that know no journal, while both kinds are at work.
+//! - A letter whose note was lost in a crash right after it: it may lie in its queue twice.
+//!
+//! # In the stream
+//! Entries by their `type`: `takedown.outcome.v1` is a claim, with the properties and body of the outcome;
+//! `takedown.journal.letter.v1` the note of a letter, and `takedown.journal.mark.v1` a reader's mark, both without a body.
+//! Consumers read the result exchange; in here are outcomes nobody was told. The stream is bound to an exchange of
+//! its own name and to no other; writing by the default exchange would want the right to write to any queue.
+
+mod index;
+mod reader;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Consumer};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
+
+use crate::domain::classify::Redelivery;
+use crate::domain::outcome::FinalOutcome;
+use crate::queue::QueueError;
+use crate::queue::amqp::connection::{Link, broker_error};
+use crate::queue::amqp::journal::index::{Entry, Index, Key};
+use crate::queue::amqp::message::{self, short, stream_offset};
+use crate::queue::amqp::publisher::{Outgoing, Publisher};
+
+pub(super) use crate::queue::amqp::journal::reader::Reader;
+
+const MARK_TYPE: &str = "takedown.journal.mark.v1";
+const LETTER_TYPE: &str = "takedown.journal.letter.v1";
+
+/// Longest wait for one entry the broker has.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The journal of one worker's queue.
+pub(super) struct Journal {
+    /// The one to consume: an alarm of the broker does not hold it back.
+    link: Arc<Link>,
+    publisher: Arc<Publisher>,
+    stream: String,
+    /// Longest wait for the journal to be read up to what was asked.
+    patience: Duration,
+    state: Mutex<State>,
+    is_read: watch::Sender<bool>,
+    doubted: Notify,
+    barrier: Barrier,
+}
+
+#[derive(Default)]
+struct State {
+    index: Index,
+    /// Where reading goes on; `None` at the first entry there is.
+    next: Option<u64>,
+    claims: HashMap<Key, Vec<oneshot::Sender<FinalOutcome>>>,
+    marks: HashMap<String, oneshot::Sender<()>>,
+}
+
+/// Counts barriers, so that one serves everybody who asked before it began.
+#[derive(Default)]
+struct Barrier {
+    begun: Mutex<u64>,
+    /// The last one that was read back.
+    passed: tokio::sync::Mutex<u64>,
+}
+
+/// The outcome an item has.
+#[derive(Debug)]
+pub(super) struct First {
+    pub(super) outcome: FinalOutcome,
+    /// Whether it was in the journal before one asked or claimed.
+    pub(super) is_earlier: bool,
+    /// Whether its dead letter is known to lie in its queue.
+    pub(super) has_letter: bool,
+}
+
+impl Journal {
+    pub(super) fn new(link: Arc<Link>, publisher: Arc<Publisher>, stream: String, patience: Duration) -> Self {
+        Self {
+            link,
+            publisher,
+            stream,
+            patience,
+            state: Mutex::default(),
+            is_read: watch::Sender::new(false),
+            doubted: Notify::new(),
+            barrier: Barrier::default(),
+        }
+    }
+
+    /// Waits until the journal is read up to its end, and kept so.
+    pub(super) async fn read(&self) {
+        let read = self.is_read.subscribe().wait_for(|is_read| *is_read).await.map(drop);
+        read.expect("invariant: the sender lives in the journal");
+    }
+
+    /// Says whether the journal is read up to its end.
+    pub(super) fn is_read(&self) -> bool {
+        *self.is_read.borrow()
+    }
+
+    /// Finds the outcome an item has. For a message that comes again everything is read first that was confirmed to
+    /// anyone before this call; for another, what was read so far has to do, since its own claim will tell the rest.
+    ///
+    /// # Errors
+    /// [`QueueError::Publish`] and [`QueueError::Broker`] when the journal cannot be asked.
+    pub(super) async fn told(
+        &self,
+        id: &str,
+        replays: u32,
+        redelivery: Redelivery,
+    ) -> Result<Option<First>, QueueError> {
+        let key = Key::new(id, replays);
+        let asked = timeout(self.patience, async {
+            self.read().await;
+            if redelivery == Redelivery::Again {
+                self.barrier().await?;
+            }
+            self.recall(key).await
+        });
+        asked.await.unwrap_or_else(|_| Err(self.unread()))
+    }
+
+    /// Claims an outcome for its item, and returns the one the item has.
+    ///
+    /// # Errors
+    /// [`QueueError::Publish`] when the claim was not confirmed or not read back, [`QueueError::Stale`] when it is no
+    /// longer wanted, [`QueueError::Broker`] when an earlier one could not be read. A claim may be in the journal all the
+    /// same; the message that comes again will find it.
+    pub(super) async fn claim(
+        &self,
+        outcome: &FinalOutcome,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<First, QueueError> {
+        let key = Key::of(outcome);
+        let read_back = loop {
+            if let Some(first) = self.recall(key).await? {
+                return Ok(first);
+            }
+            if let Some(read_back) = self.expect(key) {
+                break read_back;
+            }
+        };
+        let claimed = async {
+            self.write(message::outcome(outcome), &outcome.encode(), is_wanted).await?;
+            match timeout(self.patience, read_back).await {
+                Ok(Ok(first)) => Ok(first),
+                Ok(Err(_)) | Err(_) => Err(self.unread()),
+            }
+        };
+        let claimed = claimed.await;
+        let Ok(first) = claimed else {
+            self.lock().tidy();
+            return Err(claimed.expect_err("invariant: it is no success"));
+        };
+        let is_earlier = first != *outcome;
+        Ok(First { outcome: first, is_earlier, has_letter: false })
+    }
+
+    /// Notes that the dead letter of an item lies in its queue.
+    ///
+    /// # Errors
+    /// [`QueueError::Publish`] and [`QueueError::Stale`]; the letter may then come twice.
+    pub(super) async fn note_letter(
+        &self,
+        outcome: &FinalOutcome,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<(), QueueError> {
+        let properties = message::raw().with_type(short(LETTER_TYPE)).with_message_id(short(&outcome.outcome_id()));
+        self.write(properties, b"", is_wanted).await
+    }
+
+    /// Reads the first entry of an item back; one the stream no longer holds is forgotten.
+    async fn recall(&self, key: Key) -> Result<Option<First>, QueueError> {
+        let Some(entry) = self.lock().index.find(key) else { return Ok(None) };
+        let outcome = self.read_at(entry).await?.filter(|outcome| Key::of(outcome) == key);
+        let Some(outcome) = outcome else {
+            self.lock().index.forget(key);
+            return Ok(None);
+        };
+        Ok(Some(First { outcome, is_earlier: true, has_letter: entry.has_letter() }))
+    }
+
+    async fn read_at(&self, entry: Entry) -> Result<Option<FinalOutcome>, QueueError> {
+        let read = async {
+            let channel = self.link.channel().await?;
+            let mut consumer = self.subscribe(&channel, 1, Some(entry.offset())).await?;
+            match consumer.next().await {
+                Some(Ok(found)) if stream_offset(&found.properties) == Some(entry.offset()) => {
+                    Ok(FinalOutcome::decode(&found.data).ok())
+                }
+                Some(Ok(_)) => Ok(None),
+                Some(Err(error)) => Err(broker_error(format!("read {}", self.stream), error)),
+                None => Err(QueueError::Stale),
+            }
+        };
+        match timeout(REPLY_TIMEOUT, read).await {
+            Ok(read) => read,
+            Err(late) => Err(broker_error(format!("read {}", self.stream), late)),
+        }
+    }
+
+    /// Consumes the stream from an offset on, or from its first entry.
+    async fn subscribe(&self, channel: &Channel, prefetch: u16, from: Option<u64>) -> Result<Consumer, QueueError> {
+        let offset = match from.and_then(|offset| i64::try_from(offset).ok()) {
+            Some(offset) => AMQPValue::LongLongInt(offset),
+            None => AMQPValue::LongString("first".into()),
+        };
+        let mut arguments = FieldTable::default();
+        arguments.insert(short("x-stream-offset"), offset);
+        let opened = async {
+            channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+            let options = BasicConsumeOptions::default();
+            channel.basic_consume(short(&self.stream), short(""), options, arguments).await
+        };
+        opened.await.map_err(|error| broker_error(format!("read {}", self.stream), error))
+    }
+
+    /// Waits until everything is read that is in the stream at this moment.
+    async fn barrier(&self) -> Result<(), QueueError> {
+        // The next to begin is the first that is certainly behind what the caller wants to see.
+        let wanted = *self.barrier.begun() + 1;
+        let mut passed = self.barrier.passed.lock().await;
+        if *passed >= wanted {
+            return Ok(());
+        }
+        let number = {
+            let mut begun = self.barrier.begun();
+            *begun += 1;
+            *begun
+        };
+        let (mark, seen) = self.mark();
+        self.write_mark(&mark).await?;
+        seen.await.map_err(|_| self.unread())?;
+        *passed = number;
+        Ok(())
+    }
+
+    /// Prepares a mark, and says when it will have been read.
+    fn mark(&self) -> (String, oneshot::Receiver<()>) {
+        let (sender, seen) = oneshot::channel();
+        let mark = format!("{:032x}", rand::random::<u128>());
+        let mut state = self.lock();
+        state.tidy();
+        state.marks.insert(mark.clone(), sender);
+        (mark, seen)
+    }
+
+    async fn write_mark(&self, mark: &str) -> Result<(), QueueError> {
+        let properties = message::raw().with_type(short(MARK_TYPE)).with_message_id(short(mark));
+        self.write(properties, b"", || true).await
+    }
+
+    /// Publishes to the stream.
+    async fn write(
+        &self,
+        properties: BasicProperties,
+        body: &[u8],
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<(), QueueError> {
+        let outgoing = Outgoing { exchange: self.stream.clone(), routing_key: String::new(), properties, body };
+        self.publisher.publish(&outgoing, is_wanted).await
+    }
+
+    /// Says when the first entry of an item will have been read; `None` if it has been already.
+    fn expect(&self, key: Key) -> Option<oneshot::Receiver<FinalOutcome>> {
+        let mut state = self.lock();
+        if state.index.find(key).is_some() {
+            return None;
+        }
+        let (sender, read_back) = oneshot::channel();
+        state.claims.entry(key).or_default().push(sender);
+        Some(read_back)
+    }
+
+    /// What was confirmed and does not come back in time puts the reader in doubt: it begins anew.
+    fn unread(&self) -> QueueError {
+        if self.is_read() {
+            self.doubted.notify_one();
+        }
+        let problem = format!("what is in it was not read within {:?}", self.patience);
+        QueueError::Publish { exchange: self.stream.clone(), problem }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Drops what nobody waits for any more.
+    fn tidy(&mut self) {
+        self.marks.retain(|_, sender| !sender.is_closed());
+        self.claims.retain(|_, senders| {
+            senders.retain(|sender| !sender.is_closed());
+            !senders.is_empty()
+        });
+    }
+}
+
+impl Barrier {
+    fn begun(&self) -> MutexGuard<'_, u64> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
