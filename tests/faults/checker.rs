@@ -5,10 +5,11 @@
 //! throttled or met a held account, which use up no attempt. A call goes uncounted when what came of it was lost: its
 //! delivery was interrupted (the worker killed, its connection gone) before its successor was confirmed, and the message
 //! comes again as it was. So one interruption costs a message at most one more call. An interruption between confirm
-//! and ack leaves two messages in the place of one, each with its own attempts; but every message tells an outcome in
-//! the end. Hence, for each item: calls <= sum of the attempts told + outcomes told x interruptions. And over all items:
-//! an interruption hits no more calls than can be in flight at once, so that the calls beyond the attempts told are at
-//! most interruptions x calls in flight.
+//! and ack leaves two messages in the place of one, each with its own attempts; every message tells an outcome in the
+//! end, but the later ones tell the first one's, and what they were called for before is told nowhere. Hence, for each
+//! item: calls <= attempts told + interruptions, and for each further outcome told the attempts allowed + interruptions.
+//! And over all items: an interruption hits no more calls than can be in flight at once, so that the calls beyond the
+//! attempts told are at most interruptions x calls in flight.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,10 +19,6 @@ use takedown::sandbox::mix::{Mix, Verdict};
 use takedown::sandbox::{ItemState, Seen};
 
 use crate::reader::{Book, Told};
-
-/// Two final statuses of one item, in this order, that are known and told apart: an item that was off sale before us,
-/// after a crash between confirm and ack.
-const KNOWN_PAIRS: &[(Reason, Reason)] = &[(Reason::NotOnSale, Reason::TakenDownEarlier)];
 
 /// Faults of the sandbox whose calls use up no attempt.
 const UNCOUNTED: [&str; 2] = ["throttled", "illegal_sign"];
@@ -71,8 +68,8 @@ pub(crate) enum Breach {
     Stranger { id: String },
     #[error("an outcome cannot be read: {message}")]
     Unreadable { message: String },
-    #[error("{id} has two final statuses: {ends}")]
-    TwoStatuses { id: String, ends: String },
+    #[error("{id} ended in two ways: {ends}")]
+    TwoEnds { id: String, ends: String },
     #[error("an outcome of {id} goes by {message_id:?}; it is {outcome_id}")]
     Misnamed { id: String, message_id: String, outcome_id: String },
     #[error("{id} was told as {reason}, and its item is {state:?}")]
@@ -118,10 +115,8 @@ pub(crate) struct Figures {
     pub(crate) repeated_calls: u32,
     /// Ids without an outcome.
     pub(crate) lost: usize,
-    /// Ids with two final statuses, the known ones aside.
-    pub(crate) two_statuses: usize,
-    /// Ids with two final statuses as they are known to occur.
-    pub(crate) known_pairs: usize,
+    /// Ids that were told to have ended in two ways.
+    pub(crate) two_ends: usize,
 }
 
 impl Figures {
@@ -137,8 +132,7 @@ impl Figures {
         self.most_calls = self.most_calls.max(other.most_calls);
         self.repeated_calls += other.repeated_calls;
         self.lost += other.lost;
-        self.two_statuses += other.two_statuses;
-        self.known_pairs += other.known_pairs;
+        self.two_ends += other.two_ends;
     }
 }
 
@@ -204,21 +198,13 @@ impl<'a> Check<'a> {
             let (message_id, outcome_id) = (told.message_id.clone(), told.outcome.outcome_id());
             self.breaches.push(Breach::Misnamed { id: id.to_owned(), message_id, outcome_id });
         }
-        if distinct.len() > 1 {
-            let mut reasons: Vec<_> = told.iter().map(|told| told.outcome.reason).collect();
-            reasons.dedup();
-            if let [first, second] = reasons[..]
-                && KNOWN_PAIRS.contains(&(first, second))
-            {
-                self.figures.known_pairs += 1;
-                return;
-            }
-            self.figures.two_statuses += 1;
+        if told.iter().any(|told| told.outcome != last.outcome) {
+            self.figures.two_ends += 1;
             let ends: Vec<_> = told
                 .iter()
                 .map(|Told { outcome, .. }| format!("{}/{} by {}", outcome.status(), outcome.reason, outcome.worker))
                 .collect();
-            self.breaches.push(Breach::TwoStatuses { id: id.to_owned(), ends: ends.join(", then ") });
+            self.breaches.push(Breach::TwoEnds { id: id.to_owned(), ends: ends.join(", then ") });
         }
     }
 
@@ -270,14 +256,13 @@ impl<'a> Check<'a> {
             if most > attempts {
                 self.breaches.push(Breach::TooManyAttempts { id: id.clone(), attempts: most, allowed: attempts });
             }
-            let in_attempts: u32 = told.iter().map(|told| told.outcome.attempts).sum();
-            let outcomes = u32::try_from(told.len()).unwrap();
-            let allowed = in_attempts + outcomes * interruptions;
-            if counted > allowed && outcomes > 0 {
+            let copies = u32::try_from(told.len().saturating_sub(1)).unwrap();
+            let allowed = most + interruptions + copies * (attempts + interruptions);
+            if counted > allowed && !told.is_empty() {
                 self.breaches.push(Breach::TooManyCalls { id, calls: counted, allowed });
             }
             self.figures.most_calls = self.figures.most_calls.max(all);
-            self.figures.repeated_calls += counted.saturating_sub(in_attempts);
+            self.figures.repeated_calls += counted.saturating_sub(most);
         }
         let (calls, allowed) = (self.figures.repeated_calls, interruptions * in_flight);
         if calls > allowed && self.figures.lost == 0 {

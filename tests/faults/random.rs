@@ -139,11 +139,10 @@ fn line(figures: &Figures) -> String {
         most_calls,
         repeated_calls,
         lost,
-        two_statuses,
-        known_pairs,
+        two_ends,
     } = figures;
     format!(
-        "{accepted} accepted, {lost} lost, {two_statuses} of two statuses ({known_pairs} known to have two), \
+        "{accepted} accepted, {lost} lost, {two_ends} ended in two ways, \
          {repeated_outcomes} outcomes and {repeated_letters} dead letters repeated; {calls} calls, at most {most_calls} for \
          an item, {repeated_calls} repeated"
     )

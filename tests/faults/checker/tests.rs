@@ -109,32 +109,21 @@ fn an_outcome_of_nobody_and_one_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn the_same_end_told_twice_is_counted_and_is_no_breach() {
+fn an_item_that_ends_in_two_ways_is_named() {
     let mut evidence = right();
-    tell(&mut evidence, "on-sale", Reason::TakenDownEarlier);
+    evidence.book.told.get_mut("doomed").unwrap().extend_from_within(..);
     evidence.letters.push("odd".into());
     let Report { breaches, figures } = check(&evidence);
-    assert_eq!((breaches, figures.repeated_outcomes, figures.repeated_letters), (vec![], 1, 1));
-}
-
-#[test]
-fn two_final_statuses_are_named_but_for_the_known_pair() {
-    let found = breaches(|evidence| tell(evidence, "doomed", Reason::OutcomeUnknown));
-    assert_eq!(found, [], "dead twice is one status");
-    let mut evidence = right();
-    tell(&mut evidence, "doomed", Reason::TakenDownEarlier);
-    evidence.items.insert(label("doomed"), ItemState::OffSale);
-    let ends = "dead/unknown_code by w, then success/taken_down_earlier by w".to_owned();
-    assert_eq!(check(&evidence).breaches, [Breach::TwoStatuses { id: "doomed".into(), ends }]);
-    assert_eq!(check(&evidence).figures.two_statuses, 1);
-
-    let mut evidence = right();
-    tell(&mut evidence, "off-sale", Reason::TakenDownEarlier);
-    let Report { breaches, figures } = check(&evidence);
-    assert_eq!((breaches, figures.known_pairs, figures.two_statuses), (vec![], 1, 0));
-    // The other way round nothing explains it.
-    evidence.book.told.get_mut("off-sale").unwrap().reverse();
-    assert!(matches!(check(&evidence).breaches[..], [Breach::TwoStatuses { .. }]));
+    let repeated = (figures.repeated_outcomes, figures.repeated_letters);
+    assert_eq!((breaches, repeated), (vec![], (1, 1)), "the same outcome and letter once more");
+    for (other, status) in [(Reason::TakenDownEarlier, "success"), (Reason::OutcomeUnknown, "dead")] {
+        let mut evidence = right();
+        tell(&mut evidence, "doomed", other);
+        evidence.items.insert(label("doomed"), ItemState::OffSale);
+        let ends = format!("dead/unknown_code by w, then {status}/{other} by w");
+        assert_eq!(check(&evidence).breaches, [Breach::TwoEnds { id: "doomed".into(), ends }]);
+        assert_eq!(check(&evidence).figures.two_ends, 1);
+    }
 }
 
 #[test]
