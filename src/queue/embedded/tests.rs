@@ -41,8 +41,9 @@ async fn a_full_disk_refuses_what_comes_and_keeps_what_it_has() {
     queue.enqueue(takedowns(0..20, 200)).await.unwrap();
     leave_room(&queue, 2).await;
     let error = queue.enqueue(takedowns(20..500, 200)).await.unwrap_err();
-    assert!(matches!(error, QueueError::Database { action: "written", .. }), "{error:?}");
+    assert!(error.to_string().contains("its disk is full; free some space"), "{error}");
     assert_eq!(queue.counts().await.unwrap().waiting, 20, "the refused chunk left nothing behind");
+    assert!(!queue.is_ready(), "that it can be read says nothing of whether it can be written");
     leave_room(&queue, 1_000_000).await;
     let again = queue.enqueue(takedowns(0..500, 200)).await.unwrap();
     assert_eq!(again, Enqueued { accepted: 480, repeated: 20 }, "and the refused ids are not remembered");

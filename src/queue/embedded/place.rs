@@ -1,0 +1,128 @@
+//! Where the file lies: found or made, all of its parts there, under one name.
+//!
+//! Promise: what is not a whole queue is refused before SQLite opens it, and left as it was. SQLite itself would take an
+//! emptied file for a new one, and a file without its log for an older state of it, and say nothing.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::queue::QueueError;
+use crate::queue::embedded::fault::refused;
+use crate::queue::embedded::lock::{self, State};
+
+/// First bytes of every SQLite file (sqlite.org/fileformat.html, section 1.3.1).
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// What to do about a file that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Create,
+    Refuse,
+}
+
+/// Whether the file was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    There,
+    Created,
+}
+
+/// Makes sure the file exists, a new one readable by its owner alone (messages hold keys), and follows links to it.
+///
+/// A file that exists is not opened here: closing it would drop the locks of a connection this process may have.
+pub(super) fn find(path: &Path, missing: Missing) -> Result<(PathBuf, Found), QueueError> {
+    let mut found = Found::There;
+    let whole = path.canonicalize().or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound || missing == Missing::Refuse {
+            return Err(error);
+        }
+        refuse_orphan(path)?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        found = Found::Created;
+        path.canonicalize()
+    });
+    let whole = whole.map_err(|error| match (missing, error.kind()) {
+        (Missing::Refuse, io::ErrorKind::NotFound) => refused(
+            path,
+            "does not exist; check the name (`takedown run FILE` keeps its queue in FILE.queue)".to_owned(),
+        ),
+        _ => refused(path, unusable(&error)),
+    })?;
+    let names = whole.metadata().map_err(|error| refused(path, unusable(&error)))?;
+    // Lock and log go by the name: under another one a second process would find neither (sqlite.org/howtocorrupt.html,
+    // section 2.6).
+    if names.is_file() && names.nlink() > 1 {
+        let problem = "has a second name (a hard link), under which another process could use it unseen; remove that \
+                       one, or work on a copy";
+        return Err(refused(path, problem.to_owned()));
+    }
+    Ok((whole, found))
+}
+
+/// Refuses to make a new file beside the log of an old one: SQLite would delete the log.
+fn refuse_orphan(path: &Path) -> io::Result<()> {
+    let log = log_of(path);
+    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return Err(io::Error::other(format!(
+            "the file is gone and its write-ahead log {} is not; put the file back, or move the log away too",
+            log.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses what does not begin like a SQLite file.
+pub(super) fn refuse_foreign_bytes(path: &Path) -> Result<(), QueueError> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut start))
+        .map_err(|error| refused(path, unusable(&error)))?;
+    if start.is_empty() || start == SQLITE_MAGIC {
+        return Ok(());
+    }
+    Err(refused(path, "is not a queue file; name another, it is left untouched".to_owned()))
+}
+
+/// Refuses a queue that lacks a part the last process left behind.
+pub(super) fn refuse_parted(path: &Path, last: State) -> Result<(), QueueError> {
+    let size = path.metadata().map_err(|error| refused(path, unusable(&error)))?.len();
+    let (log, lock) = (log_of(path), lock::path_for(path));
+    let lacks = match last {
+        State::Open if !log.exists() => format!("lacks its write-ahead log {}, and the latest changes", log.display()),
+        State::Open | State::Folded if size == 0 => "has been emptied".to_owned(),
+        State::New | State::Open | State::Folded => return Ok(()),
+    };
+    Err(refused(
+        path,
+        format!(
+            "{lacks}; put a copy back, or, to go on with what is there, remove {} and start again from the items: \
+             repeating a takedown does no harm",
+            lock.display()
+        ),
+    ))
+}
+
+/// Makes the names of the file and its log last through a power cut.
+pub(super) fn sync_names(path: &Path) -> Result<(), QueueError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let problem = |error| refused(path, format!("its directory cannot be synced to the disk: {error}"));
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(problem)
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+fn unusable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "cannot be created: its directory does not exist; create it first".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read or written by this user; mend its permissions".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory; name a file in it".to_owned(),
+        io::ErrorKind::StorageFull => "cannot be created: its disk is full; free some space".to_owned(),
+        _ => format!("cannot be opened: {error}"),
+    }
+}
