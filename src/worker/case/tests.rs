@@ -194,9 +194,16 @@ fn deferred_calls_are_not_counted_as_attempts() {
 }
 
 #[test]
+fn a_throttled_call_that_may_have_taken_effect_is_not_forgotten_by_its_deferral() {
+    let throttled = Outcome::Retryable(Cause::Throttled(None), Effect::Possible);
+    let settlement = Fixture::new(SHOPS).conclude(&failure("SYSTEM_ERROR"), &throttled, Hold::NotHeld);
+    assert!(matches!(settlement, Settlement::Defer { effect: Effect::Possible, .. }), "{settlement:?}");
+}
+
+#[test]
 fn an_early_message_waits_for_its_time() {
     let fixture = Fixture::new(SHOPS).with(|e| e.not_before = Some(now() + Duration::from_secs(7)));
-    let expected = Settlement::Defer { delay: Duration::from_secs(7), reason: Deferral::Early };
+    let expected = Settlement::Defer { delay: Duration::from_secs(7), effect: Effect::None, reason: Deferral::Early };
     assert_eq!(fixture.open().unwrap().turn_away(now()), Some(expected));
     let due = Fixture::new(SHOPS).with(|e| e.not_before = Some(now()));
     assert_eq!(due.open().unwrap().turn_away(now()), None);
