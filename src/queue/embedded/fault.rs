@@ -40,12 +40,18 @@ pub(super) fn is_of_the_file(error: &Error) -> bool {
         )
 }
 
-/// Pages that make no sense, or a value this program never wrote.
+/// Pages that make no sense, a value this program never wrote, or a schema its statements do not fit.
 fn is_damage(error: &Error) -> bool {
     matches!(
         error,
-        Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..)
-    ) || matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        Error::FromSqlConversionFailure(..)
+            | Error::InvalidColumnType(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::Utf8Error(..)
+    ) || matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+    )
 }
 
 /// Words the damage and what is left to do.

@@ -76,7 +76,7 @@ struct Inner {
 impl EmbeddedQueue {
     /// Opens or creates the file; what was in hand when the last process died waits again, marked as redelivered.
     ///
-    /// Blocks while the file is checked, some 0.1 s for 100,000 messages.
+    /// Blocks while the file is checked, some 0.25 s for 100,000 messages.
     ///
     /// # Errors
     /// [`QueueError::File`] when another process holds it, it is no queue file, or is damaged; with the remedy.

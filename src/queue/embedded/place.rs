@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::queue::QueueError;
-use crate::queue::embedded::fault::refused;
+use crate::queue::embedded::fault::{damaged, refused};
 use crate::queue::embedded::lock::{self, State};
 
 /// First bytes of every SQLite file (sqlite.org/fileformat.html, section 1.3.1).
@@ -63,26 +63,43 @@ pub(super) fn find(path: &Path, missing: Missing) -> Result<(PathBuf, Found), Qu
 
 /// Refuses to make a new file beside the log of an old one: SQLite would delete the log.
 fn refuse_orphan(path: &Path) -> io::Result<()> {
-    let log = log_of(path);
-    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+    if has_log(path) {
         return Err(io::Error::other(format!(
             "the file is gone and its write-ahead log {} is not; put the file back, or move the log away too",
-            log.display()
+            log_of(path).display()
         )));
     }
     Ok(())
 }
 
-/// Refuses what does not begin like a SQLite file.
+/// Refuses what does not begin like a SQLite file, or lacks its end.
 pub(super) fn refuse_foreign_bytes(path: &Path) -> Result<(), QueueError> {
     let mut start = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut start))
-        .map_err(|error| refused(path, unusable(&error)))?;
-    if start.is_empty() || start == SQLITE_MAGIC {
-        return Ok(());
+    let mut read = || {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.take(32).read_to_end(&mut start)?;
+        Ok(length)
+    };
+    let length = read().map_err(|error| refused(path, unusable(&error)))?;
+    if !start.is_empty() && !start.starts_with(SQLITE_MAGIC) {
+        return Err(refused(path, "is not a queue file; name another, it is left untouched".to_owned()));
     }
-    Err(refused(path, "is not a queue file; name another, it is left untouched".to_owned()))
+    // With a log, the file may be behind what it says itself; without one SQLite would read zeros for what is missing of
+    // the last page (sqlite.org/fileformat.html, section 1.3: page size at 16, number of pages at 28).
+    if let [_, .., p1, p0, _, _, _, _, _, _, _, _, _, _, n3, n2, n1, n0] = start[..]
+        && start.len() == 32
+        && !has_log(path)
+    {
+        let page = match u16::from_be_bytes([p1, p0]) {
+            1 => 65536,
+            size => u64::from(size),
+        };
+        if length < page * u64::from(u32::from_be_bytes([n3, n2, n1, n0])) {
+            return Err(refused(path, damaged("its end is missing")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a queue that lacks a part the last process left behind.
@@ -109,6 +126,11 @@ pub(super) fn sync_names(path: &Path) -> Result<(), QueueError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let problem = |error| refused(path, format!("its directory cannot be synced to the disk: {error}"));
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(problem)
+}
+
+/// Says whether a log with something in it lies beside the file.
+pub(super) fn has_log(path: &Path) -> bool {
+    fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0)
 }
 
 fn log_of(path: &Path) -> PathBuf {
