@@ -3,6 +3,7 @@
 //! The short form is part of every run of the tests; `TAKEDOWN_FAULTS=long` (`tests/run --long`) is the whole of it.
 #![allow(clippy::unwrap_used)]
 
+mod embedded;
 #[expect(dead_code, reason = "shared with the other integration binary, which uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,7 +17,6 @@ enum Length {
     Long,
 }
 
-#[expect(dead_code, reason = "the first fault comes with the next commit")]
 fn length() -> Length {
     match std::env::var("TAKEDOWN_FAULTS").as_deref() {
         Ok("long") => Length::Long,

@@ -19,6 +19,7 @@ mod sandbox;
 mod schemas;
 mod secrets;
 mod signing_engines;
+#[expect(dead_code, reason = "shared with tests/faults, which uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 mod vectors;
