@@ -12,6 +12,7 @@ mod dead_letters;
 mod fault;
 mod inbox;
 mod lock;
+mod log;
 mod place;
 mod row;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::queue::QueueError;
 use crate::queue::embedded::fault::{damaged, refused};
 use crate::queue::embedded::lock::{self, State};
+use crate::queue::embedded::log::{self, Worth};
 
 /// First bytes of every SQLite file (sqlite.org/fileformat.html, section 1.3.1).
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -119,6 +120,20 @@ pub(super) fn refuse_parted(path: &Path, last: State) -> Result<(), QueueError> 
             lock.display()
         ),
     ))
+}
+
+/// Refuses a log with a hole in it, which SQLite would take for its end.
+pub(super) fn refuse_torn_log(path: &Path) -> Result<(), QueueError> {
+    let log = log_of(path);
+    let worth = match log::examine(&log) {
+        Ok(worth) => worth,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Worth::Whole,
+        Err(error) => return Err(refused(path, format!("its log {} cannot be read: {error}", log.display()))),
+    };
+    match worth {
+        Worth::Whole => Ok(()),
+        Worth::Damaged => Err(refused(path, damaged(&format!("its write-ahead log {}, in the midst", log.display())))),
+    }
 }
 
 /// Makes the names of the file and its log last through a power cut.

@@ -12,7 +12,7 @@ use takedown::queue::{Intake, Queue, QueueError};
 use tempfile::TempDir;
 
 use super::{Desk, queue_of};
-use crate::support::command::{Running, end};
+use crate::support::command::{Running, run};
 use crate::support::queue::{account, eventually, outcome, take, takedown};
 use crate::{Length, length};
 
@@ -203,6 +203,30 @@ async fn who_gives_the_log_up_goes_on_as_told() {
     assert_eq!(counts.waiting + counts.outcomes, ITEMS as u64, "the items file brings all back");
 }
 
+#[tokio::test]
+async fn a_log_with_a_hole_in_it_is_refused_and_one_with_a_torn_end_is_not() {
+    let dir = TempDir::new().unwrap();
+    let path = killed(&dir).await;
+    let log = beside(&path, "-wal");
+    let whole = std::fs::read(&log).unwrap();
+    // Of a power cut in the midst of a commit nobody was told of.
+    std::fs::write(&log, &whole[..whole.len() - 100]).unwrap();
+    let queue = EmbeddedQueue::open(&path).unwrap();
+    let counts = queue.counts().await.unwrap();
+    assert_eq!(counts.waiting + counts.in_hand + counts.outcomes, ITEMS as u64);
+    queue.close().await.unwrap();
+    drop(queue);
+
+    let path = killed(&dir).await;
+    for at in [8, 5000, whole.len() / 2] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        std::fs::write(&log, &bytes).unwrap();
+        let text = refusal(&path);
+        assert!(text.contains("write-ahead log") && text.contains("is damaged"), "byte {at}: {text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_has_the_queue_by_whatever_name_and_a_dead_one_has_it_no_more() {
     let desk = Desk::new(200, 13, "40/s").await;
@@ -211,11 +235,7 @@ async fn one_process_has_the_queue_by_whatever_name_and_a_dead_one_has_it_no_mor
     eventually("a call", async || seen() > 0).await;
     let queue = queue_of(&desk.path("items.jsonl"));
 
-    let run = |file: &str| {
-        let mut command = desk.run();
-        command.env("PWD", desk.dir.path());
-        tokio::task::block_in_place(|| end(crate::support::command::takedown(desk.dir.path(), &["run", file])))
-    };
+    let run = |file: &str| tokio::task::block_in_place(|| run(desk.dir.path(), &["run", file]));
     let second = run("items.jsonl");
     assert_eq!(second.code, Some(7), "{second:?}");
     assert!(second.stderr.contains("is in use by process "), "{second:?}");

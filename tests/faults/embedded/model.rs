@@ -1,6 +1,7 @@
 //! The embedded queue against a model of it: any order of enqueuing, taking, settling, dropping and opening anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -14,8 +15,6 @@ use tempfile::TempDir;
 
 use crate::support::queue::{account, id_of, outcome, take, takedown};
 use crate::{Length, length};
-
-use std::time::Duration;
 
 /// When a message put off comes back: at once, or not within a test.
 #[derive(Debug, Clone, Copy)]
