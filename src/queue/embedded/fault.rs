@@ -58,7 +58,7 @@ fn is_damage(error: &Error) -> bool {
 pub(super) fn damaged(detail: &str) -> String {
     format!(
         "is damaged ({detail}) and stays as it is; put back a copy, or move it away and start again from the items: \
-         repeating a takedown does no harm (`sqlite3 FILE .recover | sqlite3 NEW` may save the rest)"
+         repeating a takedown does no harm (`sqlite3 FILE .dump` shows what can still be read)"
     )
 }
 
