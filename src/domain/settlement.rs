@@ -28,6 +28,8 @@ pub enum Settlement {
     Defer {
         /// Least wait.
         delay: Duration,
+        /// Whether this call or an earlier attempt may have taken effect.
+        effect: Effect,
         /// Why.
         reason: Deferral,
     },
@@ -190,5 +192,7 @@ pub fn is_dead_lettered(reason: Reason) -> bool {
     reason.status() == Status::Dead
 }
 
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod tests;

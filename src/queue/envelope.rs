@@ -67,11 +67,15 @@ impl Envelope {
         next
     }
 
-    /// Returns the successor of a message that was put off without an attempt.
+    /// Returns the successor of a message that was put off without an attempt; a throttled call may have been one all the
+    /// same, if its answer said nothing else.
     #[must_use]
-    pub fn deferred(&self, received: SystemTime) -> Self {
+    pub fn deferred(&self, effect: Effect, received: SystemTime) -> Self {
         let mut next = self.successor(received);
         next.deferrals = self.deferrals.saturating_add(1);
+        if effect == Effect::Possible {
+            next.effect = Effect::Possible;
+        }
         next
     }
 
@@ -133,7 +137,7 @@ mod tests {
     fn a_retry_counts_an_attempt_and_a_deferral_does_not() {
         let retried = fresh().retried(Effect::None, Some("40004".into()), NOW);
         assert_eq!((retried.attempt, retried.deferrals, retried.effect), (2, 0, Effect::None));
-        let deferred = retried.deferred(NOW + Duration::from_secs(9));
+        let deferred = retried.deferred(Effect::None, NOW + Duration::from_secs(9));
         assert_eq!((deferred.attempt, deferred.deferrals), (2, 1));
         assert_eq!(deferred.first_seen, Some(NOW), "the first sight stays");
         assert_eq!(deferred.last_code.as_deref(), Some("40004"), "and so does the last code");
@@ -142,7 +146,10 @@ mod tests {
     #[test]
     fn an_ambiguous_past_is_never_forgotten() {
         let ambiguous = fresh().retried(Effect::Possible, None, NOW);
-        assert_eq!(ambiguous.retried(Effect::None, None, NOW).deferred(NOW).replayed().effect, Effect::Possible);
+        assert_eq!(
+            ambiguous.retried(Effect::None, None, NOW).deferred(Effect::None, NOW).replayed().effect,
+            Effect::Possible
+        );
         assert_eq!(fresh().dead(Reason::OutcomeUnknown, NOW).replayed().effect, Effect::Possible);
         assert_eq!(fresh().dead(Reason::AttemptsExhausted, NOW).replayed().effect, Effect::None);
     }
@@ -150,7 +157,7 @@ mod tests {
     #[test]
     fn a_redelivery_is_remembered_as_a_possible_effect() {
         let again = Envelope { redelivery: Redelivery::Again, delivery_count: 3, ..fresh() };
-        let deferred = again.deferred(NOW);
+        let deferred = again.deferred(Effect::None, NOW);
         assert_eq!(
             (deferred.effect, deferred.redelivery, deferred.delivery_count),
             (Effect::Possible, Redelivery::First, 0)

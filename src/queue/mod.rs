@@ -102,8 +102,10 @@ pub enum QueueError {
         problem: String,
     },
     /// A statement on the queue's file failed.
-    #[error("the queue file could not be {action}")]
+    #[error("the queue file {path} could not be {action}")]
     Database {
+        /// The file.
+        path: String,
         /// Read, written, opened.
         action: &'static str,
         /// Why.

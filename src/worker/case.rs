@@ -295,20 +295,21 @@ impl Case<'_> {
         effect: Effect,
         now: Moment,
     ) -> Settlement {
+        let effect = match self.message.envelope.effect {
+            Effect::Possible => Effect::Possible,
+            Effect::None => effect,
+        };
         match decision {
             Decision::End(reason) => self.end(reason, attempt, ground, now),
             Decision::Retry(delay) => Settlement::Retry {
                 delay,
-                effect: match self.message.envelope.effect {
-                    Effect::Possible => Effect::Possible,
-                    Effect::None => effect,
-                },
+                effect,
                 last_code: match ground {
                     Ground::Reply(reply) => reply.code().map(ToOwned::to_owned),
                     Ground::Problem(_) | Ground::Nothing => None,
                 },
             },
-            Decision::Defer(delay, reason) => Settlement::Defer { delay, reason },
+            Decision::Defer(delay, reason) => Settlement::Defer { delay, effect, reason },
         }
     }
 

@@ -271,7 +271,9 @@ fn fact(id: &str, delivery: &Delivery, settlement: &Settlement) -> WorkerEvent {
             code: last_code.clone(),
             delay: *delay,
         },
-        Settlement::Defer { delay, reason } => WorkerEvent::Deferred { id, account, reason: *reason, delay: *delay },
+        Settlement::Defer { delay, effect: _, reason } => {
+            WorkerEvent::Deferred { id, account, reason: *reason, delay: *delay }
+        }
         Settlement::GiveBack => WorkerEvent::GivenBack { id, account },
     }
 }

@@ -5,6 +5,7 @@
 
 mod checker;
 mod cluster;
+mod embedded;
 mod fault;
 mod journal;
 mod plan;

@@ -140,7 +140,10 @@ async fn what_a_crash_may_hide_is_not_forgotten_by_a_deferral() {
     drop(lost);
     let again = next(&queue).await;
     assert_eq!(again.envelope.redelivery, Redelivery::Again);
-    queue.settle(again, Settlement::Defer { delay: Duration::ZERO, reason: Deferral::Throttled }).await.unwrap();
+    queue
+        .settle(again, Settlement::Defer { delay: Duration::ZERO, effect: Effect::None, reason: Deferral::Throttled })
+        .await
+        .unwrap();
     let third = next(&queue).await;
     assert_eq!((third.envelope.redelivery, third.envelope.effect), (Redelivery::First, Effect::Possible));
     assert_eq!((third.envelope.attempt, third.envelope.deferrals), (1, 1));

@@ -141,7 +141,7 @@ fn retry(delay: Duration, effect: Effect) -> Settlement {
 }
 
 fn defer(delay: Duration) -> Settlement {
-    Settlement::Defer { delay, reason: Deferral::Throttled }
+    Settlement::Defer { delay, effect: Effect::None, reason: Deferral::Throttled }
 }
 
 const SHORT: Duration = Duration::from_millis(150);
@@ -181,6 +181,14 @@ async fn a_deferral_counts_no_attempt<H: Harness>() {
         assert_eq!(delivery.envelope.effect, Effect::None);
         harness.queue().settle(delivery, defer(SHORT)).await.unwrap();
     }
+    // A throttled call may have taken effect all the same; the next deferral does not wash that off.
+    for effect in [Effect::Possible, Effect::None] {
+        let delivery = take(harness.queue(), &desk).await;
+        let throttled = Settlement::Defer { delay: SHORT, effect, reason: Deferral::Throttled };
+        harness.queue().settle(delivery, throttled).await.unwrap();
+    }
+    let last = take(harness.queue(), &desk).await;
+    assert_eq!((last.envelope.attempt, last.envelope.deferrals, last.envelope.effect), (1, 5, Effect::Possible));
     harness.finish().await;
 }
 

@@ -88,6 +88,11 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// Says whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for the end: both outputs close.
     pub(crate) fn wait(mut self) -> (ExitStatus, Vec<String>) {
         let mut rest = Vec::new();

@@ -122,6 +122,12 @@ pub(super) fn beside(file: &Path, extension: &str) -> PathBuf {
 
 impl From<ItemsError> for Failure {
     fn from(error: ItemsError) -> Self {
-        Self::new(Exit::Rows, chain(&error))
+        let is_unwritten = matches!(error, ItemsError::Write { .. });
+        let failure = Self::new(Exit::Rows, chain(&error));
+        if is_unwritten {
+            return failure
+                .remedy("free some space on its disk, or mend its directory's permissions; nothing was enqueued");
+        }
+        failure
     }
 }

@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
@@ -122,11 +121,27 @@ fn left_of(end: End) -> u64 {
     }
 }
 
-/// Writes every outcome there is, and counts each item by its latest; a half-written file is never left in its place.
+/// Writes every outcome there is, and counts each item by its latest; a half-written file is never left, in its place or
+/// beside it.
 async fn write_outcomes(queue: &EmbeddedQueue, path: &Path) -> Result<Tally, Failure> {
     let part: PathBuf = beside(path, "part");
-    let writing = || format!("{} cannot be written", part.display());
-    let mut writer = std::io::BufWriter::new(fs::File::create(&part).with_context(writing)?);
+    let written = write_part(queue, &part).await;
+    let placed = written.and_then(|tally| {
+        fs::rename(&part, path).map_err(|error| unwritten(path, &error))?;
+        Ok(tally)
+    });
+    if placed.is_err()
+        && let Err(error) = fs::remove_file(&part)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(file = %part.display(), error = %error, "a half-written file could not be removed");
+    }
+    placed
+}
+
+async fn write_part(queue: &EmbeddedQueue, part: &Path) -> Result<Tally, Failure> {
+    let failed = |error: std::io::Error| unwritten(part, &error);
+    let mut writer = std::io::BufWriter::new(fs::File::create(part).map_err(failed)?);
     let mut latest: BTreeMap<String, Reason> = BTreeMap::new();
     let mut after = 0;
     loop {
@@ -134,16 +149,22 @@ async fn write_outcomes(queue: &EmbeddedQueue, path: &Path) -> Result<Tally, Fai
         let Some((last, _)) = page.last() else { break };
         after = *last;
         for (_, outcome) in page {
-            write_line(&mut writer, &outcome).with_context(writing)?;
+            write_line(&mut writer, &outcome).map_err(failed)?;
             latest.insert(outcome.id, outcome.reason);
         }
     }
-    let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(writing)?;
-    file.sync_all().with_context(writing)?;
-    fs::rename(&part, path).with_context(|| format!("{} cannot be put in place", path.display()))?;
+    let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)?;
     let mut tally = Tally::default();
     latest.into_values().for_each(|reason| tally.add(reason));
     Ok(tally)
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Interrupted, format!("{} cannot be written: {error}", path.display())).remedy(
+        "free some space on its disk, or mend its directory's permissions, then run the same command again: every \
+         outcome is kept in the queue file",
+    )
 }
 
 fn write_line(writer: &mut impl Write, outcome: &FinalOutcome) -> std::io::Result<()> {

@@ -99,8 +99,8 @@ impl Settler {
                 let next = envelope.retried(effect, last_code, tag.received_at);
                 self.publish_again(tag, body, next, delay).await?;
             }
-            Settlement::Defer { delay, reason: _ } => {
-                self.publish_again(tag, body, envelope.deferred(tag.received_at), delay).await?;
+            Settlement::Defer { delay, effect, reason: _ } => {
+                self.publish_again(tag, body, envelope.deferred(effect, tag.received_at), delay).await?;
             }
             Settlement::GiveBack => return Ok(Published::Nothing),
         }

@@ -46,7 +46,7 @@ impl Change {
             Settlement::Retry { delay, effect, last_code } => {
                 put_off(envelope.retried(effect, last_code, received), delay)
             }
-            Settlement::Defer { delay, reason: _ } => put_off(envelope.deferred(received), delay),
+            Settlement::Defer { delay, effect, reason: _ } => put_off(envelope.deferred(effect, received), delay),
             Settlement::GiveBack => Self::GiveBack,
         }
     }

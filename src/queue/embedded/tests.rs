@@ -3,6 +3,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::classify::Effect;
 use crate::domain::settlement::Deferral;
 use crate::domain::takedown::Takedown;
 
@@ -41,8 +42,9 @@ async fn a_full_disk_refuses_what_comes_and_keeps_what_it_has() {
     queue.enqueue(takedowns(0..20, 200)).await.unwrap();
     leave_room(&queue, 2).await;
     let error = queue.enqueue(takedowns(20..500, 200)).await.unwrap_err();
-    assert!(matches!(error, QueueError::Database { action: "written", .. }), "{error:?}");
+    assert!(error.to_string().contains("its disk is full; free some space"), "{error}");
     assert_eq!(queue.counts().await.unwrap().waiting, 20, "the refused chunk left nothing behind");
+    assert!(!queue.is_ready(), "that it can be read says nothing of whether it can be written");
     leave_room(&queue, 1_000_000).await;
     let again = queue.enqueue(takedowns(0..500, 200)).await.unwrap();
     assert_eq!(again, Enqueued { accepted: 480, repeated: 20 }, "and the refused ids are not remembered");
@@ -60,8 +62,7 @@ async fn a_settlement_that_fails_leaves_the_message_to_come_back() {
         )
     };
     queue.inner.store.writer().call("written", forbid).await.unwrap();
-    let retry =
-        Settlement::Retry { delay: Duration::ZERO, effect: crate::domain::classify::Effect::None, last_code: None };
+    let retry = Settlement::Retry { delay: Duration::ZERO, effect: Effect::None, last_code: None };
     let error = queue.settle(delivery, retry).await.unwrap_err();
     assert!(matches!(error, QueueError::Database { .. }), "{error:?}");
     let delivery = queue.next(&account()).await.unwrap().unwrap();
@@ -78,7 +79,10 @@ async fn a_delivery_that_cannot_be_put_back_fails_the_next_call_and_then_comes()
     };
     // What a full disk does to the last message: nothing else is claimed, so nothing else fails.
     write("CREATE TEMP TRIGGER no BEFORE UPDATE ON message BEGIN SELECT RAISE(ABORT, 'no'); END").await;
-    queue.settle(delivery, Settlement::Defer { delay: Duration::ZERO, reason: Deferral::Held }).await.unwrap_err();
+    queue
+        .settle(delivery, Settlement::Defer { delay: Duration::ZERO, effect: Effect::None, reason: Deferral::Held })
+        .await
+        .unwrap_err();
     let account = account();
     let next = async || tokio::time::timeout(Duration::from_secs(20), queue.next(&account)).await.unwrap();
     assert!(matches!(next().await, Err(QueueError::Database { .. })));
@@ -102,7 +106,7 @@ async fn rows_claimed_for_a_caller_that_went_away_are_handed_to_the_next() {
     while seen.len() < 3 {
         let delivery = queue.next(&account()).await.unwrap().unwrap();
         seen.insert(delivery.envelope.message_id.clone().unwrap());
-        let later = Settlement::Defer { delay: Duration::from_hours(1), reason: Deferral::Held };
+        let later = Settlement::Defer { delay: Duration::from_hours(1), effect: Effect::None, reason: Deferral::Held };
         queue.settle(delivery, later).await.unwrap();
     }
     assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 3, ..Counts::default() });

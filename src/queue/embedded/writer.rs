@@ -1,19 +1,18 @@
 //! The one writer thread: takes jobs, runs every pending one in a single transaction, answers after the commit.
 //!
-//! Promise: a job's `done` hears `Ok` only after its changes are committed; a job that fails takes no neighbour with it,
-//! neither by its own statement (each runs in a savepoint) nor by breaking the whole transaction (each is then run
-//! again in a transaction of its own). Committed means synced to the disk: see `store`.
+//! Promise: a job's `done` hears `Ok` only after its changes are committed, and whoever waits for one hears something,
+//! however the thread ends. Committed means synced to the disk: see `store`. How a batch fails: see `batch`.
 
-use std::slice;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::inbox::Inbox;
+use super::threads::{Arc, AtomicBool, Builder, JoinHandle, Ordering};
 use crate::queue::QueueError;
+use crate::queue::embedded::batch::{Call, Health, Job, work_off};
+use crate::queue::embedded::fault;
 
 /// Most jobs in one transaction, so that nobody waits long for a commit.
 const BATCH: usize = 256;
@@ -21,48 +20,62 @@ const BATCH: usize = 256;
 /// Hands jobs to the writer thread. Cheap to clone; does not keep the thread alive.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    inbox: Sender<Message>,
-    is_well: Arc<AtomicBool>,
+    desk: Arc<Desk>,
 }
 
-enum Message {
-    Job(Box<dyn Job>),
-    Stop,
+struct Desk {
+    inbox: Inbox<Box<dyn Job>>,
+    is_well: AtomicBool,
+    path: Box<Path>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Writer {
-    /// Starts the thread, which owns the connection, and `guard` for as long as it has the connection.
+    /// Makes the way to a thread that does not run yet; `path` names the file in errors.
+    pub(super) fn new(path: &Path) -> Self {
+        let (inbox, is_well) = (Inbox::new(), AtomicBool::new(true));
+        Self { desk: Arc::new(Desk { inbox, is_well, path: path.into() }) }
+    }
+
+    /// Starts the thread, which owns the connection, and `guard` for as long as it has the connection. `folded` hears
+    /// when everything lies in the one file, just before the connection is closed.
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub(super) fn start<G: Send + 'static>(db: Connection, guard: G) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (inbox, jobs) = channel();
-        let is_well = Arc::new(AtomicBool::new(true));
-        let writer = Self { inbox, is_well: Arc::clone(&is_well) };
-        let thread = std::thread::Builder::new().name("queue-writer".into()).spawn(move || {
-            let _guard = guard;
-            serve(db, &jobs, &is_well);
-        })?;
+    pub(super) fn start<G: Send + 'static>(
+        path: &Path,
+        db: Connection,
+        guard: G,
+        folded: impl FnOnce(&Connection, &G) + Send + 'static,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let writer = Self::new(path);
+        let serving = writer.clone();
+        let thread = Builder::new().name("queue-writer".into()).spawn(move || serving.serve(db, guard, folded))?;
         Ok((writer, thread))
     }
 
     /// Hands over a job without waiting: `work` may run more than once, `done` once, after the commit, on the thread.
     ///
     /// # Errors
-    /// [`QueueError::Closed`]; `done` is then never called.
+    /// [`QueueError::Closed`]; `done` is then never called, nor when the thread dies of a panic.
     pub(super) fn submit<T: Send + 'static>(
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
         done: impl FnOnce(rusqlite::Result<T>) + Send + 'static,
     ) -> Result<(), QueueError> {
         let job = Call { work, done, result: None };
-        self.inbox.send(Message::Job(Box::new(job))).map_err(|_| QueueError::Closed)
+        self.desk.inbox.put(Box::new(job)).map_err(|_| QueueError::Closed)
     }
 
     /// Runs a job and waits for its commit; `action` is the participle of [`QueueError::Database`].
     ///
     /// # Errors
-    /// [`QueueError::Database`] and [`QueueError::Closed`].
+    /// [`QueueError::File`], [`QueueError::Database`] and [`QueueError::Closed`].
     ///
     /// # Cancel safety
     /// The job runs all the same.
@@ -77,7 +90,7 @@ impl Writer {
     /// As [`Writer::call`], with a step on the writer thread between commit and answer that no cancelling skips.
     ///
     /// # Errors
-    /// [`QueueError::Database`] and [`QueueError::Closed`].
+    /// As [`Writer::call`].
     ///
     /// # Cancel safety
     /// The job and the step run all the same.
@@ -93,127 +106,54 @@ impl Writer {
             drop(answer.send(result.map(then)));
         })?;
         match answered.await {
-            Ok(result) => result.map_err(|source| QueueError::Database { action, source }),
+            Ok(result) => result.map_err(|source| fault::named(&self.desk.path, action, source)),
             Err(_) => Err(QueueError::Closed),
         }
     }
 
     /// Asks the thread to end after the jobs handed over so far.
     pub(super) fn stop(&self) {
-        if self.inbox.send(Message::Stop).is_err() {
-            tracing::debug!("the queue's writer had ended already");
-        }
+        self.desk.inbox.stop();
     }
 
-    /// Says whether the last transaction went through.
+    /// Says whether the last thing to be written was, and the thread is there to write the next.
     pub(super) fn is_well(&self) -> bool {
-        self.is_well.load(Ordering::Relaxed)
-    }
-}
-
-/// One unit of work; keeps its result until the commit.
-trait Job: Send {
-    /// Does the work inside a transaction, and says whether it may be kept.
-    fn run(&mut self, db: &Connection) -> Kept;
-    /// Passes on the result, or the transaction's fault.
-    fn finish(self: Box<Self>, committed: rusqlite::Result<()>);
-}
-
-/// What becomes of a job's changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Yes,
-    No,
-}
-
-struct Call<T, W, D> {
-    work: W,
-    done: D,
-    result: Option<rusqlite::Result<T>>,
-}
-
-impl<T, W, D> Job for Call<T, W, D>
-where
-    T: Send,
-    W: FnMut(&Connection) -> rusqlite::Result<T> + Send,
-    D: FnOnce(rusqlite::Result<T>) + Send,
-{
-    fn run(&mut self, db: &Connection) -> Kept {
-        let result = (self.work)(db);
-        let kept = if result.is_ok() { Kept::Yes } else { Kept::No };
-        self.result = Some(result);
-        kept
+        self.desk.is_well.load(Ordering::Relaxed)
     }
 
-    fn finish(self: Box<Self>, committed: rusqlite::Result<()>) {
-        let result = match (self.result, committed) {
-            (Some(Err(own)), _) => Err(own),
-            (_, Err(transaction)) => Err(transaction),
-            (Some(value), Ok(())) => value,
-            (None, Ok(())) => return,
-        };
-        (self.done)(result);
-    }
-}
-
-fn serve(mut db: Connection, jobs: &Receiver<Message>, is_well: &AtomicBool) {
-    let mut stopping = false;
-    while !stopping {
-        let Ok(first) = jobs.recv() else { break };
-        let mut batch = Vec::new();
-        let mut next = Some(first);
-        while let Some(message) = next {
-            match message {
-                Message::Job(job) => batch.push(job),
-                Message::Stop => {
-                    stopping = true;
-                    break;
-                }
+    /// What the thread does.
+    pub(super) fn serve<G>(&self, mut db: Connection, guard: G, folded: impl FnOnce(&Connection, &G)) {
+        let closing = Closing(&self.desk);
+        loop {
+            let batch = self.desk.inbox.take(BATCH);
+            if batch.is_empty() {
+                break;
             }
-            next = if batch.len() < BATCH { jobs.try_recv().ok() } else { None };
+            work_off(&mut db, batch, |health| match health {
+                Health::Well => self.desk.is_well.store(true, Ordering::Relaxed),
+                Health::Unwell => self.desk.is_well.store(false, Ordering::Relaxed),
+                Health::Unknown => {}
+            });
         }
-        if !batch.is_empty() {
-            is_well.store(work_off(&mut db, batch), Ordering::Relaxed);
+        // Leaves one tidy file behind; if it cannot, the next opening reads the write-ahead log as after a crash.
+        match db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)) {
+            Ok(0) => folded(&db, &guard),
+            Ok(_) => tracing::warn!("another program reads the queue; its write-ahead log stays beside it"),
+            Err(error) => tracing::warn!(error = %error, "the queue's write-ahead log could not be folded in"),
         }
-    }
-    // Leaves one tidy file behind; if it cannot, the next opening reads the write-ahead log as after a crash.
-    if let Err(error) = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-        tracing::warn!(error = %error, "the queue's write-ahead log could not be folded in");
+        // Whoever is told of the end may open the file again.
+        drop(db);
+        drop(guard);
+        drop(closing);
     }
 }
 
-/// Runs a batch; says whether the last transaction was committed.
-fn work_off(db: &mut Connection, mut batch: Vec<Box<dyn Job>>) -> bool {
-    let committed = transact(db, &mut batch);
-    if committed.is_ok() || batch.len() == 1 {
-        let is_well = committed.is_ok();
-        let mut verdict = Some(committed);
-        for job in batch {
-            job.finish(verdict.take().unwrap_or(Ok(())));
-        }
-        return is_well;
-    }
-    let mut is_well = true;
-    for mut job in batch {
-        let alone = transact(db, slice::from_mut(&mut job));
-        is_well = alone.is_ok();
-        job.finish(alone);
-    }
-    is_well
-}
+/// However the thread ends, nobody waits for it for ever.
+struct Closing<'a>(&'a Desk);
 
-fn transact(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    let mut transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for job in batch {
-        let mut savepoint = transaction.savepoint()?;
-        if job.run(&savepoint) == Kept::No {
-            // Fails when the fault ended the whole transaction (full disk, I/O): nothing of the batch is kept then.
-            savepoint.rollback()?;
-        }
-        savepoint.commit()?;
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.is_well.store(false, Ordering::Relaxed);
+        self.0.inbox.close();
     }
-    transaction.commit()
 }
-
-#[cfg(test)]
-mod tests;

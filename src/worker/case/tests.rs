@@ -196,9 +196,16 @@ fn deferred_calls_are_not_counted_as_attempts() {
 }
 
 #[test]
+fn a_throttled_call_that_may_have_taken_effect_is_not_forgotten_by_its_deferral() {
+    let throttled = Outcome::Retryable(Cause::Throttled(None), Effect::Possible);
+    let settlement = Fixture::new(SHOPS).conclude(&failure("SYSTEM_ERROR"), &throttled, Hold::NotHeld);
+    assert!(matches!(settlement, Settlement::Defer { effect: Effect::Possible, .. }), "{settlement:?}");
+}
+
+#[test]
 fn an_early_message_waits_for_its_time() {
     let fixture = Fixture::new(SHOPS).with(|e| e.not_before = Some(now() + Duration::from_secs(7)));
-    let expected = Settlement::Defer { delay: Duration::from_secs(7), reason: Deferral::Early };
+    let expected = Settlement::Defer { delay: Duration::from_secs(7), effect: Effect::None, reason: Deferral::Early };
     assert_eq!(fixture.open().unwrap().turn_away(now().into()), Some(expected));
     let due = Fixture::new(SHOPS).with(|e| e.not_before = Some(now()));
     assert_eq!(due.open().unwrap().turn_away(now().into()), None);
@@ -293,7 +300,10 @@ fn a_clock_set_forward_makes_no_message_old_and_leaves_no_wait_longer() {
     let moment = set(Duration::from_hours(24 * 30), Duration::ZERO);
     let seen_before = Fixture::new(SHOPS).with(|e| e.first_seen = Some(now() - Duration::from_hours(1)));
     let settlement = seen_before.open().unwrap().put_off(Duration::from_secs(1), Deferral::Held, moment);
-    assert_eq!(settlement, Settlement::Defer { delay: Duration::from_secs(1), reason: Deferral::Held });
+    assert_eq!(
+        settlement,
+        Settlement::Defer { delay: Duration::from_secs(1), effect: Effect::None, reason: Deferral::Held }
+    );
     let mut seen_then = Envelope::fresh(AccountId::new("shops").unwrap());
     remember(&mut seen_then, moment);
     remember(&mut seen_then, now().into());

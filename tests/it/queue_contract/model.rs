@@ -35,7 +35,7 @@ enum Step {
 enum End {
     Complete(Reason),
     Retry(Effect),
-    Defer,
+    Defer(Effect),
     DeadLetter(Reason),
     GiveBack,
 }
@@ -89,7 +89,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let end = prop_oneof![
         4 => prop_oneof![Just(Reason::TakenDown), Just(Reason::NotOnSale)].prop_map(End::Complete),
         3 => prop_oneof![Just(Effect::None), Just(Effect::Possible)].prop_map(End::Retry),
-        2 => Just(End::Defer),
+        2 => prop_oneof![Just(Effect::None), Just(Effect::Possible)].prop_map(End::Defer),
         2 => prop_oneof![Just(Reason::OutcomeUnknown), Just(Reason::AttemptsExhausted)].prop_map(End::DeadLetter),
         1 => Just(End::GiveBack),
     ];
@@ -180,10 +180,10 @@ impl<H: Harness> Run<H> {
                 known.succeed(effect);
                 Settlement::Retry { delay: SHORT, effect, last_code: None }
             }
-            End::Defer => {
+            End::Defer(effect) => {
                 known.deferrals += 1;
-                known.succeed(Effect::None);
-                Settlement::Defer { delay: SHORT, reason: Deferral::Throttled }
+                known.succeed(effect);
+                Settlement::Defer { delay: SHORT, effect, reason: Deferral::Throttled }
             }
             End::DeadLetter(reason) => {
                 let is_known = if reason == Reason::OutcomeUnknown { Effect::Possible } else { Effect::None };

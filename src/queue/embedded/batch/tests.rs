@@ -34,7 +34,7 @@ fn a_failing_statement_leaves_its_neighbours_alone() {
         db.execute("INSERT INTO n VALUES (1)", [])
     };
     let batch = vec![job(insert(1), &answers), job(half, &answers), job(insert(2), &answers)];
-    assert!(work_off(&mut db, batch));
+    work_off(&mut db, batch, |health| assert_eq!(health, Health::Well));
     assert_eq!(answered.try_iter().collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(rows(&db), [1, 2], "the half-done job left nothing");
 }
@@ -49,7 +49,7 @@ fn a_job_that_breaks_the_transaction_leaves_its_neighbours_alone() {
         Err::<(), _>(rusqlite::Error::QueryReturnedNoRows)
     };
     let batch = vec![job(insert(1), &answers), job(breaks, &answers), job(insert(2), &answers)];
-    work_off(&mut db, batch);
+    work_off(&mut db, batch, |_| {});
     assert_eq!(answered.try_iter().collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(rows(&db), [1, 2]);
 }
@@ -64,33 +64,8 @@ fn a_commit_that_fails_fails_every_job_with_nothing_kept() {
     )
     .unwrap();
     let (answers, answered) = mpsc::channel();
-    assert!(!work_off(&mut db, vec![job(insert(1), &answers), job(insert(2), &answers)]));
+    let batch = vec![job(insert(1), &answers), job(insert(2), &answers)];
+    work_off(&mut db, batch, |health| assert_eq!(health, Health::Unwell));
     assert_eq!(answered.try_iter().collect::<Vec<_>>(), [false, false]);
     assert_eq!(rows(&db), [] as [i64; 0]);
-}
-
-#[tokio::test]
-async fn after_the_stop_every_call_says_closed_and_the_guard_is_gone() {
-    let (released, is_released) = mpsc::channel::<()>();
-    let (writer, thread) = Writer::start(database(), released).unwrap();
-    assert_eq!(writer.call("written", insert(1)).await.unwrap(), 1);
-    writer.stop();
-    thread.join().unwrap();
-    assert!(matches!(writer.call("written", insert(2)).await, Err(QueueError::Closed)));
-    assert_eq!(is_released.try_recv(), Err(mpsc::TryRecvError::Disconnected));
-}
-
-#[tokio::test]
-async fn a_call_nobody_waits_for_is_done_all_the_same() {
-    let (writer, thread) = Writer::start(database(), ()).unwrap();
-    let (stepped, has_stepped) = mpsc::channel();
-    {
-        let call = writer.call_then("written", insert(1), move |n| stepped.send(n).unwrap());
-        tokio::pin!(call);
-        // One poll hands the job over; then the future is dropped.
-        tokio::select! { biased; _ = &mut call => {}, () = std::future::ready(()) => {} }
-    }
-    assert_eq!(has_stepped.recv().unwrap(), 1);
-    writer.stop();
-    thread.join().unwrap();
 }
