@@ -169,7 +169,7 @@ impl AmqpQueue {
             inboxes.insert(account, inbox);
         }
         let mender = Mender::new(topology, Arc::clone(&consume));
-        let settler = Settler { publisher, names, rungs: settings.rungs, mender };
+        let settler = Settler { publisher, names, rungs: settings.rungs, mender, stop: stop.clone() };
         Ok(Self { consume, settler, inboxes, supervisors: Mutex::new(supervisors), stop })
     }
 }

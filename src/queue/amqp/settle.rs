@@ -1,13 +1,15 @@
 //! Ending a delivery: publish its successor, wait for the confirm, ack.
 //!
-//! Promise: nothing is acked before its successor is confirmed, and what cannot be published is handed back, after the
-//! topology was applied again in case a queue has been deleted.
+//! Promise: nothing is acked before its successor is confirmed. What cannot be published is held, the topology applied
+//! again in case a queue has been deleted, and published later: handed back, it would be called for again each time, and
+//! charged by the broker as if it had killed its worker.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::cause::chain;
 use crate::domain::outcome::FinalOutcome;
@@ -18,6 +20,7 @@ use crate::queue::amqp::consumer::Tag;
 use crate::queue::amqp::message;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
+use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, QueueError, Receipt};
@@ -25,12 +28,17 @@ use crate::queue::{Delivery, QueueError, Receipt};
 /// Longest a delivery is kept for the topology to be applied.
 const MEND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Between two looks whether a delivery is still held.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Ends deliveries through one publisher.
 pub(super) struct Settler {
     pub(super) publisher: Publisher,
     pub(super) names: Names,
     pub(super) rungs: Vec<Duration>,
     pub(super) mender: Mender,
+    /// From then on what cannot be published is handed back.
+    pub(super) stop: CancellationToken,
 }
 
 /// Declares again what a publish missed.
@@ -42,29 +50,56 @@ pub(super) struct Mender {
 }
 
 impl Settler {
-    /// Ends one delivery.
+    /// Ends one delivery, however long it takes to publish its successor.
     ///
     /// # Errors
-    /// [`QueueError::Publish`] when its successor was not confirmed, and it was handed back; [`QueueError::Stale`] when
-    /// its channel is gone, and it is back by itself. A successor may then be published twice, under the same id.
+    /// [`QueueError::Publish`] when its successor was not confirmed and the queue was stopped: it was handed back.
+    /// [`QueueError::Stale`] when its channel is gone, and it is back by itself. A successor may then be published twice,
+    /// under the same id.
     pub(super) async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), QueueError> {
         let Receipt::Amqp(tag) = delivery.receipt else { return Err(QueueError::Stale) };
-        if !tag.is_usable() {
-            return Err(QueueError::Stale);
-        }
-        match self.publish_successor(&tag, &delivery.body, &delivery.envelope, settlement).await {
-            Ok(Published::Confirmed) => tag.ack().await,
-            Ok(Published::Nothing) => tag.give_back().await,
-            Err(error) => {
-                if matches!(error, QueueError::Publish { .. }) {
+        let mut schedule = Schedule::new();
+        while tag.is_usable() {
+            match self.publish_successor(&tag, &delivery.body, &delivery.envelope, settlement.clone()).await {
+                Ok(Published::Confirmed) => return tag.ack().await,
+                Ok(Published::Nothing) => return tag.give_back().await,
+                Err(error @ QueueError::Publish { .. }) => {
                     self.mender.mend().await;
+                    tracing::warn!(error = %chain(&error), "a delivery is held until its successor can be published");
+                    if let Hold::HandBack = self.hold(&tag, &mut schedule).await {
+                        return Self::hand_back(tag, error).await;
+                    }
                 }
-                if let Err(stale) = tag.give_back().await {
-                    tracing::debug!(error = %stale, "the delivery returned with its channel");
-                }
-                Err(error)
+                Err(error) => return Self::hand_back(tag, error).await,
             }
         }
+        Err(QueueError::Stale)
+    }
+
+    /// Waits for another try: its turn by the schedule, and a broker that takes messages.
+    async fn hold(&self, tag: &Tag, schedule: &mut Schedule) -> Hold {
+        let turn = async {
+            schedule.pause().await;
+            self.publisher.usable().await;
+        };
+        let lost = async {
+            while tag.is_usable() {
+                sleep(LOOK_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Hold::HandBack,
+            () = turn => Hold::TryAgain,
+            () = lost => Hold::TryAgain,
+        }
+    }
+
+    async fn hand_back(tag: Box<Tag>, error: QueueError) -> Result<(), QueueError> {
+        if let Err(stale) = tag.give_back().await {
+            tracing::debug!(error = %stale, "the delivery returned with its channel");
+        }
+        Err(error)
     }
 
     async fn publish_successor(
@@ -156,6 +191,14 @@ impl Mender {
             Err(_) => tracing::warn!("the topology could not be applied again: the broker does not answer"),
         }
     }
+}
+
+/// What becomes of a delivery whose successor was not published.
+enum Hold {
+    /// Its successor is published again, if it is still held.
+    TryAgain,
+    /// It goes back to its queue.
+    HandBack,
 }
 
 /// What stands in for a message before its delivery ends.
