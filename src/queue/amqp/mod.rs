@@ -18,6 +18,7 @@ mod message;
 mod names;
 mod schedule;
 mod settle;
+mod unrouted;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -168,7 +169,7 @@ impl AmqpQueue {
             supervisors.spawn(supervisor.run());
             inboxes.insert(account, inbox);
         }
-        let mender = Mender::new(topology, Arc::clone(&consume));
+        let mender = Mender::new(topology, inboxes.keys().cloned().collect(), Arc::clone(&consume));
         let settler = Settler { publisher, names, rungs: settings.rungs, mender, stop: stop.clone() };
         Ok(Self { consume, settler, inboxes, supervisors: Mutex::new(supervisors), stop })
     }

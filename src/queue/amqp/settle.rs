@@ -4,6 +4,7 @@
 //! again in case a queue has been deleted, and published later: handed back, it would be called for again each time, and
 //! charged by the broker as if it had killed its worker.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::cause::chain;
+use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
 use crate::domain::settlement::Settlement;
@@ -22,6 +24,7 @@ use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
 use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::Topology;
+use crate::queue::amqp::unrouted;
 use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, QueueError, Receipt};
 
@@ -44,6 +47,7 @@ pub(super) struct Settler {
 /// Declares again what a publish missed.
 pub(super) struct Mender {
     topology: Topology,
+    accounts: BTreeSet<AccountId>,
     /// The one to consume: an alarm of the broker does not hold it back.
     link: Arc<Link>,
     turn: Mutex<()>,
@@ -64,7 +68,7 @@ impl Settler {
                 Ok(Published::Confirmed) => return tag.ack().await,
                 Ok(Published::Nothing) => return tag.give_back().await,
                 Err(error @ QueueError::Publish { .. }) => {
-                    self.mender.mend().await;
+                    self.mender.mend(&self.publisher, &self.names).await;
                     tracing::warn!(error = %chain(&error), "a delivery is held until its successor can be published");
                     if let Hold::HandBack = self.hold(&tag, &mut schedule).await {
                         return Self::hand_back(tag, error).await;
@@ -177,16 +181,21 @@ impl Settler {
 }
 
 impl Mender {
-    pub(super) fn new(topology: Topology, link: Arc<Link>) -> Self {
-        Self { topology, link, turn: Mutex::new(()) }
+    pub(super) fn new(topology: Topology, accounts: BTreeSet<AccountId>, link: Arc<Link>) -> Self {
+        Self { topology, accounts, link, turn: Mutex::new(()) }
     }
 
-    /// Applies the topology, once for all who ask meanwhile. Without it a queue deleted under a worker would be missed
-    /// by every publish until the next restart.
-    async fn mend(&self) {
+    /// Applies the topology, once for all who ask meanwhile, and sends on what was unrouted until then. Without it a
+    /// queue deleted under a worker would be missed by every publish until the next restart.
+    async fn mend(&self, publisher: &Publisher, names: &Names) {
         let Ok(_turn) = self.turn.try_lock() else { return };
-        match timeout(MEND_TIMEOUT, self.topology.apply_over(&self.link)).await {
-            Ok(Ok(())) => {}
+        let mended = timeout(MEND_TIMEOUT, async {
+            self.topology.apply_over(&self.link).await?;
+            unrouted::send_on(&self.link, publisher, names, &self.accounts).await
+        });
+        match mended.await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(sent)) => tracing::warn!(sent, "messages that nobody was bound for were sent on"),
             Ok(Err(error)) => tracing::warn!(error = %chain(&error), "the topology could not be applied again"),
             Err(_) => tracing::warn!("the topology could not be applied again: the broker does not answer"),
         }

@@ -16,6 +16,7 @@ use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::names::Names;
+use crate::queue::amqp::unrouted;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
 
 /// Deliveries of a work message before the broker takes it for poison; a worker ends it long before, with an outcome.
@@ -75,8 +76,10 @@ impl Topology {
 
         let unrouted = [("alternate-exchange", text(names.unrouted()))];
         table.exchange(names.work_exchange(), ExchangeKind::Direct, &unrouted);
-        table.exchange(names.results_exchange(), ExchangeKind::Topic, &unrouted);
+        // The queue first: the less time between an exchange and its binding, the less is unrouted where workers are at
+        // work.
         table.queue(names.results_all(), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
+        table.exchange(names.results_exchange(), ExchangeKind::Topic, &unrouted);
         table.binding(names.results_all(), names.results_exchange(), "#");
         table.exchange(names.dead_exchange(), ExchangeKind::Direct, &[]);
 
@@ -143,7 +146,7 @@ impl Topology {
         Ok(())
     }
 
-    /// Compares the broker with the table and changes nothing; an empty list means equal.
+    /// Compares the broker with the table and changes nothing; an empty list means equal, and nothing unrouted.
     ///
     /// AMQP has no way to look at a binding without making it, so those are left to `apply`, which repeats them safely.
     ///
@@ -151,13 +154,13 @@ impl Topology {
     /// [`QueueError::Connect`]; [`QueueError::Broker`] when the broker refuses to tell.
     pub async fn check(&self, settings: &AmqpSettings) -> Result<Vec<Finding>, QueueError> {
         let link = Link::open(settings, "topology").await?;
-        let result = self.check_over(&link).await;
+        let result = self.check_over(&link, &Names::new(settings)).await;
         link.close().await;
         result
     }
 
-    async fn check_over(&self, link: &Link) -> Result<Vec<Finding>, QueueError> {
-        let mut findings = Vec::new();
+    async fn check_over(&self, link: &Link, names: &Names) -> Result<Vec<Finding>, QueueError> {
+        let mut findings = Vec::from_iter(unrouted::find(link, names).await?);
         for row in &self.rows {
             // An error ends its channel, so each row has its own.
             let channel = link.channel().await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use takedown::domain::classify::{Effect, Redelivery};
@@ -178,6 +178,45 @@ async fn a_retry_queue_deleted_under_a_worker_is_declared_again() {
     within("the retry", queue.settle(delivery, retry())).await.unwrap();
     let second = take(&queue, &desk()).await.envelope;
     assert_eq!((second.attempt, second.redelivery), (2, Redelivery::First), "it was not handed out again");
+    queue.close().await.unwrap();
+    delete(&settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn what_was_unrouted_is_sent_on_when_the_topology_is_put_right() {
+    let settings = shared().await;
+    let queue = start(&settings, 4).await;
+    enqueue(&settings, ["t-1".into(), "t-2".into()]).await;
+    let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let name = |name: &str| format!("{}.{name}", settings.prefix);
+    for (bound, exchange, key) in
+        [("results.all", name("results"), "#"), ("work.desk", settings.prefix.clone(), "desk")]
+    {
+        let unbound = channel.queue_unbind(name(bound).into(), exchange.into(), key.into(), FieldTable::default());
+        unbound.await.unwrap();
+    }
+    complete(&queue, take(&queue, &desk()).await, Reason::TakenDown).await.unwrap();
+    let properties = lapin::BasicProperties::default;
+    for key in ["stranger", "desk"] {
+        broker::publish(&settings, &settings.prefix, key, b"{}", properties()).await;
+    }
+    // Whatever is missed has the topology applied.
+    channel.exchange_delete(name("retry.200ms").into(), ExchangeDeleteOptions::default()).await.unwrap();
+    let retry = Settlement::Retry { delay: Duration::ZERO, effect: Effect::None, last_code: None };
+    let mut results = Results::connect(&settings).await.unwrap();
+    within("the retry", queue.settle(take(&queue, &desk()).await, retry)).await.unwrap();
+    let (id, _) = within("the outcome", results.next()).await.unwrap();
+    assert_eq!(id, "t-1:success:0");
+    let bodies = [take(&queue, &desk()).await, take(&queue, &desk()).await].map(|delivery| delivery.body.len());
+    assert!(bodies.contains(&2), "the takedown was sent on too: {bodies:?}");
+    let exact = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    eventually("the stranger's alone", async || {
+        let unrouted = channel.queue_declare(name("unrouted").into(), exact, FieldTable::default()).await.unwrap();
+        unrouted.message_count() == 1
+    })
+    .await;
     queue.close().await.unwrap();
     delete(&settings).await;
 }
