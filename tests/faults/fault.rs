@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::proxy::{Mode, Way};
+use crate::proxy::{Mode, Way, Which};
 use crate::world::World;
 
 /// Seconds a peer may be silent on a connection to the broker, roughly; twice the heartbeat.
@@ -26,7 +26,7 @@ pub(crate) enum Fault {
     /// The broker dies, and is started again.
     KillBroker { down: Duration },
     /// The way between a worker and its broker or its gateways.
-    Link { post: usize, side: Side, trouble: Trouble },
+    Link { post: usize, side: Side, which: Which, trouble: Trouble },
     /// The gateways fail in another mixture from now on.
     Gateways { rates: Vec<String> },
 }
@@ -75,7 +75,7 @@ impl Fault {
             Self::Kill { post } => world.posts[*post].kill(),
             Self::KillSlowed { post, by } => {
                 let post = &world.posts[*post];
-                post.broker.set(Mode::Delay(*by));
+                post.broker.set(Which::All, Mode::Delay(*by));
                 sleep(*by * 8).await;
                 post.kill();
                 post.broker.heal();
@@ -108,7 +108,7 @@ impl Fault {
                     })
                     .await;
             }
-            Self::Link { post, side, trouble } => {
+            Self::Link { post, side, which, trouble } => {
                 if *side == Side::Broker {
                     (0..trouble.interruptions()).for_each(|_| world.note_interruption());
                 }
@@ -118,14 +118,14 @@ impl Fault {
                     Side::Gateway => &post.gateway,
                 };
                 let (mode, length) = match *trouble {
-                    Trouble::Cut => return proxy.cut(),
-                    Trouble::Halve => return proxy.halve(),
-                    Trouble::HalfClose(way) => return proxy.half_close(way),
+                    Trouble::Cut => return proxy.cut(*which),
+                    Trouble::Halve => return proxy.halve(*which),
+                    Trouble::HalfClose(way) => return proxy.half_close(*which, way),
                     Trouble::Delay { by, length } => (Mode::Delay(by), length),
                     Trouble::Throttle { rate, length } => (Mode::Throttle(rate), length),
                     Trouble::BlackHole { length } => (Mode::BlackHole, length),
                 };
-                proxy.set(mode);
+                proxy.set(*which, mode);
                 sleep(length).await;
                 proxy.heal();
             }
@@ -173,8 +173,13 @@ impl fmt::Display for Fault {
             Self::KillSlowed { post, by } => write!(f, ": worker-{}, each chunk {by:?} late", post + 1),
             Self::Freeze { post, length } => write!(f, ": worker-{} for {length:?}", post + 1),
             Self::StopBroker { down } | Self::KillBroker { down } => write!(f, ", started again after {down:?}"),
-            Self::Link { post, side: _, trouble } => {
+            Self::Link { post, side: _, which, trouble } => {
                 write!(f, ": worker-{}", post + 1)?;
+                f.write_str(match which {
+                    Which::All => "",
+                    Which::Odd => ", odd connections",
+                    Which::Even => ", even connections",
+                })?;
                 match trouble {
                     Trouble::Cut | Trouble::Halve => Ok(()),
                     Trouble::HalfClose(Way::There) => write!(f, ", from the worker"),

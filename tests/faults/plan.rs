@@ -8,7 +8,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
 use crate::fault::{Fault, Side, Trouble};
-use crate::proxy::Way;
+use crate::proxy::{Way, Which};
 
 /// What gateways do wrong, each with its greatest rate; together they come to less than 1/2.
 const MISHAPS: [(&str, f64); 14] = [
@@ -63,7 +63,7 @@ impl Plan {
             draw.freeze(),
             draw.link(Side::Broker),
             draw.link(Side::Broker),
-            draw.link(Side::Gateway),
+            draw.link(Side::Broker),
             draw.link(Side::Gateway),
             draw.gateways(),
         ];
@@ -122,7 +122,8 @@ impl Draw {
             5 => Trouble::Throttle { rate: self.random.random_range(1000..=20_000), length: self.between(1000, 4000) },
             _ => Trouble::BlackHole { length: self.between(500, 6000) },
         };
-        Fault::Link { post: self.post(), side, trouble }
+        let which = [Which::All, Which::Odd, Which::Even].choose(&mut self.random).expect("there are three");
+        Fault::Link { post: self.post(), side, which: *which, trouble }
     }
 
     fn gateways(&mut self) -> Fault {

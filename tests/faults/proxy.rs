@@ -5,8 +5,6 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -43,6 +41,19 @@ pub(crate) enum Way {
     Back,
 }
 
+/// Which connections an order is for, by their numbers as they were accepted.
+///
+/// A worker has two to its broker, one to consume and one to publish: every other one is one of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// All.
+    All,
+    /// The first, the third and so on.
+    Odd,
+    /// The second, the fourth and so on.
+    Even,
+}
+
 /// What was ordered so far: the mode of now, and how often what strikes once did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Orders {
@@ -66,8 +77,8 @@ impl Orders {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
-    orders: watch::Sender<Orders>,
-    accepted: Arc<AtomicU32>,
+    /// For the odd connections, and for the even ones.
+    orders: [watch::Sender<Orders>; 2],
     server: JoinHandle<()>,
 }
 
@@ -76,12 +87,11 @@ impl Proxy {
     pub(crate) async fn start(behind: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mode = Mode::Pass;
-        let (orders, given) =
-            watch::channel(Orders { mode, cuts: 0, halvings: 0, closings_there: 0, closings_back: 0 });
-        let accepted = Arc::new(AtomicU32::new(0));
-        let server = tokio::spawn(serve(listener, behind, given, Arc::clone(&accepted)));
-        Self { address, orders, accepted, server }
+        let first = Orders { mode: Mode::Pass, cuts: 0, halvings: 0, closings_there: 0, closings_back: 0 };
+        let orders = [(); 2].map(|()| watch::Sender::new(first));
+        let given = [orders[0].subscribe(), orders[1].subscribe()];
+        let server = tokio::spawn(serve(listener, behind, given));
+        Self { address, orders, server }
     }
 
     /// Returns the address to connect to.
@@ -89,37 +99,41 @@ impl Proxy {
         self.address
     }
 
-    /// Returns how many connections were accepted so far.
-    pub(crate) fn accepted(&self) -> u32 {
-        self.accepted.load(Ordering::Relaxed)
-    }
-
-    /// Treats everything that passes so, until told otherwise.
-    pub(crate) fn set(&self, mode: Mode) {
-        self.orders.send_modify(|orders| orders.mode = mode);
+    /// Treats everything that passes on some connections so, on later ones too, until told otherwise.
+    pub(crate) fn set(&self, which: Which, mode: Mode) {
+        self.order(which, |orders| orders.mode = mode);
     }
 
     /// Lets everything pass again.
     pub(crate) fn heal(&self) {
-        self.set(Mode::Pass);
+        self.set(Which::All, Mode::Pass);
     }
 
-    /// Resets every connection, both ways.
-    pub(crate) fn cut(&self) {
-        self.orders.send_modify(|orders| orders.cuts += 1);
+    /// Resets connections, both ways.
+    pub(crate) fn cut(&self, which: Which) {
+        self.order(which, |orders| orders.cuts += 1);
     }
 
     /// Of what passes next on each connection, either way, passes the first half; then the connection is closed.
-    pub(crate) fn halve(&self) {
-        self.orders.send_modify(|orders| orders.halvings += 1);
+    pub(crate) fn halve(&self, which: Which) {
+        self.order(which, |orders| orders.halvings += 1);
     }
 
-    /// Ends one way of every connection in order; what is sent that way later is lost, the other way stays open.
-    pub(crate) fn half_close(&self, way: Way) {
-        self.orders.send_modify(|orders| match way {
+    /// Ends one way of connections in order; what is sent that way later is lost, the other way stays open.
+    pub(crate) fn half_close(&self, which: Which, way: Way) {
+        self.order(which, |orders| match way {
             Way::There => orders.closings_there += 1,
             Way::Back => orders.closings_back += 1,
         });
+    }
+
+    fn order(&self, which: Which, change: impl Fn(&mut Orders)) {
+        let meant = match which {
+            Which::All => &self.orders[..],
+            Which::Odd => &self.orders[..1],
+            Which::Even => &self.orders[1..],
+        };
+        meant.iter().for_each(|orders| orders.send_modify(&change));
     }
 }
 
@@ -129,14 +143,15 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, behind: SocketAddr, orders: watch::Receiver<Orders>, accepted: Arc<AtomicU32>) {
+async fn serve(listener: TcpListener, behind: SocketAddr, orders: [watch::Receiver<Orders>; 2]) {
     let mut connections = JoinSet::new();
+    let mut given = orders.iter().cycle();
     loop {
         tokio::select! {
             taken = listener.accept() => {
                 let (near, _) = taken.expect("a test has descriptors left");
-                accepted.fetch_add(1, Ordering::Relaxed);
-                connections.spawn(connection(near, behind, orders.clone()));
+                let orders = given.next().expect("a cycle has no end").clone();
+                connections.spawn(connection(near, behind, orders));
             }
             Some(ended) = connections.join_next() => ended.expect("a connection's task does not panic"),
         }

@@ -15,6 +15,9 @@ use crate::{Length, length};
 /// Names the one seed to run.
 const SEED: &str = "TAKEDOWN_FAULT_SEED";
 
+/// The seed of every run of the short form. Its plan finds out a publisher that counts unconfirmed as confirmed.
+const FIXED: u64 = 3;
+
 /// Takedowns of a run.
 const ITEMS: usize = 1500;
 
@@ -36,7 +39,7 @@ async fn nothing_is_lost_whatever_goes_wrong() {
     match (std::env::var(SEED), length()) {
         (Ok(seed), _) => table.run(seed.parse().expect("TAKEDOWN_FAULT_SEED is a number")).await,
         (Err(_), Length::Short) => {
-            table.run(1).await;
+            table.run(FIXED).await;
             table.run(fresh).await;
         }
         (Err(_), Length::Long) => {

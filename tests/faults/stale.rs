@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::checker::check;
+use crate::proxy::Which;
 use crate::support::broker;
 use crate::support::queue::eventually;
 use crate::world::{Options, Site, World};
@@ -21,7 +22,7 @@ async fn what_is_no_longer_held_is_not_called_for() {
     // All others wait for their turn now.
     eventually("the first calls", async || world.sandbox.seen().len() >= 2).await;
     world.note_interruption();
-    world.posts[0].broker.cut();
+    world.posts[0].broker.cut(Which::All);
     let (evidence, _dir) = world.end(Instant::now() + Duration::from_secs(120)).await;
     let report = check(&evidence);
     assert_eq!(report.breaches, []);
