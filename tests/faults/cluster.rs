@@ -135,7 +135,7 @@ async fn a_cluster_that_loses_its_leader_twice_loses_nothing() {
         nodes[0]
     })
     .await;
-    world.enqueue_first(items / 2).await;
+    world.enqueue_part(0..items / 2).await;
     assert!(world.reach(BEFORE, deadline).await);
     world.note_interruption();
     let (cluster, ()) = at(cluster, move |cluster| cluster.nodes[first].kill9()).await;
@@ -152,7 +152,7 @@ async fn a_cluster_that_loses_its_leader_twice_loses_nothing() {
     })
     .await;
     assert_ne!(first, second, "another leads by now");
-    world.enqueue_after(items / 2).await;
+    world.enqueue_part(items / 2..items).await;
     assert!(world.reach(items / 2 + BEFORE, deadline).await);
     world.note_interruption();
     let (cluster, ()) = at(cluster, move |cluster| cluster.nodes[second].kill9()).await;

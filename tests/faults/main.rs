@@ -3,6 +3,7 @@
 //! The short form is part of every run of the tests; `TAKEDOWN_FAULTS=long` (`tests/run --long`) is the whole of it.
 #![allow(clippy::unwrap_used)]
 
+mod broker;
 mod checker;
 mod cluster;
 mod embedded;

@@ -14,12 +14,10 @@ use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::{FinalOutcome, ItemIds, Reason};
-use takedown::domain::takedown::Takedown;
 use takedown::queue::amqp::AmqpSettings;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
-use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::topology::Topology;
-use takedown::queue::{DeadLetterFilter, DeadLetters, Intake};
+use takedown::queue::{DeadLetterFilter, DeadLetters};
 use takedown::sandbox::faults::Faults;
 use takedown::sandbox::mix::Mix;
 use takedown::sandbox::setup::{MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, Setup};
@@ -168,31 +166,6 @@ impl World {
         let entry = |item: &String| format!("{{\"item\":{item:?},\"fault\":\"unlisted_code\"}}\n").repeat(100);
         let script: String = self.doomed.iter().map(entry).collect();
         self.sandbox.set_faults(Faults::parse(rates.iter().copied(), &script).unwrap());
-    }
-
-    /// Enqueues every takedown, once, and the odd messages; all are accepted by the broker when it returns.
-    pub(crate) async fn enqueue(&self) {
-        self.enqueue_after(0).await;
-    }
-
-    async fn put(&self, takedowns: &[Takedown]) {
-        let intake = AmqpIntake::connect(&self.settings).await.unwrap();
-        intake.enqueue(takedowns.to_vec()).await.unwrap();
-        intake.close().await;
-    }
-
-    /// Enqueues so many takedowns; [`World::enqueue_after`] has the others.
-    pub(crate) async fn enqueue_first(&self, count: usize) {
-        self.put(&self.mix.takedowns[..count]).await;
-    }
-
-    /// Enqueues the takedowns beyond the first so many, and the odd messages.
-    pub(crate) async fn enqueue_after(&self, count: usize) {
-        self.put(&self.mix.takedowns[count..]).await;
-        for (account, id, body, _) in ODD {
-            let properties = lapin::BasicProperties::default().with_message_id(id.into());
-            broker::publish(&self.settings, &self.settings.prefix, account, body.as_bytes(), properties).await;
-        }
     }
 
     /// Mans every post.
@@ -400,4 +373,5 @@ impl World {
     }
 }
 
+mod supply;
 mod tests;

@@ -19,6 +19,7 @@ use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::work_queue::Consumers;
 use takedown::queue::amqp::{AmqpQueue, AmqpSettings, ConsumerSettings};
@@ -85,21 +86,40 @@ async fn unbind_results(settings: &AmqpSettings) -> lapin::Channel {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs RabbitMQ"]
-async fn an_unroutable_outcome_is_an_error_and_the_message_comes_again() {
+async fn an_unroutable_outcome_is_held_until_it_can_be_told() {
     let settings = shared().await;
     let queue = start(&settings, 4).await;
-    enqueue(&settings, ["t-1".into()]).await;
+    enqueue(&settings, ["t-1".into(), "t-2".into()]).await;
     let channel = unbind_results(&settings).await;
-    let error = complete(&queue, take(&queue, &desk()).await, Reason::TakenDown).await.unwrap_err();
+    let (first, second) = (take(&queue, &desk()).await, take(&queue, &desk()).await);
+    let mend = async {
+        eventually("a rest", async || !queue.is_ready()).await;
+        let other = format!("{}.unrouted", settings.prefix);
+        channel.queue_delete(other.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        Topology::new(&settings, &[desk()]).apply(&settings).await.unwrap();
+    };
+    let (settled, ()) =
+        within("the outcome", futures_util::future::join(complete(&queue, first, Reason::TakenDown), mend)).await;
+    settled.unwrap();
+    let (id, told) = within("the outcome", Results::connect(&settings).await.unwrap().next()).await.unwrap();
+    assert_eq!((id.as_str(), told.reason), ("t-1:success:0", Reason::TakenDown), "it was not handed out again");
+
+    // A worker that stops waits for nobody.
+    let channel = unbind_results(&settings).await;
+    let stop = async {
+        eventually("a rest", async || !queue.is_ready()).await;
+        queue.stop().await;
+    };
+    let (settled, ()) =
+        within("an error", futures_util::future::join(complete(&queue, second, Reason::TakenDown), stop)).await;
     let expected =
         format!("publishing to {}.results was not confirmed: returned as unroutable: NO_ROUTE", settings.prefix);
-    assert_eq!(error.to_string(), expected);
-    let again = take(&queue, &desk()).await;
-    assert_eq!(again.envelope.redelivery, Redelivery::Again);
+    assert_eq!(settled.unwrap_err().to_string(), expected);
+    queue.close().await.unwrap();
     let other = format!("{}.unrouted", settings.prefix);
     channel.queue_delete(other.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
-    Topology::new(&settings, &[desk()]).apply(&settings).await.unwrap();
-    complete(&queue, again, Reason::TakenDownEarlier).await.unwrap();
+    let queue = start(&settings, 4).await;
+    assert_eq!(take(&queue, &desk()).await.envelope.redelivery, Redelivery::Again);
     queue.close().await.unwrap();
     delete(&settings).await;
 }
@@ -135,7 +155,18 @@ async fn a_returned_outcome_is_never_charged_to_another_in_flight() {
         let settle = complete(&queue, delivery, reason);
         async move { (reason, settle.await) }
     });
-    for (reason, settled) in futures_util::future::join_all(settles).await {
+    let stop = async {
+        let exact = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        eventually("every success", async || {
+            let queue = channel.queue_declare(only.as_str().into(), exact, FieldTable::default()).await.unwrap();
+            queue.message_count() == 50
+        })
+        .await;
+        queue.stop().await;
+    };
+    let settles = futures_util::future::join_all(settles);
+    let (settled, ()) = within("every end", futures_util::future::join(settles, stop)).await;
+    for (reason, settled) in settled {
         assert_eq!(settled.is_ok(), reason == Reason::TakenDown, "{reason}: {settled:?}");
     }
     channel.queue_delete(only.as_str().into(), QueueDeleteOptions::default()).await.unwrap();

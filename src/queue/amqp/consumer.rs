@@ -101,6 +101,16 @@ impl fmt::Debug for Tag {
     }
 }
 
+/// How a session ended.
+enum End {
+    /// On purpose.
+    Stopped,
+    /// The broker took the consumer away and left the channel.
+    Cancelled,
+    /// By a fault.
+    Broken(String),
+}
+
 /// Keeps one account's consumer at work until it is stopped.
 pub(super) struct Supervisor {
     pub(super) account: AccountId,
@@ -121,20 +131,27 @@ impl Supervisor {
                 () = self.stop.cancelled() => return,
                 opened = self.open() => opened,
             };
-            let cause = match opened {
+            let end = match opened {
                 Ok((session, consumer)) => {
                     let began = Instant::now();
                     self.inbox.began();
-                    let cause = self.consume(&session, consumer).await;
+                    let end = self.consume(&session, consumer).await;
                     self.inbox.ended();
-                    self.inbox.give_back(0).await;
+                    // A queue that was deleted takes nothing back: what is in hand is all that is left of it.
+                    if !(matches!(end, End::Cancelled) && session.channel.status().connected()) {
+                        self.inbox.give_back(0).await;
+                    }
                     schedule.note_uptime(began.elapsed());
-                    cause
+                    end
                 }
                 Err(QueueError::Closed) => return,
-                Err(error) => Some(chain(&error)),
+                Err(error) => End::Broken(chain(&error)),
             };
-            let Some(cause) = cause else { return };
+            let cause = match end {
+                End::Stopped => return,
+                End::Cancelled => "the broker cancelled the consumer (queue deleted or moved)".to_owned(),
+                End::Broken(cause) => cause,
+            };
             tracing::warn!(account.id = %self.account, queue = %self.queue, %cause, "consuming begins anew");
             tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -158,8 +175,8 @@ impl Supervisor {
         channel.basic_consume(short(&self.queue), short(tag), options, FieldTable::default()).await
     }
 
-    /// Pumps deliveries until the session ends; `None` when it was stopped on purpose, else the cause.
-    async fn consume(&self, session: &Arc<Session>, mut consumer: Consumer) -> Option<String> {
+    /// Pumps deliveries until the session ends.
+    async fn consume(&self, session: &Arc<Session>, mut consumer: Consumer) -> End {
         let mut probe = interval(PROBE_INTERVAL);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut idle = Idle::default();
@@ -169,33 +186,33 @@ impl Supervisor {
                 biased;
                 () = self.stop.cancelled() => {
                     self.cancel(session, consumer).await;
-                    return None;
+                    return End::Stopped;
                 }
                 item = consumer.next() => match item {
                     Some(Ok(delivery)) => {
                         idle.saw_delivery();
                         self.inbox.push(self.take(session, delivery));
                     }
-                    Some(Err(error)) => return Some(chain(&error)),
-                    None => return Some("the broker cancelled the consumer (queue deleted or moved)".into()),
+                    Some(Err(error)) => return End::Broken(chain(&error)),
+                    None => return End::Cancelled,
                 },
                 wanted = self.inbox.resized_from(prefetch) => {
                     successors += 1;
                     consumer = match self.replace(session, consumer, wanted, successors).await {
                         Ok(successor) => successor,
-                        Err(problem) => return Some(problem),
+                        Err(problem) => return End::Broken(problem),
                     };
                     prefetch = wanted;
                 }
                 _ = probe.tick() => {
                     let ready = match self.ready_messages(session).await {
                         Ok(ready) => ready,
-                        Err(problem) => return Some(problem),
+                        Err(problem) => return End::Broken(problem),
                     };
                     // One that stands by for another is handed nothing.
                     let is_served = self.consumers == Consumers::Competing || self.inbox.is_active();
                     if is_served && idle.is_stalled(ready, in_hand(session)) {
-                        return Some(format!("stalled: {ready} messages wait and none is handed out"));
+                        return End::Broken(format!("stalled: {ready} messages wait and none is handed out"));
                     }
                 }
             }

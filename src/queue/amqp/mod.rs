@@ -20,6 +20,7 @@ mod message;
 mod names;
 mod schedule;
 mod settle;
+mod unrouted;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -189,8 +190,8 @@ impl AmqpQueue {
             supervisors.spawn(supervisor.run());
             inboxes.insert(account, inbox);
         }
-        let mender = Mender::new(topology, Arc::clone(&consume));
-        let settler = Settler { publisher, journal, names, rungs: settings.rungs, mender };
+        let mender = Mender::new(topology, inboxes.keys().cloned().collect(), Arc::clone(&consume));
+        let settler = Settler { publisher, journal, names, rungs: settings.rungs, mender, stop: stop.clone() };
         let (supervisors, reader) = (Mutex::new(supervisors), Mutex::new(reader));
         Ok(Self { consume, settler, inboxes, supervisors, reader, stop })
     }

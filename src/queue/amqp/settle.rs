@@ -1,17 +1,21 @@
 //! Ending a delivery: publish its successor, wait for the confirm, ack.
 //!
 //! An outcome is claimed in the journal first, and what is published is the outcome the item has by it.
-//! Promise: nothing is acked before its successor is confirmed, and what cannot be published is handed back, after the
-//! topology was applied again in case a queue has been deleted.
+//! Promise: nothing is acked before its successor is confirmed. What cannot be published is held, the topology applied
+//! again in case a queue has been deleted, and published later: handed back, it would be called for again each time, and
+//! charged by the broker as if it had killed its worker.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Moment;
 use crate::domain::cause::chain;
+use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
 use crate::domain::settlement::{Settlement, is_dead_lettered};
@@ -21,12 +25,17 @@ use crate::queue::amqp::journal::{First, Journal};
 use crate::queue::amqp::message;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
+use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::Topology;
+use crate::queue::amqp::unrouted;
 use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, QueueError, Receipt, Settled};
 
 /// Longest a delivery is kept for the topology to be applied.
 const MEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two looks whether a delivery is still held.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Ends deliveries through one publisher.
 pub(super) struct Settler {
@@ -35,11 +44,14 @@ pub(super) struct Settler {
     pub(super) names: Names,
     pub(super) rungs: Vec<Duration>,
     pub(super) mender: Mender,
+    /// From then on what cannot be published is handed back.
+    pub(super) stop: CancellationToken,
 }
 
 /// Declares again what a publish missed.
 pub(super) struct Mender {
     topology: Topology,
+    accounts: BTreeSet<AccountId>,
     /// The one to consume: an alarm of the broker does not hold it back.
     link: Arc<Link>,
     turn: Mutex<()>,
@@ -52,32 +64,59 @@ impl Settler {
         self.publisher.usable().await;
     }
 
-    /// Ends one delivery.
+    /// Ends one delivery, however long it takes to publish its successor.
     ///
     /// # Errors
-    /// [`QueueError::Publish`] when its successor was not confirmed, and it was handed back; [`QueueError::Stale`] when
-    /// its channel is gone, and it is back by itself. A successor may then be published twice, under the same id.
+    /// [`QueueError::Publish`] when its successor was not confirmed and the queue was stopped: it was handed back.
+    /// [`QueueError::Stale`] when its channel is gone, and it is back by itself. A successor may then be published twice,
+    /// under the same id.
     pub(super) async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
         let Receipt::Amqp(tag) = delivery.receipt else { return Err(QueueError::Stale) };
-        if !tag.is_usable() {
-            return Err(QueueError::Stale);
-        }
-        match self.publish_successor(&tag, &delivery.body, &delivery.envelope, settlement).await {
-            Ok(Published::Confirmed(settled)) => {
-                fault_point!(Confirmed);
-                tag.ack().await.map(|()| settled)
-            }
-            Ok(Published::Nothing) => tag.give_back().await.map(|()| Settled::AsAsked),
-            Err(error) => {
-                if matches!(error, QueueError::Publish { .. }) {
-                    self.mender.mend().await;
+        let mut schedule = Schedule::new();
+        while tag.is_usable() {
+            match self.publish_successor(&tag, &delivery.body, &delivery.envelope, settlement.clone()).await {
+                Ok(Published::Confirmed(settled)) => {
+                    fault_point!(Confirmed);
+                    return tag.ack().await.map(|()| settled);
                 }
-                if let Err(stale) = tag.give_back().await {
-                    tracing::debug!(error = %stale, "the delivery returned with its channel");
+                Ok(Published::Nothing) => return tag.give_back().await.map(|()| Settled::AsAsked),
+                Err(error @ QueueError::Publish { .. }) => {
+                    self.mender.mend(&self.publisher, &self.names).await;
+                    tracing::warn!(error = %chain(&error), "a delivery is held until its successor can be published");
+                    if let Hold::HandBack = self.hold(&tag, &mut schedule).await {
+                        return Self::hand_back(tag, error).await;
+                    }
                 }
-                Err(error)
+                Err(error) => return Self::hand_back(tag, error).await,
             }
         }
+        Err(QueueError::Stale)
+    }
+
+    /// Waits for another try: its turn by the schedule, and a broker that takes messages.
+    async fn hold(&self, tag: &Tag, schedule: &mut Schedule) -> Hold {
+        let turn = async {
+            schedule.pause().await;
+            self.usable().await;
+        };
+        let lost = async {
+            while tag.is_usable() {
+                sleep(LOOK_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Hold::HandBack,
+            () = turn => Hold::TryAgain,
+            () = lost => Hold::TryAgain,
+        }
+    }
+
+    async fn hand_back(tag: Box<Tag>, error: QueueError) -> Result<Settled, QueueError> {
+        if let Err(stale) = tag.give_back().await {
+            tracing::debug!(error = %stale, "the delivery returned with its channel");
+        }
+        Err(error)
     }
 
     async fn publish_successor(
@@ -161,20 +200,33 @@ impl Settler {
 }
 
 impl Mender {
-    pub(super) fn new(topology: Topology, link: Arc<Link>) -> Self {
-        Self { topology, link, turn: Mutex::new(()) }
+    pub(super) fn new(topology: Topology, accounts: BTreeSet<AccountId>, link: Arc<Link>) -> Self {
+        Self { topology, accounts, link, turn: Mutex::new(()) }
     }
 
-    /// Applies the topology, once for all who ask meanwhile. Without it a queue deleted under a worker would be missed
-    /// by every publish until the next restart.
-    async fn mend(&self) {
+    /// Applies the topology, once for all who ask meanwhile, and sends on what was unrouted until then. Without it a
+    /// queue deleted under a worker would be missed by every publish until the next restart.
+    async fn mend(&self, publisher: &Publisher, names: &Names) {
         let Ok(_turn) = self.turn.try_lock() else { return };
-        match timeout(MEND_TIMEOUT, self.topology.apply_over(&self.link)).await {
-            Ok(Ok(())) => {}
+        let mended = timeout(MEND_TIMEOUT, async {
+            self.topology.apply_over(&self.link).await?;
+            unrouted::send_on(&self.link, publisher, names, &self.accounts).await
+        });
+        match mended.await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(sent)) => tracing::warn!(sent, "messages that nobody was bound for were sent on"),
             Ok(Err(error)) => tracing::warn!(error = %chain(&error), "the topology could not be applied again"),
             Err(_) => tracing::warn!("the topology could not be applied again: the broker does not answer"),
         }
     }
+}
+
+/// What becomes of a delivery whose successor was not published.
+enum Hold {
+    /// Its successor is published again, if it is still held.
+    TryAgain,
+    /// It goes back to its queue.
+    HandBack,
 }
 
 /// What stands in for a message before its delivery ends.

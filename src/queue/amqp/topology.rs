@@ -2,6 +2,7 @@
 //!
 //! Promise: what differs on the broker is told with its remedy and never mended by force; `check` creates nothing.
 
+mod presence;
 mod refusal;
 
 use std::fmt::Write as _;
@@ -18,8 +19,12 @@ use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::names::Names;
+use crate::queue::amqp::topology::presence::{exchange_exists, queue_exists};
 use crate::queue::amqp::topology::refusal::{is_soft, judge};
+use crate::queue::amqp::unrouted;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
+
+pub(super) use crate::queue::amqp::topology::presence::{require_exchange, require_queue};
 
 /// Deliveries of a work message before the broker takes it for poison; a worker ends it long before, with an outcome.
 const WORK_DELIVERY_LIMIT: i64 = 50;
@@ -79,8 +84,10 @@ impl Topology {
 
         let unrouted = [("alternate-exchange", text(names.unrouted()))];
         table.exchange(names.work_exchange(), ExchangeKind::Direct, &unrouted);
-        table.exchange(names.results_exchange(), ExchangeKind::Topic, &unrouted);
+        // The queue first: the less time between an exchange and its binding, the less is unrouted where workers are at
+        // work.
         table.queue(names.results_all(), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
+        table.exchange(names.results_exchange(), ExchangeKind::Topic, &unrouted);
         table.binding(names.results_all(), names.results_exchange(), "#");
         // Bound to no other: workers write to it before anything is told (`journal`). An alternate exchange would confirm
         // what no stream holds.
@@ -169,7 +176,7 @@ impl Topology {
         Ok(())
     }
 
-    /// Compares the broker with the table and changes nothing; an empty list means equal.
+    /// Compares the broker with the table and changes nothing; an empty list means equal, and nothing unrouted.
     ///
     /// AMQP has no way to look at a binding without making it, so those are left to `apply`, which repeats them safely.
     ///
@@ -177,13 +184,13 @@ impl Topology {
     /// [`QueueError::Connect`]; [`QueueError::Broker`] when the broker refuses to tell.
     pub async fn check(&self, settings: &AmqpSettings) -> Result<Vec<Finding>, QueueError> {
         let link = Link::open(settings, "topology").await?;
-        let result = self.check_over(&link).await;
+        let result = self.check_over(&link, &Names::new(settings)).await;
         link.close().await;
         result
     }
 
-    async fn check_over(&self, link: &Link) -> Result<Vec<Finding>, QueueError> {
-        let mut findings = Vec::new();
+    async fn check_over(&self, link: &Link, names: &Names) -> Result<Vec<Finding>, QueueError> {
+        let mut findings = Vec::from_iter(unrouted::find(link, names).await?);
         for row in &self.rows {
             // An error ends its channel, so each row has its own.
             let channel = link.channel().await?;
@@ -325,34 +332,6 @@ impl Row {
             Object::Binding { .. } => Ok(()),
         }
     }
-}
-
-/// Fails with 404, and ends the channel, when there is no such exchange.
-async fn exchange_exists(channel: &Channel, name: &str) -> lapin::Result<()> {
-    let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(short(name), ExchangeKind::Direct, options, FieldTable::default()).await
-}
-
-/// Fails with 404, and ends the channel, when there is no such queue.
-async fn queue_exists(channel: &Channel, name: &str) -> lapin::Result<()> {
-    let options = QueueDeclareOptions::durable().passive();
-    channel.queue_declare(short(name), options, FieldTable::default()).await.map(drop)
-}
-
-/// Refuses to go on without an exchange.
-///
-/// # Errors
-/// [`QueueError::Topology`] when it is missing.
-pub(super) async fn require_exchange(link: &Link, name: &str) -> Result<(), QueueError> {
-    exchange_exists(&link.channel().await?, name).await.map_err(|error| judge(name, error))
-}
-
-/// Refuses to go on without a queue.
-///
-/// # Errors
-/// [`QueueError::Topology`] when it is missing.
-pub(super) async fn require_queue(link: &Link, name: &str) -> Result<(), QueueError> {
-    queue_exists(&link.channel().await?, name).await.map_err(|error| judge(name, error))
 }
 
 // Dead-lettering by publishing, confirming and only then removing; it needs reject-publish and quorum queues

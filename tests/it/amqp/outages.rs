@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lapin::options::QueueDeleteOptions;
+use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use takedown::domain::classify::{Effect, Redelivery};
 use takedown::domain::outcome::Reason;
@@ -113,7 +114,7 @@ async fn nothing_is_handed_out_while_the_broker_holds_publishers_back() {
     let broker = own_broker("[].").await;
     let settings = AmqpSettings { confirm_timeout: Duration::from_secs(1), ..broker::settings(broker.url()) };
     let queue = start(&settings, 4).await;
-    enqueue(&settings, ["t-1".into()]).await;
+    enqueue(&settings, ["t-1".into(), "t-2".into()]).await;
     let held = take(&queue, &desk()).await;
     // All memory is above this mark: a broker in alarm, which blocks a connection at its first publish.
     let broker = restart_with(broker, "[{rabbit, [{vm_memory_high_watermark, 0}]}].").await;
@@ -170,29 +171,77 @@ async fn a_retry_queue_deleted_under_a_worker_is_declared_again() {
     let delivery = take(&queue, &desk()).await;
     delete_queue(&settings, "retry.200ms").await;
     let retry = || Settlement::Retry { delay: Duration::ZERO, effect: Effect::None, last_code: None };
-    let error = queue.settle(delivery, retry()).await.unwrap_err();
-    assert!(matches!(error, QueueError::Publish { .. }), "{error:?}");
-    queue.settle(take(&queue, &desk()).await, retry()).await.unwrap();
-    assert_eq!(take(&queue, &desk()).await.envelope.attempt, 2);
+    within("the retry", queue.settle(delivery, retry())).await.unwrap();
+    let second = take(&queue, &desk()).await.envelope;
+    assert_eq!((second.attempt, second.redelivery), (2, Redelivery::First), "it was not handed out again");
     queue.close().await.unwrap();
     delete(&settings).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs RabbitMQ"]
-async fn an_item_whose_dead_letter_is_refused_is_told_as_dead_once_the_letter_lies_there() {
+async fn what_was_unrouted_is_sent_on_when_the_topology_is_put_right() {
+    let settings = shared().await;
+    let queue = start(&settings, 4).await;
+    enqueue(&settings, ["t-1".into(), "t-2".into()]).await;
+    let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let name = |name: &str| format!("{}.{name}", settings.prefix);
+    for (bound, exchange, key) in
+        [("results.all", name("results"), "#"), ("work.desk", settings.prefix.clone(), "desk")]
+    {
+        let unbound = channel.queue_unbind(name(bound).into(), exchange.into(), key.into(), FieldTable::default());
+        unbound.await.unwrap();
+    }
+    complete(&queue, take(&queue, &desk()).await, Reason::TakenDown).await.unwrap();
+    let properties = lapin::BasicProperties::default;
+    for key in ["stranger", "desk"] {
+        broker::publish(&settings, &settings.prefix, key, b"{}", properties()).await;
+    }
+    // Whatever is missed has the topology applied.
+    channel.exchange_delete(name("retry.200ms").into(), ExchangeDeleteOptions::default()).await.unwrap();
+    let retry = Settlement::Retry { delay: Duration::ZERO, effect: Effect::None, last_code: None };
+    let mut results = Results::connect(&settings).await.unwrap();
+    within("the retry", queue.settle(take(&queue, &desk()).await, retry)).await.unwrap();
+    let (id, _) = within("the outcome", results.next()).await.unwrap();
+    assert_eq!(id, "t-1:success:0");
+    let bodies = [take(&queue, &desk()).await, take(&queue, &desk()).await].map(|delivery| delivery.body.len());
+    assert!(bodies.contains(&2), "the takedown was sent on too: {bodies:?}");
+    let exact = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    eventually("the stranger's alone", async || {
+        let unrouted = channel.queue_declare(name("unrouted").into(), exact, FieldTable::default()).await.unwrap();
+        unrouted.message_count() == 1
+    })
+    .await;
+    queue.close().await.unwrap();
+    delete(&settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn an_item_is_told_as_dead_once_it_has_its_letter() {
     let settings = shared().await;
     let queue = start(&settings, 4).await;
     enqueue(&settings, ["t-1".into()]).await;
     let delivery = take(&queue, &desk()).await;
+    // Of another kind: nothing the worker could put right by itself.
+    let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
     delete_queue(&settings, "dead.desk").await;
+    let other = format!("{}.dead.desk", settings.prefix);
+    channel.queue_declare(other.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default()).await.unwrap();
     let dead = outcome(&delivery, Reason::OutcomeUnknown);
-    let error = queue.settle(delivery, Settlement::DeadLetter(dead)).await.unwrap_err();
-    assert!(matches!(error, QueueError::Publish { .. }), "{error:?}");
-    // What was decided stays decided, whatever the copy that comes again is judged to be.
-    complete(&queue, take(&queue, &desk()).await, Reason::TakenDownEarlier).await.unwrap();
-    let (id, _) = within("the outcome", Results::connect(&settings).await.unwrap().next()).await.unwrap();
-    assert_eq!(id, "t-1:dead:0", "nobody was told before the letter lay there");
+    let mut results = Results::connect(&settings).await.unwrap();
+    let mend = async {
+        eventually("a rest", async || !queue.is_ready()).await;
+        assert!(tokio::time::timeout(Duration::from_secs(1), results.next()).await.is_err(), "nobody is told yet");
+        delete_queue(&settings, "dead.desk").await;
+    };
+    let settle = queue.settle(delivery, Settlement::DeadLetter(dead));
+    let (settled, ()) = within("the letter", futures_util::future::join(settle, mend)).await;
+    settled.unwrap();
+    let (id, _) = within("the outcome", results.next()).await.unwrap();
+    assert_eq!(id, "t-1:dead:0");
     let letters = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
     let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["t-1"]);
