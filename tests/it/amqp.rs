@@ -1,5 +1,6 @@
 //! What only a broker can do to a queue: die, close channels, lose queues, return messages, refuse.
 
+mod held;
 mod journal;
 mod modes;
 mod outages;

@@ -44,7 +44,7 @@ enum ConnectFault {
     Unreachable(lapin::Error),
     #[error(
         "what answers there hangs up, or is not understood ({0}); amqp:// goes with a plain port (5672), amqps:// with one \
-         of TLS (5671)"
+         of TLS (5671), and `amqp.client_cert_file` with one that asks for a certificate and hangs up without"
     )]
     Strange(lapin::Error),
     #[error("no answer within {} s; is it a broker, and does a firewall let it through?", .0.as_secs())]

@@ -109,6 +109,18 @@ pub(super) fn successor(original: &BasicProperties, envelope: &Envelope) -> Basi
     kept(original).with_headers(headers)
 }
 
+/// Returns the properties of a message that is published once more as it was: all headers but those by which the broker
+/// would send copies elsewhere a second time.
+pub(super) fn sent_on(original: &BasicProperties) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (key, value) in original.headers().iter().flat_map(|headers| headers.inner()) {
+        if !["CC", "BCC"].contains(&key.as_str()) {
+            headers.insert(key.clone(), value.clone());
+        }
+    }
+    kept(original).with_headers(headers)
+}
+
 /// Returns the properties of a dead letter: a successor's, and the outcome for the operator to see.
 pub(super) fn dead(original: &BasicProperties, envelope: &Envelope, outcome: &FinalOutcome) -> BasicProperties {
     let mut headers = foreign_headers(original);

@@ -51,8 +51,8 @@ pub(super) struct Publisher {
 
 /// How long to leave off after a publish that failed for good.
 ///
-/// Its message is back in the queue at once; without a rest it would be handed out, and its gateway called, as fast as
-/// the broker can refuse it.
+/// Its message is held until it can be published; without a rest more would be handed out, and their gateway called, for
+/// outcomes that have nowhere to go either.
 struct Rest {
     schedule: Schedule,
     until: Option<Instant>,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Moment;
@@ -54,7 +54,14 @@ pub(super) struct Mender {
     accounts: BTreeSet<AccountId>,
     /// The one to consume: an alarm of the broker does not hold it back.
     link: Arc<Link>,
-    turn: Mutex<()>,
+    turn: Mutex<Turn>,
+}
+
+/// When the topology is applied next, if it could not be: each try is a few dozen questions to the broker, and where a
+/// worker may declare nothing, as many refusals in its log.
+struct Turn {
+    schedule: Schedule,
+    next: Instant,
 }
 
 impl Settler {
@@ -67,22 +74,26 @@ impl Settler {
     /// Ends one delivery, however long it takes to publish its successor.
     ///
     /// # Errors
-    /// [`QueueError::Publish`] when its successor was not confirmed and the queue was stopped: it was handed back.
+    /// [`QueueError::Publish`] when its successor was not confirmed, and [`QueueError::Broker`] when the journal could not
+    /// be asked, and the queue was stopped: it was handed back.
     /// [`QueueError::Stale`] when its channel is gone, and it is back by itself. A successor may then be published twice,
     /// under the same id.
     pub(super) async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
-        let Receipt::Amqp(tag) = delivery.receipt else { return Err(QueueError::Stale) };
-        let mut schedule = Schedule::new();
+        let Delivery { body, envelope, receipt: Receipt::Amqp(tag) } = delivery else { return Err(QueueError::Stale) };
+        let (mut schedule, mut past) = (Schedule::new(), Past::default());
         while tag.is_usable() {
-            match self.publish_successor(&tag, &delivery.body, &delivery.envelope, settlement.clone()).await {
+            let published = self.publish_successor(&tag, &body, &envelope, settlement.clone(), &mut past);
+            match published.await {
                 Ok(Published::Confirmed(settled)) => {
                     fault_point!(Confirmed);
                     return tag.ack().await.map(|()| settled);
                 }
                 Ok(Published::Nothing) => return tag.give_back().await.map(|()| Settled::AsAsked),
-                Err(error @ QueueError::Publish { .. }) => {
+                Err(error @ (QueueError::Publish { .. } | QueueError::Broker { .. })) => {
                     self.mender.mend(&self.publisher, &self.names).await;
-                    tracing::warn!(error = %chain(&error), "a delivery is held until its successor can be published");
+                    if !std::mem::replace(&mut past.has_failed, true) {
+                        tracing::warn!(error = %chain(&error), "a delivery is held until its successor can be published");
+                    }
                     if let Hold::HandBack = self.hold(&tag, &mut schedule).await {
                         return Self::hand_back(tag, error).await;
                     }
@@ -125,21 +136,25 @@ impl Settler {
         body: &[u8],
         envelope: &Envelope,
         settlement: Settlement,
+        past: &mut Past,
     ) -> Result<Published, QueueError> {
         match settlement {
             Settlement::Complete(outcome) | Settlement::DeadLetter(outcome) => {
                 let first = self.journal.claim(&outcome, || tag.is_usable()).await?;
-                self.publish_end(tag, body, envelope, &first).await?;
-                if first.is_earlier {
+                // What another try of ours claimed is no other's.
+                let is_earlier = *past.is_earlier.get_or_insert(first.is_earlier) || first.outcome != *outcome;
+                self.publish_end(tag, body, envelope, &first, past).await?;
+                if is_earlier {
                     return Ok(Published::Confirmed(Settled::AsBefore(Box::new(first.outcome))));
                 }
             }
             Settlement::Retry { delay, effect, last_code } => {
                 let next = envelope.retried(effect, last_code, tag.received_at);
-                self.publish_again(tag, body, next, delay).await?;
+                self.publish_again(tag, body, next, delay, past).await?;
             }
             Settlement::Defer { delay, effect, reason: _ } => {
-                self.publish_again(tag, body, envelope.deferred(effect, tag.received_at), delay).await?;
+                let next = envelope.deferred(effect, tag.received_at);
+                self.publish_again(tag, body, next, delay, past).await?;
             }
             Settlement::GiveBack => return Ok(Published::Nothing),
         }
@@ -147,16 +162,27 @@ impl Settler {
     }
 
     /// The letter comes before the outcome: who hears of a dead item finds its letter.
-    async fn publish_end(&self, tag: &Tag, body: &[u8], envelope: &Envelope, first: &First) -> Result<(), QueueError> {
+    async fn publish_end(
+        &self,
+        tag: &Tag,
+        body: &[u8],
+        envelope: &Envelope,
+        first: &First,
+        past: &mut Past,
+    ) -> Result<(), QueueError> {
         let First { outcome, is_earlier: _, has_letter } = first;
         if is_dead_lettered(outcome.reason) && !has_letter {
-            let letter = Outgoing {
-                exchange: self.names.dead_exchange(),
-                routing_key: envelope.account.to_string(),
-                properties: message::dead(&tag.properties, &envelope.dead(outcome.reason, tag.received_at), outcome),
-                body,
-            };
-            self.publish(tag, &letter).await?;
+            if !past.has_letter {
+                let envelope = envelope.dead(outcome.reason, tag.received_at);
+                let letter = Outgoing {
+                    exchange: self.names.dead_exchange(),
+                    routing_key: envelope.account.to_string(),
+                    properties: message::dead(&tag.properties, &envelope, outcome),
+                    body,
+                };
+                self.publish(tag, &letter).await?;
+                past.has_letter = true;
+            }
             self.journal.note_letter(outcome, || tag.is_usable()).await?;
         }
         self.publish_outcome(tag, outcome).await
@@ -172,15 +198,35 @@ impl Settler {
         self.publish(tag, &outgoing).await
     }
 
-    /// A delay beyond the last rung travels beside the message: the worker defers what comes back before its time.
+    /// A rung that takes nothing, even after the topology was applied again, is stood in for by the one beside it: held,
+    /// its messages would take every place of their account.
     async fn publish_again(
         &self,
+        tag: &Tag,
+        body: &[u8],
+        next: Envelope,
+        delay: Duration,
+        past: &Past,
+    ) -> Result<(), QueueError> {
+        let rung = rung_for(&self.rungs, delay).expect("invariant: a started queue has a rung");
+        let published = self.publish_to(rung, tag, body, next.clone(), delay).await;
+        match (published, rung_beside(&self.rungs, rung)) {
+            (Err(QueueError::Publish { .. }), Some(other)) if past.has_failed => {
+                self.publish_to(other, tag, body, next, delay).await
+            }
+            (published, _) => published,
+        }
+    }
+
+    /// A delay beyond the rung travels beside the message: the worker defers what comes back before its time.
+    async fn publish_to(
+        &self,
+        rung: Duration,
         tag: &Tag,
         body: &[u8],
         mut next: Envelope,
         delay: Duration,
     ) -> Result<(), QueueError> {
-        let rung = rung_for(&self.rungs, delay).expect("invariant: a started queue has a rung");
         if rung < delay {
             next.not_before = Moment::now().earlier().checked_add(delay);
         }
@@ -201,24 +247,50 @@ impl Settler {
 
 impl Mender {
     pub(super) fn new(topology: Topology, accounts: BTreeSet<AccountId>, link: Arc<Link>) -> Self {
-        Self { topology, accounts, link, turn: Mutex::new(()) }
+        Self { topology, accounts, link, turn: Mutex::new(Turn { schedule: Schedule::new(), next: Instant::now() }) }
     }
 
     /// Applies the topology, once for all who ask meanwhile, and sends on what was unrouted until then. Without it a
     /// queue deleted under a worker would be missed by every publish until the next restart.
     async fn mend(&self, publisher: &Publisher, names: &Names) {
-        let Ok(_turn) = self.turn.try_lock() else { return };
+        let Ok(mut turn) = self.turn.try_lock() else { return };
+        if turn.next > Instant::now() {
+            return;
+        }
         let mended = timeout(MEND_TIMEOUT, async {
             self.topology.apply_over(&self.link).await?;
             unrouted::send_on(&self.link, publisher, names, &self.accounts).await
         });
-        match mended.await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(sent)) => tracing::warn!(sent, "messages that nobody was bound for were sent on"),
-            Ok(Err(error)) => tracing::warn!(error = %chain(&error), "the topology could not be applied again"),
-            Err(_) => tracing::warn!("the topology could not be applied again: the broker does not answer"),
-        }
+        let problem = match mended.await {
+            Ok(Ok(sent)) => {
+                turn.schedule.reset();
+                if sent > 0 {
+                    tracing::warn!(sent, "messages that nobody was bound for were sent on");
+                }
+                return;
+            }
+            Ok(Err(error)) => chain(&error),
+            Err(_) => "the broker does not answer".to_owned(),
+        };
+        turn.next = Instant::now() + turn.schedule.next_wait();
+        tracing::warn!(problem, "what a publish missed could not be put right");
     }
+}
+
+/// The next shorter rung, since a message that comes back early is put off again; of the shortest, the next longer.
+fn rung_beside(rungs: &[Duration], rung: Duration) -> Option<Duration> {
+    let shorter = rungs.iter().copied().filter(|other| *other < rung).max();
+    shorter.or_else(|| rungs.iter().copied().filter(|other| *other > rung).min())
+}
+
+/// What the tries before this one came to.
+#[derive(Default)]
+struct Past {
+    has_failed: bool,
+    /// Whether the item had an outcome before the first of them.
+    is_earlier: Option<bool>,
+    /// Whether the item's dead letter was confirmed; if its note was, the journal says so too.
+    has_letter: bool,
 }
 
 /// What becomes of a delivery whose successor was not published.

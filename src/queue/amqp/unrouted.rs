@@ -13,7 +13,7 @@ use lapin::types::FieldTable;
 use crate::domain::ids::AccountId;
 use crate::queue::QueueError;
 use crate::queue::amqp::connection::{Link, broker_error};
-use crate::queue::amqp::message::short;
+use crate::queue::amqp::message::{sent_on, short};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
 use crate::queue::amqp::topology::Finding;
@@ -74,7 +74,7 @@ async fn send_on_one(publisher: &Publisher, message: &BasicGetMessage) -> Result
     let outgoing = Outgoing {
         exchange: message.exchange.to_string(),
         routing_key: message.routing_key.to_string(),
-        properties: message.properties.clone(),
+        properties: sent_on(&message.properties),
         body: &message.data,
     };
     publisher.publish(&outgoing, || message.acker.usable()).await?;

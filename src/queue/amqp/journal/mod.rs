@@ -43,7 +43,7 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Consumer};
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::domain::classify::Redelivery;
 use crate::domain::outcome::FinalOutcome;
@@ -52,6 +52,7 @@ use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::journal::index::{Entry, Index, Key};
 use crate::queue::amqp::message::{self, short, stream_offset};
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
+use crate::queue::amqp::schedule::Schedule;
 
 pub(super) use crate::queue::amqp::journal::reader::Reader;
 
@@ -128,7 +129,8 @@ impl Journal {
     }
 
     /// Finds the outcome an item has. For a message that comes again everything is read first that was confirmed to
-    /// anyone before this call; for another, what was read so far has to do, since its own claim will tell the rest.
+    /// anyone before this call; for another, what was read so far has to do, since its own claim will tell the rest. A
+    /// journal that cannot be asked is asked again as long as patience lasts.
     ///
     /// # Errors
     /// [`QueueError::Publish`] and [`QueueError::Broker`] when the journal cannot be asked.
@@ -138,15 +140,24 @@ impl Journal {
         replays: u32,
         redelivery: Redelivery,
     ) -> Result<Option<First>, QueueError> {
-        let key = Key::new(id, replays);
-        let asked = timeout(self.patience, async {
-            self.read().await;
-            if redelivery == Redelivery::Again {
-                self.barrier().await?;
+        let (key, until, mut schedule) = (Key::new(id, replays), Instant::now() + self.patience, Schedule::new());
+        loop {
+            match self.ask(key, redelivery).await {
+                Err(QueueError::Publish { .. } | QueueError::Broker { .. }) if Instant::now() < until => {
+                    // Handed back at once, it would be here again at once, and charged for it by the broker.
+                    schedule.pause().await;
+                }
+                asked => return asked,
             }
-            self.recall(key).await
-        });
-        asked.await.unwrap_or_else(|_| Err(self.unread()))
+        }
+    }
+
+    async fn ask(&self, key: Key, redelivery: Redelivery) -> Result<Option<First>, QueueError> {
+        timeout(self.patience, self.read()).await.map_err(|_| self.unread())?;
+        if redelivery == Redelivery::Again {
+            self.barrier().await?;
+        }
+        self.recall(key).await
     }
 
     /// Claims an outcome for its item, and returns the one the item has.
@@ -173,7 +184,7 @@ impl Journal {
             self.write(message::outcome(outcome), &outcome.encode(), is_wanted).await?;
             match timeout(self.patience, read_back).await {
                 Ok(Ok(first)) => Ok(first),
-                Ok(Err(_)) | Err(_) => Err(self.unread()),
+                Ok(Err(_)) | Err(_) => Err(self.doubt()),
             }
         };
         let claimed = claimed.await;
@@ -248,7 +259,8 @@ impl Journal {
     async fn barrier(&self) -> Result<(), QueueError> {
         // The next to begin is the first that is certainly behind what the caller wants to see.
         let wanted = *self.barrier.begun() + 1;
-        let mut passed = self.barrier.passed.lock().await;
+        let passed = timeout(self.patience, self.barrier.passed.lock()).await;
+        let mut passed = passed.map_err(|_| self.unread())?;
         if *passed >= wanted {
             return Ok(());
         }
@@ -259,7 +271,10 @@ impl Journal {
         };
         let (mark, seen) = self.mark();
         self.write_mark(&mark).await?;
-        seen.await.map_err(|_| self.unread())?;
+        match timeout(self.patience, seen).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Err(self.doubt()),
+        }
         *passed = number;
         Ok(())
     }
@@ -301,13 +316,17 @@ impl Journal {
         Some(read_back)
     }
 
-    /// What was confirmed and does not come back in time puts the reader in doubt: it begins anew.
     fn unread(&self) -> QueueError {
+        let problem = format!("what is in it was not read within {:?}", self.patience);
+        QueueError::Publish { exchange: self.stream.clone(), problem }
+    }
+
+    /// What was confirmed and does not come back in time puts the reader in doubt: it begins anew.
+    fn doubt(&self) -> QueueError {
         if self.is_read() {
             self.doubted.notify_one();
         }
-        let problem = format!("what is in it was not read within {:?}", self.patience);
-        QueueError::Publish { exchange: self.stream.clone(), problem }
+        self.unread()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -35,6 +35,16 @@ fn a_message_without_properties_is_fresh() {
 }
 
 #[test]
+fn what_is_sent_on_is_as_it_was_but_for_what_the_broker_would_refuse() {
+    let original = with_headers(&[(ATTEMPT, 3.into()), ("trace", 1.into()), ("CC", text("other"))])
+        .with_user_id(short("producer"))
+        .with_message_id(short("t-1"));
+    let sent = sent_on(&original);
+    assert_eq!((read(&sent).attempt, read(&sent).message_id.as_deref()), (3, Some("t-1")));
+    assert_eq!((header(&sent, "trace"), header(&sent, "CC"), sent.user_id()), (Some(1.into()), None, &None));
+}
+
+#[test]
 fn odd_header_types_read_as_absent() {
     let odd = [
         AMQPValue::Void,
