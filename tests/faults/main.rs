@@ -9,6 +9,7 @@ mod cluster;
 mod embedded;
 mod fault;
 mod journal;
+mod orphans;
 mod plan;
 mod points;
 mod post;

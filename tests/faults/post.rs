@@ -86,6 +86,14 @@ impl Post {
         Self { broker, gateway, shared: Arc::new(shared), keeper: Mutex::new(None) }
     }
 
+    /// Returns where the worker last started tells of itself, once it has said so in its log.
+    pub(crate) fn listen(&self) -> Option<SocketAddr> {
+        let log = std::fs::read_to_string(self.shared.log()).ok()?;
+        let told =
+            log.lines().rev().find_map(|line| line.split_once("status server listens")?.1.split_once("listen="))?;
+        told.1.split(' ').next()?.parse().ok()
+    }
+
     /// Starts a worker, and another one whenever it ends.
     pub(crate) fn man(&self) {
         let mut keeper = self.keeper.lock().unwrap();
@@ -166,10 +174,13 @@ impl Shared {
         Some(child)
     }
 
+    fn log(&self) -> PathBuf {
+        self.dir.join(format!("worker-{}.log", self.number))
+    }
+
     fn command(&self) -> tokio::process::Command {
         let life = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
-        let path = self.dir.join(format!("worker-{}.log", self.number));
-        let log = File::options().create(true).append(true).open(path).unwrap();
+        let log = File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = takedown(&self.dir, &["worker"]);
         command
             .env("TAKEDOWN_WORKER__ID", format!("worker-{}.{life}", self.number))

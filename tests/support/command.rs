@@ -1,9 +1,13 @@
 //! The real binary as a person runs it: arguments in, exit code and both outputs out.
+//!
+//! Promise: none outlives the test process, however that ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -18,6 +22,23 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+/// Has a process end with this one: it joins the group of a shell that reads a pipe from here, and kills its group once
+/// the pipe closes.
+pub(crate) fn tie(command: &mut Command) {
+    static LEADER: OnceLock<Child> = OnceLock::new();
+    let leader = LEADER.get_or_init(|| {
+        Command::new("sh")
+            .args(["-c", "read -r never; kill -KILL 0"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap()
+    });
+    command.process_group(leader.id().try_into().unwrap());
+}
+
 /// Builds a command in a directory, without any setting of the caller's environment.
 pub(crate) fn takedown(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_takedown"));
@@ -25,6 +46,7 @@ pub(crate) fn takedown(directory: &Path, arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.current_dir(directory).args(arguments).stdin(Stdio::null());
+    tie(&mut command);
     command
 }
 

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Acker, BasicProperties, Channel, Consumer};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -19,6 +17,7 @@ use crate::clock::Moment;
 use crate::domain::cause::chain;
 use crate::domain::classify::Redelivery;
 use crate::domain::ids::AccountId;
+use crate::queue::amqp::acker;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::inbox::Inbox;
 use crate::queue::amqp::message::{read_envelope, short};
@@ -62,7 +61,7 @@ impl Tag {
     /// [`QueueError::Stale`] when the channel is gone.
     pub(super) async fn ack(mut self) -> Result<(), QueueError> {
         let acker = self.acker.take().ok_or(QueueError::Stale)?;
-        settled(acker.ack(BasicAckOptions::default()).await)
+        settled(acker::ack(&acker).await)
     }
 
     /// Hands the message back at once.
@@ -71,7 +70,7 @@ impl Tag {
     /// [`QueueError::Stale`] when the channel is gone; the message is back all the same.
     pub(super) async fn give_back(mut self) -> Result<(), QueueError> {
         let acker = self.acker.take().ok_or(QueueError::Stale)?;
-        settled(acker.nack(BasicNackOptions { multiple: false, requeue: true }).await)
+        settled(acker::give_back(&acker).await)
     }
 }
 
@@ -87,7 +86,7 @@ impl Drop for Tag {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let session = Arc::clone(&self.session);
             runtime.spawn(async move {
-                if let Err(error) = settled(acker.nack(BasicNackOptions { multiple: false, requeue: true }).await) {
+                if let Err(error) = settled(acker::give_back(&acker).await) {
                     tracing::debug!(%error, channel = session.channel.id(), "a dropped delivery returns with its channel");
                 }
             });
@@ -267,7 +266,7 @@ impl Supervisor {
         let cancelled = timeout(REPLY_TIMEOUT, async {
             session.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
             while let Some(item) = consumer.next().await {
-                item?.nack(BasicNackOptions { multiple: false, requeue: true }).await?;
+                acker::give_back(&item?.acker).await?;
             }
             lapin::Result::Ok(())
         });

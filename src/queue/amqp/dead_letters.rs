@@ -7,11 +7,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::BasicGetMessage;
-use lapin::options::{BasicAckOptions, BasicGetOptions};
+use lapin::options::BasicGetOptions;
 use lapin::{Acker, Channel};
 
 use crate::domain::ids::AccountId;
 use crate::queue::amqp::AmqpSettings;
+use crate::queue::amqp::acker;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::names::Names;
@@ -191,7 +192,7 @@ impl<'a> Browser<'a> {
 }
 
 async fn ack(acker: &Acker) -> Result<(), QueueError> {
-    match acker.ack(BasicAckOptions::default()).await {
+    match acker::ack(acker).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(QueueError::Stale),
         Err(error) => Err(broker_error("ack a dead letter", error)),

@@ -11,6 +11,7 @@ pub mod tls;
 pub mod topology;
 pub mod work_queue;
 
+mod acker;
 mod connection;
 mod consumer;
 mod dial;

@@ -1,13 +1,14 @@
 //! Reading outcomes back from the catch-all results queue: for the demo, tests, and people who try things out.
 
 use futures_util::StreamExt;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 
 use crate::domain::outcome::FinalOutcome;
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
+use crate::queue::amqp::acker;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::names::Names;
@@ -57,7 +58,7 @@ impl Results {
         let outcome = FinalOutcome::decode(&delivery.data)
             .map_err(|error| broker_error(format!("read an outcome from {}", self.queue), error))?;
         let id = delivery.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default();
-        if !delivery.ack(BasicAckOptions::default()).await.map_err(failed)? {
+        if !acker::ack(&delivery.acker).await.map_err(failed)? {
             return Err(QueueError::Stale);
         }
         Ok((id, outcome))

@@ -7,11 +7,12 @@
 use std::collections::BTreeSet;
 
 use lapin::message::BasicGetMessage;
-use lapin::options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions};
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 
 use crate::domain::ids::AccountId;
 use crate::queue::QueueError;
+use crate::queue::amqp::acker;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::{sent_on, short};
 use crate::queue::amqp::names::Names;
@@ -78,7 +79,7 @@ async fn send_on_one(publisher: &Publisher, message: &BasicGetMessage) -> Result
         body: &message.data,
     };
     publisher.publish(&outgoing, || message.acker.usable()).await?;
-    match message.ack(BasicAckOptions::default()).await {
+    match acker::ack(&message.acker).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(QueueError::Stale),
         Err(error) => Err(broker_error("ack what was sent on", error)),

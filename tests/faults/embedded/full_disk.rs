@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::Desk;
-use crate::support::command::{end, takedown};
+use crate::support::command::{end, takedown, tie};
 
 /// The same command, unable to write a file beyond so many KiB: the system refuses it as a full disk does.
 ///
@@ -17,6 +17,7 @@ fn within(before: &str, command: &Command) -> Command {
     let mut shell = Command::new("bash");
     shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(command.get_program()).args(command.get_args());
     shell.current_dir(command.get_current_dir().unwrap());
+    tie(&mut shell);
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => shell.env(name, value),

@@ -1,4 +1,7 @@
-//! That a world without faults keeps every promise, and that one which stands still says what is where.
+//! That a world without faults keeps every promise, that one which stands still says what is where, and that one which has
+//! lost something says so soon.
+
+use lapin::options::BasicAckOptions;
 
 use super::*;
 use crate::checker::{Breach, check};
@@ -38,4 +41,20 @@ async fn what_is_missing_at_the_deadline_is_told_with_its_place() {
     let left = [("work.desk", 3), ("work.shops", 3)];
     let left = left.map(|(queue, count)| Breach::Left { queue: format!("{prefix}.{queue}"), count });
     assert_eq!(breaches[6..], left);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn what_is_nowhere_is_lost_long_before_the_deadline() {
+    let world = world(4).await;
+    let channel = world.connect().await.create_channel().await.unwrap();
+    let work = format!("{}.work.shops", world.settings.prefix);
+    let stolen = channel.basic_get(work.into(), BasicGetOptions::default()).await.unwrap().unwrap();
+    let id = stolen.properties.message_id().clone().unwrap().to_string();
+    assert!(stolen.ack(BasicAckOptions::default()).await.unwrap());
+    world.man();
+    let deadline = Instant::now() + Duration::from_secs(240);
+    let (evidence, _dir) = world.end(deadline).await;
+    assert_eq!(check(&evidence).breaches, [Breach::Lost { id, places: Vec::new() }]);
+    assert!(deadline - Instant::now() > Duration::from_secs(120), "it was waited for");
 }
