@@ -35,6 +35,8 @@ pub enum Cause {
     UnlistedCode,
     /// Too many calls; waits at least this long if the gateway said so.
     Throttled(Option<Duration>),
+    /// No connection to the gateway was made, so nothing was sent: no fault of the item, and it waits.
+    Unreachable,
     /// The call broke.
     Broken,
     /// The answer could not be believed; someone should look (bad signature, unsigned success, another item).
@@ -93,17 +95,18 @@ fn answered(gateway: Gateway, answer: &Answer, history: History) -> Outcome {
     }
 }
 
-/// A gateway that cannot prove who it is can be called for no item, and no item should spend its attempts on it. One
-/// handshake may be the network's trouble, and is doubtful until two items agree.
+/// A gateway that cannot be reached, or cannot prove who it is, can be called for no item, and no item should spend its
+/// attempts on it. One certificate may be that of one server of many, and is doubtful until two items agree. A handshake
+/// that breaks is mostly a balancer with nobody behind it.
 fn not_sent(broken: BrokenCall) -> Outcome {
     match broken {
-        BrokenCall::Tls | BrokenCall::Certificate(_) => Outcome::AccountFault(Scope::App, Certainty::Doubtful),
-        BrokenCall::Connect
-        | BrokenCall::ConnectTimeout
-        | BrokenCall::Timeout
-        | BrokenCall::Reset
-        | BrokenCall::BodyTooLarge
-        | BrokenCall::Protocol => Outcome::Retryable(Cause::Broken, Effect::None),
+        BrokenCall::Certificate(_) => Outcome::AccountFault(Scope::App, Certainty::Doubtful),
+        BrokenCall::Connect | BrokenCall::ConnectTimeout | BrokenCall::Tls => {
+            Outcome::Retryable(Cause::Unreachable, Effect::None)
+        }
+        BrokenCall::Timeout | BrokenCall::Reset | BrokenCall::BodyTooLarge | BrokenCall::Protocol => {
+            Outcome::Retryable(Cause::Broken, Effect::None)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From an outcome to the one way its delivery ends: pure, total, and the only place where giving up is decided.
 //!
-//! Promise: every outcome has exactly one decision; a throttled or held item uses no attempt; an item that may have
+//! Promise: every outcome has exactly one decision; an item throttled, held or never sent for
+//! want of a connection uses no attempt; an item that may have
 //! been taken down is never dead-lettered as merely `attempts_exhausted`.
 
 use std::fmt;
@@ -54,6 +55,8 @@ pub enum Deferral {
     Throttled,
     /// The account or its merchant is held.
     Held,
+    /// No connection to the gateway was made.
+    Unreachable,
     /// Its turn within the rate is too far away to wait for it in hand.
     RateLimited,
     /// It came back before its time.
@@ -67,6 +70,7 @@ impl Deferral {
         match self {
             Self::Throttled => "throttled",
             Self::Held => "held",
+            Self::Unreachable => "unreachable",
             Self::RateLimited => "rate_limited",
             Self::Early => "early",
         }
@@ -90,12 +94,12 @@ pub enum Decision {
     Defer(Duration, Deferral),
 }
 
-/// Whether an account fault stopped the account, or so far only this item.
+/// Whether an account fault, or a gateway that cannot be reached, stopped the account, or so far only this item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     /// The account (or merchant) is held; look again after this long.
     Held(Duration),
-    /// Not held: the fault is doubtful and no second item has confirmed it.
+    /// Not held: the fault is doubtful and not confirmed yet.
     NotHeld,
 }
 
@@ -129,11 +133,19 @@ pub fn decide(outcome: &Outcome, progress: &Progress, policy: &RetryPolicy) -> D
             let delay = wait.unwrap_or_default().max(progress.cool_down);
             put_off(delay, Deferral::Throttled, progress, policy)
         }
+        Outcome::Retryable(Cause::Unreachable, _) => {
+            let delay = match progress.hold {
+                Hold::Held(delay) => delay,
+                Hold::NotHeld => policy.delay_after(progress.attempt, progress.jitter),
+            };
+            put_off(delay, Deferral::Unreachable, progress, policy)
+        }
         Outcome::Retryable(cause, effect) => {
             let last = match cause {
                 Cause::UnlistedCode => policy.max_unknown_code_attempts.min(policy.max_attempts),
                 Cause::Code
                 | Cause::Throttled(_)
+                | Cause::Unreachable
                 | Cause::Broken
                 | Cause::Untrusted
                 | Cause::Unreadable

@@ -279,7 +279,10 @@ impl Limits {
     /// Says whether a call waited for its turn, or was made, not longer ago than this.
     #[must_use]
     pub fn was_wanted_within(&self, time: Duration) -> bool {
-        self.turns.is_awaited() || self.in_flight() > 0 || self.gate.lock().wanted_at.elapsed() <= time
+        let state = self.gate.lock();
+        // Others may reach the gateway, and use its part of the rate.
+        !state.holds.is_cut_off()
+            && (self.turns.is_awaited() || self.in_flight() > 0 || state.wanted_at.elapsed() <= time)
     }
 
     /// Takes on what the call stands for; a probe that has to be announced waits here until it may leave.

@@ -5,12 +5,14 @@
 //! exactly one call at a time goes out to test it, in the whole fleet, and a call that says nothing about the credentials
 //! neither begins nor ends a hold. Answers that cannot be believed, and none verified between, count as a fault of the
 //! account too.
-//! Doubts are one replica's own; a hold is told to all.
+//! Doubts are one replica's own; a hold is told to all. Whether the gateway can be reached at all is each replica's own
+//! affair, see [`way`].
 
 pub mod seat;
 
 mod standing;
 mod told;
+mod way;
 mod word;
 
 use std::collections::HashMap;
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::classify::Outcome;
+use crate::domain::classify::{Cause, Outcome};
 use crate::domain::codes::Scope;
 use crate::domain::fleet::hold::ProbeState;
 use crate::domain::ids::RequestId;
@@ -28,6 +30,7 @@ use crate::limits::pause::seat::Seat;
 pub(crate) use crate::limits::pause::standing::Ripe;
 use crate::limits::pause::standing::{Change, Role, Scene, Standing, State};
 pub(crate) use crate::limits::pause::told::Heard;
+use crate::limits::pause::way::{Met, Trip, Turn, Way};
 use crate::limits::pause::word::Word;
 
 /// When a held account is probed.
@@ -69,6 +72,15 @@ pub enum HoldChange {
         /// The party, or `None` for the whole account.
         party: Option<String>,
     },
+    /// Calls of this replica find no connection to the gateway, or one that tried again found none.
+    Unreachable {
+        /// How the last call broke.
+        cause: String,
+        /// Until the next one tries.
+        probe_in: Duration,
+    },
+    /// A call found the gateway again.
+    Reached,
 }
 
 /// What an outcome changed.
@@ -111,11 +123,13 @@ pub(crate) struct Claim {
     pub(crate) party: Option<String>,
     for_account: Role,
     for_party: Role,
+    trip: Trip,
 }
 
 impl Claim {
     /// Says whether the call tests a hold.
     pub(crate) fn is_probe(&self) -> bool {
+        // A trial of the way is nothing to tell the others.
         [self.for_account, self.for_party].iter().any(|role| matches!(role, Role::Probe(_)))
     }
 }
@@ -127,11 +141,13 @@ pub(crate) struct Holds {
     seat: Seat,
     account: Standing,
     parties: HashMap<String, Standing>,
+    way: Way,
 }
 
 impl Holds {
     pub(crate) fn new(settings: HoldSettings, now: Instant) -> Self {
-        Self { settings, seat: Seat::alone(now), account: Standing::new(now), parties: HashMap::new() }
+        let way = Way::new(settings.first_probe, settings.max_probe);
+        Self { settings, seat: Seat::alone(now), account: Standing::new(now), parties: HashMap::new(), way }
     }
 
     /// Returns the wait of a call for this party; `None` if it may go, as an ordinary call or as the probe that is due.
@@ -139,7 +155,8 @@ impl Holds {
         let scene = self.scene(now);
         let of_party = party.and_then(|name| self.parties.get(name));
         let waits = [Some(&self.account), of_party].into_iter().flatten();
-        waits.filter_map(|standing| standing.wait(scene, jitter)).max()
+        let waits = waits.filter_map(|standing| standing.wait(scene, jitter));
+        waits.chain(self.way.wait(now, jitter)).max()
     }
 
     /// Lets one call go, taking on the probes that are due; or says how long to wait. A call is made only once its claim
@@ -148,7 +165,7 @@ impl Holds {
         if let Some(wait) = self.wait(party, now, jitter) {
             return Err(wait);
         }
-        let Self { settings, seat, account, parties } = self;
+        let Self { settings, seat, account, parties, way } = self;
         let scene = Scene { settings, seat, now };
         Ok(Claim {
             party: party.map(ToOwned::to_owned),
@@ -156,12 +173,16 @@ impl Holds {
             for_party: party
                 .and_then(|name| parties.get_mut(name))
                 .map_or(Role::Ordinary, |standing| standing.claim(scene)),
+            trip: way.claim(),
         })
     }
 
     /// Says whether the call of a claim may leave; if so it counts as out. A lost claim is to be released.
     pub(crate) fn ripen(&mut self, claim: &mut Claim, now: Instant) -> Ripe {
-        let Self { settings, seat, account, parties } = self;
+        let Self { settings, seat, account, parties, way } = self;
+        if way.is_lost(claim.trip) {
+            return Ripe::Lost;
+        }
         let scene = Scene { settings, seat, now };
         let mut of_party = claim.party.as_ref().and_then(|name| parties.get_mut(name));
         let party_is = of_party.as_ref().map_or(Ripe::Now, |standing| standing.ripe(claim.for_party, scene));
@@ -177,8 +198,9 @@ impl Holds {
 
     /// Takes back a claim no call was made for: a probe that was lost is due again at once.
     pub(crate) fn release(&mut self, claim: &Claim, now: Instant) {
-        let Self { settings, seat, account, parties } = self;
+        let Self { settings, seat, account, parties, way } = self;
         let scene = Scene { settings, seat, now };
+        way.release(claim.trip);
         account.release(claim.for_account, scene);
         if let Some(standing) = claim.party.as_ref().and_then(|name| parties.get_mut(name)) {
             standing.release(claim.for_party, scene);
@@ -203,9 +225,10 @@ impl Holds {
             (Word::Passed(_) | Word::Throttled | Word::Nothing, _) => (word, word),
         };
         let cause = if word == Word::Disbelieved { DISBELIEVED } else { reply.code().unwrap_or("unknown") };
-        let Self { settings, seat, account, parties } = self;
+        let Self { settings, seat, account, parties, way } = self;
         let scene = Scene { settings, seat, now };
         let mut changes = Vec::new();
+        changes.extend(way.judge(Met::of(reply, outcome), claim.trip, now).map(|turn| turn.tell(cause)));
         changes.extend(account.judge(to_account, claim.for_account, id, cause, scene).map(|change| change.tell(None)));
         let mut standing = &*account;
         if let Some(party) = claim.party {
@@ -219,6 +242,10 @@ impl Holds {
                 standing = &parties[&party];
             }
         }
+        let is_unreachable = matches!(outcome, Outcome::Retryable(Cause::Unreachable, _));
+        if let Some(delay) = way.delay(now, jitter).filter(|_| is_unreachable) {
+            return Recorded { hold: Hold::Held(delay), changes };
+        }
         let hold = match (word, standing.delay(scene, jitter)) {
             (Word::Fault(..), Some(delay)) => Hold::Held(delay),
             (Word::Fault(..) | Word::Passed(_) | Word::Disbelieved | Word::Throttled | Word::Nothing, _) => {
@@ -230,19 +257,25 @@ impl Holds {
 
     /// Returns how long the whole account stays shut: until its probe is due, or while that probe is out.
     pub(crate) fn shut_for(&self, now: Instant) -> Option<Duration> {
-        self.account.wait(self.scene(now), 0.0)
+        self.account.wait(self.scene(now), 0.0).max(self.way.wait(now, 0.0))
     }
 
     /// Makes every probe due at once: what was at fault may be mended.
     pub(crate) fn probe_now(&mut self, now: Instant) {
-        let Self { settings, seat, account, parties } = self;
+        let Self { settings, seat, account, parties, way } = self;
         let scene = Scene { settings, seat, now };
+        way.try_now(now);
         std::iter::once(account).chain(parties.values_mut()).for_each(|standing| standing.probe_now(scene));
     }
 
-    /// Says whether the whole account is held.
+    /// Says whether the whole account is held, by a fault of its own or for want of a way to the gateway.
     pub(crate) fn is_held(&self) -> bool {
-        self.account.state != State::Open
+        self.account.state != State::Open || self.is_cut_off()
+    }
+
+    /// Says whether this replica does not reach the gateway.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.way.is_shut()
     }
 
     fn scene(&self, now: Instant) -> Scene<'_> {
@@ -259,6 +292,15 @@ fn forget_stale(parties: &mut HashMap<String, Standing>, now: Instant, after: Du
             State::Held(held) => held.probe != ProbeState::Free || now.saturating_duration_since(held.probe_at) < after,
             State::Open => false,
         });
+    }
+}
+
+impl Turn {
+    fn tell(self, cause: &str) -> HoldChange {
+        match self {
+            Self::Shut(probe_in) => HoldChange::Unreachable { cause: cause.to_owned(), probe_in },
+            Self::Open => HoldChange::Reached,
+        }
     }
 }
 

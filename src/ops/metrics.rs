@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::domain::ids::AccountId;
 use crate::limits::pause::HoldChange;
 use crate::limits::rate::Rate;
 use crate::limits::standing::Standing;
@@ -113,6 +114,7 @@ pub struct Metrics {
     settle_failures: Counter,
     panics: Counter,
     holds: Family<AccountLabels, Gauge>,
+    unreachable: Family<AccountLabels, Gauge>,
     accounts: AccountGauges,
     process: ProcessGauges,
     fleet_members: Gauge,
@@ -164,6 +166,11 @@ impl Metrics {
             holds: metric!(
                 "holds",
                 "Accounts and parties held now, as this replica knows; over a fleet take the maximum, not the sum",
+                Family::default()
+            ),
+            unreachable: metric!(
+                "gateway_unreachable",
+                "1 while this replica finds no connection to the account's gateway",
                 Family::default()
             ),
             accounts: AccountGauges::register(&mut registry),
@@ -234,6 +241,10 @@ impl Metrics {
                 held.remove(&(account.to_string(), party.clone()));
                 self.set_holds(&held, account.as_str());
             }
+            WorkerEvent::Unreachable { account, .. } => self.set_unreachable(account, true),
+            WorkerEvent::Reached { account } => self.set_unreachable(account, false),
+            // Each replica finds that by itself.
+            WorkerEvent::HoldHeard { change: HoldChange::Unreachable { .. } | HoldChange::Reached, .. } => {}
             WorkerEvent::FleetChanged { members } => {
                 self.fleet_members.set(gauge(*members));
             }
@@ -296,6 +307,10 @@ impl Metrics {
         self.holds.get_or_create(&labels).set(gauge(count));
     }
 
+    fn set_unreachable(&self, account: &AccountId, is_unreachable: bool) {
+        self.unreachable.get_or_create(&AccountLabels { account: account.to_string() }).set(i64::from(is_unreachable));
+    }
+
     /// A gateway chooses this text, so its variety is capped.
     fn code_label(&self, code: &str) -> String {
         let code: String = code.chars().filter(|c| c.is_ascii_graphic()).take(MAX_CODE_CHARS).collect();
@@ -315,8 +330,6 @@ fn gauge(count: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use crate::domain::ids::AccountId;
 
     use super::*;
 

@@ -91,6 +91,14 @@ fn log(event: &WorkerEvent) {
             party = party.as_deref().unwrap_or("whole account"),
             "a probe passed, the hold is lifted"
         ),
+        WorkerEvent::Unreachable { account, cause, probe_in } => tracing::warn!(
+            account.id = %account,
+            cause,
+            probe_in = ?probe_in,
+            "the gateway cannot be reached; nothing is lost and no attempt used, its items wait until it can. If this \
+             lasts, look at the network, the firewall, the name and the account's endpoint: `takedown check`"
+        ),
+        WorkerEvent::Reached { account } => tracing::info!(account.id = %account, "the gateway is reached again"),
         WorkerEvent::HoldHeard { account, change } => hold_heard(account, change),
         WorkerEvent::FleetChanged { members } => tracing::info!(members, "the fleet changed"),
         WorkerEvent::EndedBefore { id, account } => tracing::info!(
@@ -138,6 +146,8 @@ fn hold_heard(account: &AccountId, change: &HoldChange) {
             party = named(party),
             "the hold is lifted, as the fleet tells"
         ),
+        // Told to nobody: each replica finds it by itself.
+        HoldChange::Unreachable { .. } | HoldChange::Reached => {}
     }
 }
 

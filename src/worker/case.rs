@@ -219,7 +219,7 @@ impl Case<'_> {
     ) -> Settlement {
         let decision = settlement::decide(outcome, &self.progress(hold, cool_down, jitter, now), self.message.policy);
         let (attempt, effect) = match outcome {
-            Outcome::Retryable(Cause::Throttled(_), effect) => (Attempt::NotCounted, *effect),
+            Outcome::Retryable(Cause::Throttled(_) | Cause::Unreachable, effect) => (Attempt::NotCounted, *effect),
             Outcome::AccountFault(..) if matches!(hold, Hold::Held(_)) => (Attempt::NotCounted, Effect::None),
             Outcome::Retryable(_, effect) => (Attempt::Counted, *effect),
             Outcome::Success(_) | Outcome::Terminal(_) | Outcome::AccountFault(..) => (Attempt::Counted, Effect::None),

@@ -104,6 +104,20 @@ pub enum WorkerEvent {
         /// The party, or `None` for the whole account.
         party: Option<String>,
     },
+    /// This replica finds no connection to an account's gateway.
+    Unreachable {
+        /// The account.
+        account: AccountId,
+        /// How the last call broke.
+        cause: String,
+        /// Until the next call tries.
+        probe_in: Duration,
+    },
+    /// A call found the gateway again.
+    Reached {
+        /// The account.
+        account: AccountId,
+    },
     /// Another replica, or a person, told of a change of a hold; it counts here too.
     HoldHeard {
         /// The account.

@@ -283,6 +283,8 @@ fn hold_event(account: &AccountId, change: HoldChange) -> WorkerEvent {
     match change {
         HoldChange::Held { party, cause, probe_in } => WorkerEvent::Held { account, party, cause, probe_in },
         HoldChange::Resumed { party } => WorkerEvent::Resumed { account, party },
+        HoldChange::Unreachable { cause, probe_in } => WorkerEvent::Unreachable { account, cause, probe_in },
+        HoldChange::Reached => WorkerEvent::Reached { account },
         // No outcome pauses an account.
         change @ HoldChange::Paused { .. } => WorkerEvent::HoldHeard { account, change },
     }

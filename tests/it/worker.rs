@@ -6,6 +6,7 @@ mod fairness;
 mod slow;
 mod stopping;
 mod tls;
+mod unreachable;
 mod v3;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -84,9 +84,13 @@ fn an_unsigned_terminal_refusal_of_the_open_platform_is_not_believed() {
 #[test]
 fn a_broken_call_is_ambiguous_only_when_it_may_have_been_sent() {
     assert_eq!(
-        classify(Gateway::Mapi, &Reply::NotSent(BrokenCall::Connect), CLEAN),
+        classify(Gateway::Mapi, &Reply::NotSent(BrokenCall::Reset), CLEAN),
         Outcome::Retryable(Cause::Broken, Effect::None)
     );
+    for broken in [BrokenCall::Connect, BrokenCall::ConnectTimeout, BrokenCall::Tls] {
+        let outcome = classify(Gateway::Mapi, &Reply::NotSent(broken), CLEAN);
+        assert_eq!(outcome, Outcome::Retryable(Cause::Unreachable, Effect::None), "{broken}");
+    }
     assert_eq!(
         classify(Gateway::Mapi, &Reply::MaybeSent(BrokenCall::Timeout), CLEAN),
         Outcome::Retryable(Cause::Broken, Effect::Possible)
@@ -96,9 +100,8 @@ fn a_broken_call_is_ambiguous_only_when_it_may_have_been_sent() {
 #[test]
 fn a_gateway_that_cannot_prove_who_it_is_is_the_accounts_trouble_and_took_nothing_down() {
     let doubtful = Outcome::AccountFault(Scope::App, Certainty::Doubtful);
-    for broken in [BrokenCall::Tls, BrokenCall::Certificate(CertificateFault::Expired)] {
-        assert_eq!(classify(Gateway::Mapi, &Reply::NotSent(broken), CLEAN), doubtful, "{broken}");
-    }
+    let expired = Reply::NotSent(BrokenCall::Certificate(CertificateFault::Expired));
+    assert_eq!(classify(Gateway::Mapi, &expired, CLEAN), doubtful);
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn causes() -> impl Strategy<Value = Cause> {
         Just(Cause::Code),
         Just(Cause::UnlistedCode),
         proptest::option::of(seconds(0..4000)).prop_map(Cause::Throttled),
+        Just(Cause::Unreachable),
         Just(Cause::Broken),
         Just(Cause::Untrusted),
         Just(Cause::Unreadable),
@@ -72,7 +73,8 @@ fn policies() -> impl Strategy<Value = RetryPolicy> {
 /// Whether the account, and not the item, is at fault: no attempt may be used up.
 fn spares_the_attempt(step: &Step) -> bool {
     match (&step.outcome, step.hold) {
-        (Outcome::Retryable(Cause::Throttled(_), _), _) | (Outcome::AccountFault(..), Hold::Held(_)) => true,
+        (Outcome::Retryable(Cause::Throttled(_) | Cause::Unreachable, _), _)
+        | (Outcome::AccountFault(..), Hold::Held(_)) => true,
         (Outcome::Retryable(..) | Outcome::AccountFault(..) | Outcome::Success(_) | Outcome::Terminal(_), _) => false,
     }
 }
@@ -134,6 +136,14 @@ proptest! {
                         (Outcome::Retryable(Cause::Throttled(wait), _), Deferral::Throttled, _) => {
                             prop_assert_eq!(delay, wait.unwrap_or_default().max(COOL_DOWN));
                         }
+                        (Outcome::Retryable(Cause::Unreachable, _), Deferral::Unreachable, hold) => match hold {
+                            Hold::Held(wait) => prop_assert_eq!(delay, wait),
+                            Hold::NotHeld => {
+                                let last = policy.delays.len() - 1;
+                                let rung = policy.delays[(progress.attempt as usize - 1).min(last)];
+                                prop_assert!(delay >= rung / 2 && delay <= rung.mul_f64(1.5), "{delay:?}");
+                            }
+                        },
                         (Outcome::AccountFault(..), Deferral::Held, Hold::Held(wait)) => prop_assert_eq!(delay, wait),
                         other => prop_assert!(false, "{other:?}"),
                     }

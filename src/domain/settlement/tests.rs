@@ -50,6 +50,16 @@ fn a_throttled_call_uses_no_attempt_and_waits_as_told() {
 }
 
 #[test]
+fn a_call_nobody_was_reached_by_uses_no_attempt_and_waits_for_the_way() {
+    let last = Progress { attempt: 6, ..progress() };
+    let outcome = Outcome::Retryable(Cause::Unreachable, Effect::None);
+    let alone = decide(&outcome, &last, &policy());
+    assert_eq!(alone, Decision::Defer(policy().delay_after(6, last.jitter), Deferral::Unreachable));
+    let shut = Progress { hold: Hold::Held(Duration::from_secs(3)), ..last };
+    assert_eq!(decide(&outcome, &shut, &policy()), Decision::Defer(Duration::from_secs(3), Deferral::Unreachable));
+}
+
+#[test]
 fn a_held_account_defers_and_a_doubtful_single_fault_costs_an_attempt() {
     let fault = Outcome::AccountFault(Scope::App, Certainty::Doubtful);
     let held = Progress { hold: Hold::Held(Duration::from_secs(30)), attempt: 6, ..progress() };

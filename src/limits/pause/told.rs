@@ -30,7 +30,7 @@ impl Holds {
     /// Returns what the others should know: the account's latest word, and those on its parties that still matter, at
     /// most [`MAX_PARTIES`], pauses before holds and the newest first.
     pub(crate) fn tell(&mut self, now: Instant) -> Vec<HoldNotice> {
-        let Self { settings, seat, account, parties } = self;
+        let Self { settings, seat, account, parties, .. } = self;
         let scene = Scene { settings, seat, now };
         parties.retain(|_, standing| !standing.is_clear(scene));
         let mut words: Vec<_> = parties.iter().filter(|(_, standing)| standing.version > 0).collect();
@@ -60,6 +60,9 @@ impl Holds {
         number: u64,
         now: Instant,
     ) -> Option<HoldChange> {
+        if order == OrderKind::Resume {
+            self.way.try_now(now);
+        }
         let change = self.of_party(party.as_deref(), now).order(order, number, now)?;
         Some(change.tell(party))
     }

@@ -34,7 +34,7 @@ impl Word {
                 Cause::Code | Cause::UnlistedCode => passed,
                 Cause::Throttled(_) => Self::Throttled,
                 // What answered may be a proxy, or nobody.
-                Cause::Broken | Cause::ServerError | Cause::Unreadable => Self::Nothing,
+                Cause::Unreachable | Cause::Broken | Cause::ServerError | Cause::Unreadable => Self::Nothing,
                 Cause::Untrusted => Self::Disbelieved,
             },
         }

@@ -36,13 +36,14 @@ impl Watch {
             WorkerEvent::Called { .. } => &self.calls,
             WorkerEvent::Retried { .. } => &self.retries,
             WorkerEvent::Deferred { .. } => &self.deferrals,
-            WorkerEvent::Held { .. } => &self.holds,
+            WorkerEvent::Held { .. } | WorkerEvent::Unreachable { .. } => &self.holds,
             WorkerEvent::Suspicious { .. } => &self.suspicious,
             WorkerEvent::Started { .. }
             | WorkerEvent::GivenBack { .. }
             | WorkerEvent::UnknownCertificate { .. }
             | WorkerEvent::UnlistedCode { .. }
             | WorkerEvent::Resumed { .. }
+            | WorkerEvent::Reached { .. }
             | WorkerEvent::FleetChanged { .. }
             | WorkerEvent::HoldHeard { .. }
             | WorkerEvent::EndedBefore { .. }

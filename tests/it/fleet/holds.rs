@@ -4,7 +4,7 @@ use takedown::sandbox::ItemState;
 use takedown::sandbox::faults::Faults;
 
 use super::{DEADLINE, Stage, worker};
-use crate::support::command::{Ended, run};
+use crate::support::command::{Ended, Running, run, takedown};
 
 const LIMITS: &str = "rate = \"40/s\"\nhold.first_probe = \"2s\"\nhold.max_probe = \"4s\"";
 
@@ -55,6 +55,30 @@ async fn a_bad_key_holds_both_replicas_and_one_of_them_probes() {
     }
     stage.done(400).await;
     for worker in &workers {
+        worker.signal("KILL");
+    }
+    stage.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn a_replica_that_does_not_reach_the_gateway_keeps_no_other_from_it() {
+    let stage = Stage::set(600, LIMITS).await;
+    let mut command = takedown(stage.dir.path(), &["worker"]);
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // The first by its name: whatever is probed, it would probe.
+    command.env("TAKEDOWN_WORKER__ID", "first").env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
+    command.env("TAKEDOWN_ACCOUNTS__DESK__ENDPOINT", format!("http://{nowhere}/gateway.do"));
+    let first = Running::start(command);
+    first.line("the gateway cannot be reached");
+    let second = worker(stage.dir.path(), "second");
+    stage.arrived(40).await;
+    let since = std::time::Instant::now();
+    stage.done(500).await;
+    let rate = 460.0 / since.elapsed().as_secs_f64();
+    println!("{rate:.1} calls a second, of 40");
+    assert!(rate > 20.0, "its share of the rate lies idle, or the other is held: {rate:.1} calls a second");
+    for worker in [&first, &second] {
         worker.signal("KILL");
     }
     stage.clear().await;

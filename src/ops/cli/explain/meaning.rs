@@ -60,6 +60,7 @@ pub(super) fn next(gateway: Gateway, answer: &Answer, retry: &RetryPolicy) -> St
                 Cause::UnlistedCode => retry.max_unknown_code_attempts.min(retry.max_attempts),
                 Cause::Code
                 | Cause::Throttled(_)
+                | Cause::Unreachable
                 | Cause::Broken
                 | Cause::Untrusted
                 | Cause::Unreadable
@@ -72,7 +73,7 @@ pub(super) fn next(gateway: Gateway, answer: &Answer, retry: &RetryPolicy) -> St
                 Cause::Untrusted => "the answer is not believed and an alarm is raised; the item is tried again",
                 Cause::UnlistedCode => "the code is in no table, so nothing is guessed; the item is tried again",
                 Cause::Unreadable => "the answer cannot be read; the item is tried again",
-                Cause::ServerError | Cause::Broken | Cause::Code => "the item is tried again",
+                Cause::ServerError | Cause::Unreachable | Cause::Broken | Cause::Code => "the item is tried again",
             };
             let may = match effect {
                 Effect::Possible => ", and the attempt counts as one that may have taken effect",
