@@ -54,8 +54,8 @@
 //! more than the whole; [`worker::fleet`] beats, hears and gives them out.
 //!
 //! # Attempts and deferrals
-//! An attempt is a call that used up a try. A deferral (throttled, held, rate-limited, early) does not. An attempt is
-//! *ambiguous* when it may have taken effect although nobody said so: a time-out after sending, `SYSTEM_ERROR`, an
+//! An attempt is a call that used up a try. A deferral (throttled, held, unreachable, rate-limited, early) does not.
+//! An attempt is *ambiguous* when it may have taken effect although nobody said so: a time-out after sending, `SYSTEM_ERROR`, an
 //! unsigned success. After one, a gateway that says "not on sale" means success (`taken_down_earlier`); and an item whose
 //! attempts run out ends as `outcome_unknown`, never as merely failed.
 //!

@@ -263,3 +263,16 @@ fn the_topology_is_printed_without_a_broker() {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
 }
+
+#[test]
+fn a_full_disk_under_the_log_stops_nothing() {
+    let directory = directory(DESK);
+    let row = "account,sns_user_id,key,deadline\ndesk,u1,2011k,2020-01-01T00:00:00Z\n";
+    fs::write(directory.path().join("late.csv"), row).unwrap();
+    for (arguments, code) in [(["run", "nowhere.csv", "--log=debug"], 6), (["run", "late.csv", "--log=debug"], 0)] {
+        let mut command = takedown(directory.path(), &arguments);
+        command.stderr(fs::File::options().write(true).open("/dev/full").unwrap());
+        let ended = end(command);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+    }
+}

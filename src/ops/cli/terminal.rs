@@ -85,7 +85,9 @@ impl Terminal {
 
     /// Says something to the person, on stderr; a result would go to stdout.
     pub(super) fn say(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{text}"));
+        let mut line = text.to_owned();
+        line.push('\n');
+        self.bars.suspend(|| to_stderr(line.as_bytes()));
     }
 }
 
@@ -100,6 +102,12 @@ fn is_discreet(metadata: &Metadata<'_>) -> bool {
 /// Colours are for a terminal, and for a person who did not decline them (no-color.org).
 fn is_coloured() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Writes to stderr. That nobody takes it any more (a full disk, a closed pipe) is no reason to stop working, and could
+/// only be told to stderr.
+fn to_stderr(bytes: &[u8]) {
+    io::stderr().write_all(bytes).unwrap_or_default();
 }
 
 /// Writes log lines to stderr while the bars step aside.
@@ -117,10 +125,12 @@ struct BesideBarsWriter<'a>(&'a MultiProgress);
 
 impl Write for BesideBarsWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write_all(bytes)).map(|()| bytes.len())
+        // An error would be told by the subscriber with `eprintln!`, which panics on it.
+        self.0.suspend(|| to_stderr(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
