@@ -6,7 +6,7 @@
 //! neither begins nor ends a hold. Answers that cannot be believed, and none verified between, count as a fault of the
 //! account too.
 //! Doubts are one replica's own; a hold is told to all. Whether the gateway can be reached at all is each replica's own
-//! affair, see [`way`].
+//! affair, see `way`.
 
 pub mod seat;
 
