@@ -25,9 +25,7 @@ use crate::queue::amqp::topology::Finding;
 /// [`QueueError::Closed`] and [`QueueError::Broker`], when there is no channel to look through.
 pub(super) async fn find(link: &Link, names: &Names) -> Result<Option<Finding>, QueueError> {
     let (queue, results) = (names.unrouted(), names.results_exchange());
-    let options = QueueDeclareOptions::durable().passive();
-    let looked = link.channel().await?.queue_declare(short(&queue), options, FieldTable::default()).await;
-    let held = looked.map_or(0, |queue| queue.message_count());
+    let held = count(link, &queue).await?;
     Ok((held > 0).then(|| Finding {
         object: queue,
         problem: format!(
@@ -38,6 +36,12 @@ pub(super) async fn find(link: &Link, names: &Names) -> Result<Option<Finding>, 
                  routing keys (management page or shovel)"
             .to_owned(),
     }))
+}
+
+async fn count(link: &Link, queue: &str) -> Result<u32, QueueError> {
+    let options = QueueDeclareOptions::durable().passive();
+    let looked = link.channel().await?.queue_declare(short(queue), options, FieldTable::default()).await;
+    Ok(looked.map_or(0, |queue| queue.message_count()))
 }
 
 /// Sends on what is meant for the results or for one of these accounts; returns how much. What is of others stays.
@@ -52,6 +56,10 @@ pub(super) async fn send_on(
 ) -> Result<u32, QueueError> {
     let queue = names.unrouted();
     let failed = |error| broker_error(format!("send on what is in {queue}"), error);
+    // To get a message of a queue without a leader is an error that ends the connection, and with it whatever is in hand.
+    if count(link, &queue).await? == 0 {
+        return Ok(0);
+    }
     let channel = link.channel().await?;
     let (mut sent, mut left) = (0, None);
     // What comes meanwhile, or comes back, is for another time.
