@@ -68,7 +68,9 @@ struct Table {
 impl Table {
     async fn run(&mut self, seed: u64) {
         let plan = Plan::draw(seed, WORKERS);
-        println!("{plan}");
+        println!(
+            "{plan}again:\n  {SEED}={seed} cargo test --features fault-points --test faults random:: -- --include-ignored"
+        );
         let began = Instant::now();
         let world = World::start(Options {
             seed,
@@ -99,11 +101,7 @@ impl Table {
         if !breaches.is_empty() {
             self.failed.push(seed);
             breaches.iter().for_each(|breach| println!("  BREACH {breach}"));
-            println!(
-                "  the workers' logs are in {}; again:\n  {SEED}={seed} cargo test --features fault-points --test faults \
-                 nothing_is_lost -- --include-ignored --nocapture",
-                dir.keep().display()
-            );
+            println!("  the workers' logs are in {}", dir.keep().display());
         }
     }
 

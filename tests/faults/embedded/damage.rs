@@ -70,7 +70,9 @@ fn refusal(path: &Path) -> String {
 async fn flipped_bytes_are_refused_or_harm_no_more_than_what_they_hit() {
     let turns = if length() == Length::Long { 3000 } else { 120 };
     let seed = std::env::var("TAKEDOWN_FAULT_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("again: TAKEDOWN_FAULT_SEED={seed}");
+    println!(
+        "again: TAKEDOWN_FAULT_SEED={seed} cargo test --features fault-points --test faults embedded::damage::flipped"
+    );
     let mut random = StdRng::seed_from_u64(seed);
     let dir = TempDir::new().unwrap();
     let path = closed(&dir).await;

@@ -54,7 +54,7 @@ impl Moment {
 async fn a_run_killed_again_and_again_ends_every_item_once() {
     let (items, kills) = if length() == Length::Long { (4000, 60) } else { (400, 7) };
     let seed = std::env::var(SEED).map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("again: {SEED}={seed}");
+    println!("again: {SEED}={seed} cargo test --features fault-points --test faults embedded::kills");
     let mut random = StdRng::seed_from_u64(seed);
     let desk = Desk::new(items, seed, "400/s").await;
     let mut stages = BTreeMap::<&str, usize>::new();
