@@ -160,6 +160,9 @@ async fn a_cluster_that_loses_its_leader_twice_loses_nothing() {
     println!("the next leader lost: longest wait for an outcome {pause:.1?}");
     let lives: Vec<_> = world.posts.iter().map(Post::lives).collect();
     assert_eq!(lives, [1, 1], "no worker was started anew");
+    // RabbitMQ 3.10 moves no message out of a retry rung while the first member of the work queue is down, if the rung's
+    // leader has changed since: its dead-letter worker asks that one member alone.
+    let (cluster, ()) = at(cluster, move |cluster| cluster.nodes[second].restart()).await;
 
     let (evidence, _dir) = world.end(deadline).await;
     let report = check(&evidence);

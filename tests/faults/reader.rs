@@ -41,6 +41,9 @@ pub(crate) struct Book {
     pub(crate) unreadable: Vec<String>,
 }
 
+/// Longest time without an outcome on one connection.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// A running reader; dropped, it stops.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -98,9 +101,10 @@ struct Writer {
 }
 
 impl Writer {
-    /// Until the broker is gone.
+    /// Until the broker is gone, or hands out nothing for a while: a consumer may be forgotten when its queue gets another
+    /// leader, and nobody tells it.
     async fn write_all(&self, mut consumer: Consumer) {
-        while let Some(Ok(delivery)) = consumer.next().await {
+        while let Ok(Some(Ok(delivery))) = timeout(QUIET, consumer.next()).await {
             self.write(&delivery);
             if !delivery.ack(BasicAckOptions::default()).await.is_ok_and(|is_acked| is_acked) {
                 return;
