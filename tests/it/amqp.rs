@@ -93,7 +93,7 @@ async fn an_unroutable_outcome_is_held_until_it_can_be_told() {
     enqueue(&settings, ["t-1".into(), "t-2".into()]).await;
     let channel = unbind_results(&settings).await;
     let (first, second) = (take(&queue, &desk()).await, take(&queue, &desk()).await);
-    let first_id = id_of(&first);
+    let expected = format!("{}:success:0", id_of(&first));
     let mend = async {
         eventually("a rest", async || !queue.is_ready()).await;
         let other = format!("{}.unrouted", settings.prefix);
@@ -104,8 +104,7 @@ async fn an_unroutable_outcome_is_held_until_it_can_be_told() {
         within("the outcome", futures_util::future::join(complete(&queue, first, Reason::TakenDown), mend)).await;
     settled.unwrap();
     let (id, told) = within("the outcome", Results::connect(&settings).await.unwrap().next()).await.unwrap();
-    let expected = (format!("{first_id}:success:0"), Reason::TakenDown);
-    assert_eq!((id, told.reason), expected, "it was not handed out again");
+    assert_eq!((id, told.reason), (expected, Reason::TakenDown), "it was not handed out again");
 
     // A worker that stops waits for nobody.
     let channel = unbind_results(&settings).await;

@@ -194,7 +194,7 @@ async fn what_was_unrouted_is_sent_on_when_the_topology_is_put_right() {
         unbound.await.unwrap();
     }
     let first = take(&queue, &desk()).await;
-    let first_id = id_of(&first);
+    let told = format!("{}:success:0", id_of(&first));
     complete(&queue, first, Reason::TakenDown).await.unwrap();
     let properties = lapin::BasicProperties::default;
     for key in ["stranger", "desk"] {
@@ -206,7 +206,7 @@ async fn what_was_unrouted_is_sent_on_when_the_topology_is_put_right() {
     let mut results = Results::connect(&settings).await.unwrap();
     within("the retry", queue.settle(take(&queue, &desk()).await, retry)).await.unwrap();
     let (id, _) = within("the outcome", results.next()).await.unwrap();
-    assert_eq!(id, format!("{first_id}:success:0"));
+    assert_eq!(id, told);
     let bodies = [take(&queue, &desk()).await, take(&queue, &desk()).await].map(|delivery| delivery.body.len());
     assert!(bodies.contains(&2), "the takedown was sent on too: {bodies:?}");
     let exact = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
