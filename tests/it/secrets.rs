@@ -88,6 +88,8 @@ fn a_run_against_a_gateway_that_repeats_its_requests_shows_no_secret() {
 fn a_gateway_that_is_away_is_told_without_a_secret() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plant = Plant::new(closed);
+    // An item waits for its gateway as long as it may.
+    plant.configure(|text| text.replacen("[retry]", "[retry]\nmax_age = \"2s\"", 1));
     let file = plant.items("items.jsonl", &items());
     let ended = plant.run(&["run", file], "trace", "text");
     assert_eq!(ended.code, Some(9), "{ended:?}");
