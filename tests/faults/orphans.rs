@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::support::command::signal;
 use crate::support::queue::eventually;
 
 /// Any test that starts the binary, and has it at work for a while.
@@ -50,9 +51,4 @@ async fn who_is_at_work_when_the_test_process_is_killed_dies_with_it() {
     at_work.retain(is_left);
     at_work.iter().for_each(|id| signal("KILL", *id));
     assert!(at_work.is_empty(), "left behind: {at_work:?}");
-}
-
-fn signal(name: &str, id: u32) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().unwrap();
-    assert!(sent.success(), "kill -{name} {id}");
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::proxy::Proxy;
-use crate::support::command::takedown;
+use crate::support::command::{self, takedown};
 
 /// Before a process that ended by itself is followed by another.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -205,8 +205,7 @@ impl Shared {
 
 fn send(signal: &str, process: Option<u32>) {
     if let Some(id) = process {
-        let sent = Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status().unwrap();
-        assert!(sent.success(), "kill -{signal} {id}");
+        command::signal(signal, id);
     }
 }
 

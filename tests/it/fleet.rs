@@ -7,7 +7,6 @@ mod reload;
 mod traffic;
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use takedown::domain::ids::AccountId;
@@ -19,7 +18,7 @@ use takedown::sandbox::{Sandbox, SandboxSettings};
 use takedown::signing::SignType;
 use tempfile::TempDir;
 
-use crate::support::command::{Running, run, takedown};
+use crate::support::command::{run, worker};
 use crate::support::{broker, rehearsal};
 
 /// Calls a second of the account.
@@ -108,14 +107,6 @@ impl Stage {
     async fn clear(self) {
         self.topology.delete(&self.settings).await.unwrap();
     }
-}
-
-fn worker(dir: &Path, name: &str) -> Running {
-    let mut command = takedown(dir, &["worker"]);
-    command.env("TAKEDOWN_WORKER__ID", name).env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
-    let worker = Running::start(command);
-    worker.line("worker started");
-    worker
 }
 
 /// The most arrivals in any second.

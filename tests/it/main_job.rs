@@ -20,7 +20,7 @@ use takedown::sandbox::setup::Setup;
 use takedown::sandbox::{ItemState, Sandbox, SandboxSettings};
 use takedown::signing::SignType;
 
-use crate::support::command::{Running, run, takedown};
+use crate::support::command::{run, worker};
 use crate::support::{broker, rehearsal};
 
 const ITEMS: usize = 2000;
@@ -155,14 +155,6 @@ async fn work_off(dir: &Path, settings: &AmqpSettings, outcomes: &mut Outcomes) 
         }
         outcomes.entry(outcome.id.clone()).or_default().push((message_id, outcome));
     }
-}
-
-fn worker(dir: &Path, name: &str) -> Running {
-    let mut command = takedown(dir, &["worker"]);
-    command.env("TAKEDOWN_WORKER__ID", name).env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
-    let worker = Running::start(command);
-    worker.line("worker started");
-    worker
 }
 
 fn enqueue(dir: &Path, mix: &Mix) {

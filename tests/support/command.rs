@@ -106,8 +106,7 @@ impl Running {
 
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        signal(name, self.child.id());
     }
 
     /// Says whether it has ended.
@@ -136,6 +135,21 @@ impl Drop for Running {
             self.child.wait().unwrap();
         }
     }
+}
+
+/// Sends a process a signal by its name.
+pub(crate) fn signal(name: &str, id: u32) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().unwrap();
+    assert!(sent.success(), "kill -{name} {id}");
+}
+
+/// Starts a worker by a name, and waits until it is at work.
+pub(crate) fn worker(directory: &Path, name: &str) -> Running {
+    let mut command = takedown(directory, &["worker"]);
+    command.env("TAKEDOWN_WORKER__ID", name).env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");
+    let worker = Running::start(command);
+    worker.line("worker started");
+    worker
 }
 
 /// Asks a server one thing; returns status and body.

@@ -3,8 +3,9 @@
 use takedown::queue::amqp::AmqpSettings;
 use takedown::queue::amqp::work_queue::Consumers;
 
-use super::{RATE, Stage, most_in_a_second, worker};
+use super::{RATE, Stage, most_in_a_second};
 use crate::support::broker;
+use crate::support::command::worker;
 
 /// Six heartbeats of a second.
 const LEASE_MS: u64 = 6000;

@@ -3,8 +3,8 @@
 use takedown::sandbox::ItemState;
 use takedown::sandbox::faults::Faults;
 
-use super::{DEADLINE, Stage, worker};
-use crate::support::command::{Ended, Running, run, takedown};
+use super::{DEADLINE, Stage};
+use crate::support::command::{Ended, Running, run, takedown, worker};
 
 const LIMITS: &str = "rate = \"40/s\"\nhold.first_probe = \"2s\"\nhold.max_probe = \"4s\"";
 

@@ -4,7 +4,8 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 
-use super::{Stage, worker};
+use super::Stage;
+use crate::support::command::worker;
 use crate::support::queue::eventually;
 
 const ITEMS: usize = 300;
