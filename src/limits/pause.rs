@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::classify::{Cause, Outcome};
+use crate::domain::classify::Outcome;
 use crate::domain::codes::Scope;
 use crate::domain::fleet::hold::ProbeState;
 use crate::domain::ids::RequestId;
@@ -228,7 +228,8 @@ impl Holds {
         let Self { settings, seat, account, parties, way } = self;
         let scene = Scene { settings, seat, now };
         let mut changes = Vec::new();
-        changes.extend(way.judge(Met::of(reply, outcome), claim.trip, now).map(|turn| turn.tell(cause)));
+        let met = Met::of(reply, outcome);
+        changes.extend(way.judge(met, claim.trip, now).map(|turn| turn.tell(cause)));
         changes.extend(account.judge(to_account, claim.for_account, id, cause, scene).map(|change| change.tell(None)));
         let mut standing = &*account;
         if let Some(party) = claim.party {
@@ -242,8 +243,7 @@ impl Holds {
                 standing = &parties[&party];
             }
         }
-        let is_unreachable = matches!(outcome, Outcome::Retryable(Cause::Unreachable, _));
-        if let Some(delay) = way.delay(now, jitter).filter(|_| is_unreachable) {
+        if let Some(delay) = way.delay(now, jitter).filter(|_| met == Met::Nobody) {
             return Recorded { hold: Hold::Held(delay), changes };
         }
         let hold = match (word, standing.delay(scene, jitter)) {
