@@ -82,7 +82,7 @@ impl Settler {
         let Delivery { body, envelope, receipt: Receipt::Amqp(tag) } = delivery else { return Err(QueueError::Stale) };
         let (mut schedule, mut past) = (Schedule::new(), Past::default());
         while tag.is_usable() {
-            let published = self.publish_successor(&tag, &body, &envelope, settlement.clone(), &mut past);
+            let published = self.publish_successor(&tag, &body, &envelope, &settlement, &mut past);
             match published.await {
                 Ok(Published::Confirmed(settled)) => {
                     fault_point!(Confirmed);
@@ -135,26 +135,26 @@ impl Settler {
         tag: &Tag,
         body: &[u8],
         envelope: &Envelope,
-        settlement: Settlement,
+        settlement: &Settlement,
         past: &mut Past,
     ) -> Result<Published, QueueError> {
         match settlement {
             Settlement::Complete(outcome) | Settlement::DeadLetter(outcome) => {
-                let first = self.journal.claim(&outcome, || tag.is_usable()).await?;
+                let first = self.journal.claim(outcome, || tag.is_usable()).await?;
                 // What another try of ours claimed is no other's.
-                let is_earlier = *past.is_earlier.get_or_insert(first.is_earlier) || first.outcome != *outcome;
+                let is_earlier = *past.is_earlier.get_or_insert(first.is_earlier) || first.outcome != **outcome;
                 self.publish_end(tag, body, envelope, &first, past).await?;
                 if is_earlier {
                     return Ok(Published::Confirmed(Settled::AsBefore(Box::new(first.outcome))));
                 }
             }
             Settlement::Retry { delay, effect, last_code } => {
-                let next = envelope.retried(effect, last_code, tag.received_at);
-                self.publish_again(tag, body, next, delay, past).await?;
+                let next = envelope.retried(*effect, last_code.clone(), tag.received_at);
+                self.publish_again(tag, body, next, *delay, past).await?;
             }
             Settlement::Defer { delay, effect, reason: _ } => {
-                let next = envelope.deferred(effect, tag.received_at);
-                self.publish_again(tag, body, next, delay, past).await?;
+                let next = envelope.deferred(*effect, tag.received_at);
+                self.publish_again(tag, body, next, *delay, past).await?;
             }
             Settlement::GiveBack => return Ok(Published::Nothing),
         }

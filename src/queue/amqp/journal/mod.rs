@@ -187,11 +187,7 @@ impl Journal {
                 Ok(Err(_)) | Err(_) => Err(self.doubt()),
             }
         };
-        let claimed = claimed.await;
-        let Ok(first) = claimed else {
-            self.lock().tidy();
-            return Err(claimed.expect_err("invariant: it is no success"));
-        };
+        let first = claimed.await.inspect_err(|_| self.lock().tidy())?;
         let is_earlier = first != *outcome;
         Ok(First { outcome: first, is_earlier, has_letter: false })
     }
