@@ -125,6 +125,9 @@ impl Writer {
             }
             Err(error) => book.unreadable.push(format!("{message_id}: {error}")),
         }
-        self.count.send_replace(book.told.len());
+        let ids = book.told.len();
+        // Who waits for the count looks into the book meanwhile, with the count in hand.
+        drop(book);
+        self.count.send_replace(ids);
     }
 }
