@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod hex;
 pub mod history;
 pub mod ids;
+pub mod notice;
 pub mod outcome;
 pub mod reply;
 pub mod retry;
