@@ -9,6 +9,7 @@ pub mod pipeline;
 pub mod shutdown;
 
 mod case;
+mod learnt;
 
 use std::pin::pin;
 use std::sync::Arc;
