@@ -4,6 +4,7 @@
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
 pub mod dead_letters;
+pub mod depths;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
