@@ -12,9 +12,12 @@ pub mod depths;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
+pub mod tail;
 pub mod tls;
 pub mod topology;
 pub mod work_queue;
+
+pub(crate) mod schedule;
 
 mod acker;
 mod connection;
@@ -24,7 +27,6 @@ mod inbox;
 mod journal;
 mod message;
 mod names;
-mod schedule;
 mod settle;
 mod stream;
 mod unrouted;
