@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::groups;
-use super::{LetterError, Group, LetterDesk};
+use super::{Group, LetterDesk, LetterError};
 use crate::clock;
 use crate::domain::ids::{AccountId, PlanId};
 use crate::domain::notice::{LetterFilter, Notice, Plan, ReplayEnd, What};

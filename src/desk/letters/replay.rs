@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::pacer::Pacer;
-use super::{LetterError, LetterDesk, plans};
+use super::{LetterDesk, LetterError, plans};
 use crate::clock;
 use crate::domain::ids::{AccountId, PlanId, RequestId};
 use crate::domain::notice::{LetterFilter, Plan, ReplayEnd, What};

@@ -4,11 +4,8 @@
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
 pub mod dead_letters;
-<<<<<<< HEAD
-pub mod desk_log;
-=======
 pub mod depths;
->>>>>>> cli
+pub mod desk_log;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
