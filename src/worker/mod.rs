@@ -7,8 +7,10 @@ pub mod event;
 pub mod fleet;
 pub mod pipeline;
 pub mod shutdown;
+pub mod tally;
 
 mod case;
+mod learnt;
 
 use std::pin::pin;
 use std::sync::Arc;

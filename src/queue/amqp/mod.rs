@@ -4,12 +4,17 @@
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
 pub mod dead_letters;
+pub mod depths;
+pub mod desk_log;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
+pub mod tail;
 pub mod tls;
 pub mod topology;
 pub mod work_queue;
+
+pub(crate) mod schedule;
 
 mod acker;
 mod connection;
@@ -19,8 +24,8 @@ mod inbox;
 mod journal;
 mod message;
 mod names;
-mod schedule;
 mod settle;
+mod stream;
 mod unrouted;
 
 use std::collections::BTreeMap;
