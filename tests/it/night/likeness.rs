@@ -2,7 +2,7 @@
 //!
 //! Words and counts must be the same. What differs from night to night may differ: times of day, dates, durations, rates a
 //! second; `…` stands for anything within a line, and alone in a line for any lines. Rules and borders of tables do not
-//! count, nor how wide they are. An id that the page makes up (`p-…` of a plan) stands for the one that was printed, then
+//! count, nor how wide they are. An id that the page makes up (of a plan, of a batch) stands for the one that was printed, then
 //! and in every later command.
 
 use std::collections::BTreeMap;
@@ -16,14 +16,14 @@ static PASSING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| UTC)?", "<when>"),
         (r"\b\d\d:\d\d(:\d\d)?\b", "<when>"),
         (r"\b\d{4}-\d\d-\d\d\b", "<when>"),
-        (r"\b[\d.,]+(/s| a second)", "<rate>"),
+        (r"\b[\d.,]+(/s|/min|/h| a second)", "<rate>"),
         (r"\b(\d+(\.\d+)?\s?(ms|s|m|min|h|d)\b ?)+", "<while> "),
     ]
     .map(|(pattern, word)| (Regex::new(pattern).unwrap(), word))
     .into()
 });
 
-static ID: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b(p-[0-9a-z]{4,}|b-\d{8}-[0-9a-f]{8})\b").unwrap());
+static ID: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b(plan ([0-9a-z]{6})|b-\d{8}-[0-9a-f]{8})\b").unwrap());
 
 /// The page's made-up ids and what they stand for.
 #[derive(Debug, Default)]
@@ -123,8 +123,8 @@ mod tests {
     fn a_made_up_id_stands_for_one_and_the_same() {
         let mut names = Names::default();
         let line = |text: &str| vec![text.to_owned()];
-        assert_eq!(names.compare(&line("plan p-7k2m"), "plan p-abcd"), Ok(()));
-        assert_eq!(names.translate("replay --plan p-7k2m"), "replay --plan p-abcd");
-        assert!(names.compare(&line("plan p-7k2m"), "plan p-efgh").is_err());
+        assert_eq!(names.compare(&line("plan z7k2mq"), "plan abcdef"), Ok(()));
+        assert_eq!(names.translate("replay --plan z7k2mq"), "replay --plan abcdef");
+        assert!(names.compare(&line("plan z7k2mq"), "plan efghij").is_err());
     }
 }

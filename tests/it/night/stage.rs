@@ -23,6 +23,9 @@ const DEADLINE: Duration = Duration::from_secs(90);
 /// Between two tries of what is repeated.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Of the account with most to do; the page says 50/s.
+const RATE: &str = "400/s";
+
 /// Items in the rehearsal's file, as the section's beginning says.
 const ITEMS: &str = "4000";
 
@@ -53,12 +56,18 @@ impl Stage {
         stage
     }
 
-    /// Does what a direction says: `start` or `stop` the `sandbox` or the `worker`.
+    /// Does what a direction says: `start` (the sandbox with more options) or `stop` the `sandbox` or the `worker`; or waits
+    /// until `the worker reads its configuration anew`.
     pub(super) fn follow(&mut self, direction: &str) {
+        let (direction, options) = match direction.strip_prefix("start sandbox") {
+            Some(options) => ("start sandbox", options),
+            None => (direction, ""),
+        };
         match direction {
             "start sandbox" => {
                 let listen = self.address.to_string();
-                let arguments = ["sandbox", "--dir", "rehearsal", "--listen", &listen, "--items", ITEMS];
+                let mut arguments = vec!["sandbox", "--dir", "rehearsal", "--listen", &listen, "--items", ITEMS];
+                arguments.extend(options.split_whitespace());
                 let sandbox = Running::start(takedown(self.home.path(), &arguments));
                 let line = sandbox.line("open_platform");
                 self.address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
@@ -71,6 +80,9 @@ impl Stage {
                 self.listen = line["listen"].as_str().unwrap().parse().unwrap();
                 worker.line("worker started");
                 self.worker = Some(worker);
+            }
+            "the worker reads its configuration anew" => {
+                self.worker.as_ref().expect("a worker runs").line("configuration read anew");
             }
             "stop sandbox" => stop(self.sandbox.take()),
             "stop worker" => stop(self.worker.take()),
@@ -132,7 +144,10 @@ impl Stage {
             .env("COLUMNS", "120")
             .env("TAKEDOWN_CONFIG", "rehearsal/takedown.toml")
             .env("TAKEDOWN_AMQP__URL", shared_url())
-            .env("TAKEDOWN_AMQP__PREFIX", &self.prefix);
+            .env("TAKEDOWN_AMQP__PREFIX", &self.prefix)
+            // What the page does not wait for either.
+            .env("TAKEDOWN_RETRY__MAX_UNKNOWN_CODE_ATTEMPTS", "1")
+            .env("TAKEDOWN_ACCOUNTS__SHOPS__RATE", RATE);
     }
 }
 
