@@ -142,6 +142,7 @@ impl Stage {
         command
             .env("PATH", format!("{}:{path}", self.bin.path().display()))
             .env("COLUMNS", "120")
+            .env("XDG_STATE_HOME", self.home.path().join("state"))
             .env("TAKEDOWN_CONFIG", "rehearsal/takedown.toml")
             .env("TAKEDOWN_AMQP__URL", shared_url())
             .env("TAKEDOWN_AMQP__PREFIX", &self.prefix)
