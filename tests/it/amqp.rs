@@ -5,6 +5,7 @@ mod journal;
 mod modes;
 mod outages;
 mod prefetch;
+mod rungs;
 mod tls;
 
 use std::collections::BTreeSet;
