@@ -6,6 +6,7 @@ mod looks;
 mod modes;
 mod outages;
 mod prefetch;
+mod rungs;
 mod tls;
 
 use std::collections::BTreeSet;
