@@ -10,4 +10,5 @@ pub mod items;
 pub mod mask;
 pub mod metrics;
 pub mod observe;
+pub mod report;
 pub mod status;
