@@ -3,6 +3,10 @@
 mod broker;
 mod check;
 pub(crate) mod rehearsal;
+mod report;
+mod shell;
+mod status;
+mod terminal;
 
 use std::fs;
 use std::net::TcpListener;
