@@ -12,4 +12,5 @@ pub mod mask;
 pub mod metrics;
 pub mod observe;
 pub mod operator;
+pub mod report;
 pub mod status;
