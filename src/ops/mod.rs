@@ -10,3 +10,4 @@ pub mod mask;
 pub mod metrics;
 pub mod observe;
 pub mod status;
+pub mod web;

@@ -20,6 +20,7 @@ use crate::ops::config::{Config, Fault, find_file};
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::status::{Readiness, Status, StatusServer};
+use crate::ops::web;
 use crate::queue::Queue;
 use crate::queue::amqp::AmqpQueue;
 use crate::worker::context::Context;
@@ -68,7 +69,8 @@ impl Worker {
             }
         });
         let stop_status = CancellationToken::new();
-        let status = status(metrics, token, &context, &queue, &shutdown);
+        let pages = web::router(token.clone(), listen);
+        let status = Status { pages: Some(pages), ..status(metrics, token, &context, &queue, &shutdown) };
         let status = tokio::spawn(status_server.serve(status, stop_status.clone()));
         tracing::info!(listen = %listen, worker.id = %context.worker, "status server listens");
 
@@ -125,5 +127,6 @@ fn status(
         }
     });
     let context = context.clone();
-    Status { metrics, readiness, token, refresh: Arc::new(move |metrics| assemble::refresh(&context, metrics)) }
+    let refresh = Arc::new(move |metrics: &Metrics| assemble::refresh(&context, metrics));
+    Status { metrics, readiness, token, refresh, pages: None }
 }
