@@ -3,6 +3,7 @@
 //! The top layer: it alone knows configuration files, the environment, clap, axum and Prometheus. Promise: everything a
 //! person or a monitoring system is shown is free of secrets, and every fault comes with its remedy.
 
+pub mod chart;
 pub mod cli;
 pub mod config;
 pub mod items;
