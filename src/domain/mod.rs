@@ -9,6 +9,7 @@ pub mod codes;
 pub mod fleet;
 pub mod hex;
 pub mod ids;
+pub mod notice;
 pub mod outcome;
 pub mod reply;
 pub mod retry;

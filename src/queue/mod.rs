@@ -12,6 +12,7 @@ use std::future::Future;
 use std::time::SystemTime;
 
 use crate::domain::ids::{AccountId, RequestId};
+use crate::domain::notice::Notice;
 use crate::domain::outcome::{FinalOutcome, Reason};
 use crate::domain::settlement::Settlement;
 use crate::domain::takedown::Takedown;
@@ -259,4 +260,15 @@ pub trait DeadLetters: Send + Sync {
 
     /// Deletes letters for good. Returns how many.
     fn purge(&self, filter: &DeadLetterFilter) -> impl Future<Output = Result<u64, QueueError>> + Send;
+}
+
+/// What operators did and planned, for every desk and worker to read: an append-only log.
+pub trait DeskLog: Send + Sync {
+    /// Writes a notice; returns once it is confirmed (or committed), and so found by whoever reads from then on.
+    fn note(&self, notice: &Notice) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Reads every notice there is at this moment, the oldest first.
+    ///
+    /// An entry that this program cannot read is passed over and logged.
+    fn notices(&self) -> impl Future<Output = Result<Vec<Notice>, QueueError>> + Send;
 }

@@ -16,9 +16,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gateway", &["clock", "domain", "signing", "tls"]),
     ("limits", &["clock", "domain"]),
     ("queue", &["clock", "fault_points", "domain", "tls"]),
+    ("desk", &["clock", "domain", "queue"]),
     ("worker", &["clock", "fault_points", "domain", "signing", "gateway", "limits", "queue"]),
     ("sandbox", &["clock", "domain", "signing"]),
-    ("ops", &["clock", "domain", "signing", "tls", "gateway", "limits", "queue", "worker", "sandbox"]),
+    ("ops", &["clock", "domain", "signing", "tls", "gateway", "limits", "queue", "worker", "desk", "sandbox"]),
 ];
 
 /// What a pure layer has no use for: other tasks, clocks, chance, the world outside.

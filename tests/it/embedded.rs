@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use takedown::domain::classify::{Effect, Redelivery};
-use takedown::domain::ids::{AccountId, RequestId};
+use takedown::domain::ids::{AccountId, BatchId, RequestId};
+use takedown::domain::notice::{Notice, What};
 use takedown::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use takedown::domain::settlement::{Deferral, Settlement};
 use takedown::domain::takedown::{Gateway, Priority, Takedown};
 use takedown::queue::embedded::{Counts, EmbeddedQueue};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, Enqueued, Intake, Queue, QueueError};
+use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, DeskLog, Enqueued, Intake, Queue, QueueError};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -295,7 +296,7 @@ async fn a_file_that_cannot_be_used_is_refused_with_the_remedy() {
 
     drop(EmbeddedQueue::open(&path("newer")).unwrap());
     rusqlite::Connection::open(path("newer")).unwrap().execute_batch("PRAGMA user_version = 9").unwrap();
-    assert!(refusal(&path("newer")).contains("has format 9, this program knows format 1"));
+    assert!(refusal(&path("newer")).contains("has format 9, this program knows formats up to 2"));
 
     assert!(refusal(&path("no/such/place")).contains("its directory does not exist; create it first"));
     assert!(refusal(dir.path()).contains("is a directory; name a file in it"), "{}", refusal(dir.path()));
@@ -310,6 +311,31 @@ async fn a_file_that_cannot_be_used_is_refused_with_the_remedy() {
     #[cfg(unix)]
     assert!(refusal(&path("link")).contains("is in use by this very process"), "a link is the same file");
     drop(held);
+}
+
+#[tokio::test]
+async fn a_file_of_an_earlier_schema_is_taken_over_with_all_it_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("items.queue");
+    let former = rusqlite::Connection::open(&path).unwrap();
+    former.execute_batch(include_str!("../fixtures/embedded/schema_1.sql")).unwrap();
+    let insert = "INSERT INTO message (account, message_id, placed_at, due_at, body) VALUES ('shops', 't-1', 0, 0, ?1)";
+    former.execute(insert, [takedown("t-1").encode()]).unwrap();
+    former.execute("INSERT INTO known (id) VALUES ('t-1')", []).unwrap();
+    drop(former);
+    for opening in 0..2 {
+        let queue = EmbeddedQueue::open(&path).unwrap();
+        assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 1, ..Counts::default() });
+        assert_eq!(queue.notices().await.unwrap().len(), opening);
+        let batch = BatchId::new("b-1").unwrap();
+        let what = What::BatchCancelled { batch, reason: None };
+        let notice = Notice { at: SystemTime::UNIX_EPOCH, by: "ada".into(), what };
+        queue.note(&notice).await.unwrap();
+        queue.close().await.unwrap();
+    }
+    let version: i64 =
+        rusqlite::Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
 }
 
 #[tokio::test]

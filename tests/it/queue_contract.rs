@@ -1,6 +1,7 @@
 //! What every queue adapter must do: one case each, written once, run over all of them.
 
 mod dead_letters;
+mod desk_log;
 mod embedded;
 mod model;
 mod rabbitmq;
@@ -12,9 +13,10 @@ use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::{FinalOutcome, Reason};
 use takedown::domain::settlement::{Deferral, Settlement};
 use takedown::queue::envelope::Envelope;
-use takedown::queue::{DeadLetters, Enqueued, Intake, Queue, Settled};
+use takedown::queue::{DeadLetters, DeskLog, Enqueued, Intake, Queue, Settled};
 
 use self::dead_letters::*;
+use self::desk_log::*;
 use crate::support::queue::{account, id_of, outcome, take, takedown, within};
 
 /// Messages one account may have in hand, where an adapter bounds them.
@@ -29,6 +31,7 @@ trait Harness: Sized {
     fn queue(&self) -> &Self::Queue;
     fn intake(&self) -> &impl Intake;
     fn dead_letters(&self) -> &impl DeadLetters;
+    fn desk_log(&self) -> &impl DeskLog;
     /// Puts a message as any producer may.
     async fn put_raw(&self, account: &AccountId, message_id: &str, body: &[u8]);
     /// Waits for the next outcome and its message id.
@@ -82,6 +85,7 @@ macro_rules! contract {
                 stop_ends_waiting_and_later_calls,
                 what_is_in_hand_settles_after_a_stop,
                 the_untouched_are_there_for_the_next_worker,
+                the_operators_log_keeps_every_notice_in_order,
             }
         }
     };

@@ -4,6 +4,7 @@
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
 pub mod dead_letters;
+pub mod desk_log;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
@@ -21,6 +22,7 @@ mod message;
 mod names;
 mod schedule;
 mod settle;
+mod stream;
 mod unrouted;
 
 use std::collections::BTreeMap;

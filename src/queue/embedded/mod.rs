@@ -9,6 +9,7 @@ mod batch;
 mod claim;
 mod clock;
 mod dead_letters;
+mod desk_log;
 mod fault;
 mod inbox;
 mod lock;
@@ -36,6 +37,7 @@ use self::dead_letters::Selection;
 use self::place::Missing;
 use self::settle::{Change, Ended};
 use self::store::Store;
+use self::writer::Writer;
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
@@ -93,6 +95,10 @@ impl EmbeddedQueue {
     /// As [`EmbeddedQueue::open`].
     pub fn open_existing(path: &Path) -> Result<Self, QueueError> {
         Self::start(path, Missing::Refuse)
+    }
+
+    fn writer(&self) -> &Writer {
+        self.inner.store.writer()
     }
 
     fn start(path: &Path, missing: Missing) -> Result<Self, QueueError> {

@@ -1,6 +1,6 @@
--- Schema 1 of the embedded queue's file. Times are milliseconds since 1970; texts of ids and reasons as in the messages.
+-- Schema 2 of the embedded queue's file. Times are milliseconds since 1970; texts of ids and reasons as in the messages.
 PRAGMA application_id = 1953195118; -- "tkdn"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- Every takedown id ever enqueued, so that feeding the same file again adds nothing.
 CREATE TABLE known (
@@ -51,4 +51,10 @@ CREATE TABLE dead_letter (
     reason      TEXT    NOT NULL,
     code        TEXT,
     outcome     BLOB    NOT NULL
+) STRICT;
+
+-- What operators did and planned, in the order it was noted.
+CREATE TABLE desk_log (
+    seq  INTEGER PRIMARY KEY AUTOINCREMENT,
+    body BLOB NOT NULL
 ) STRICT;

@@ -22,7 +22,11 @@ use crate::queue::embedded::writer::Writer;
 
 const SCHEMA: &str = include_str!("schema.sql");
 const APPLICATION_ID: i64 = 1_953_195_118;
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+
+/// What makes a file of each schema before this one a file of the next, the first from schema 1 to schema 2.
+const MIGRATIONS: [&str; 1] = [include_str!("schema_2.sql")];
+
 /// An open queue file. Dropped, it lets the last transaction finish and releases the lock.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -121,7 +125,8 @@ fn tidy(db: &Connection, lock: &Lock) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contents {
     Nothing,
-    Queue,
+    /// A queue, written by a program that knew the schemas up to this one.
+    Queue(i64),
 }
 
 fn examine(db: &Connection) -> rusqlite::Result<(Contents, Option<String>)> {
@@ -133,9 +138,10 @@ fn examine(db: &Connection) -> rusqlite::Result<(Contents, Option<String>)> {
     }
     let problem = if application != APPLICATION_ID {
         Some("is a database of another program; name another, it is left untouched".to_owned())
-    } else if version != SCHEMA_VERSION {
+    } else if !(1..=SCHEMA_VERSION).contains(&version) {
         Some(format!(
-            "has format {version}, this program knows format {SCHEMA_VERSION}; use the version of takedown that wrote it"
+            "has format {version}, this program knows formats up to {SCHEMA_VERSION}; use the version of takedown that \
+             wrote it"
         ))
     } else {
         // Reads all, the indexes against their tables, since a message its index lacks would never be handed out: 2.3 s for a
@@ -143,7 +149,7 @@ fn examine(db: &Connection) -> rusqlite::Result<(Contents, Option<String>)> {
         let verdict: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         (verdict != "ok").then(|| damaged(&verdict))
     };
-    Ok((Contents::Queue, problem))
+    Ok((Contents::Queue(version), problem))
 }
 
 fn prepare(db: &Connection, contents: Contents, now: Millis) -> rusqlite::Result<()> {
@@ -151,7 +157,10 @@ fn prepare(db: &Connection, contents: Contents, now: Millis) -> rusqlite::Result
     let transaction = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
     match contents {
         Contents::Nothing => transaction.execute_batch(SCHEMA)?,
-        Contents::Queue => {
+        Contents::Queue(version) => {
+            for (_, migration) in (1..).zip(MIGRATIONS).filter(|(from, _)| *from >= version) {
+                transaction.execute_batch(migration)?;
+            }
             transaction.execute("UPDATE message SET lease = NULL WHERE lease IS NOT NULL", [])?;
             // The wall clock was set back since: keep each wait, not its date.
             transaction.execute(
