@@ -8,6 +8,7 @@ pub mod classify;
 pub mod codes;
 pub mod fleet;
 pub mod hex;
+pub mod history;
 pub mod ids;
 pub mod notice;
 pub mod outcome;
