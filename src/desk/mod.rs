@@ -2,3 +2,5 @@
 //!
 //! Web pages, commands and charts are in `ops`; this layer knows the queue and nothing of workers. Promise: what it
 //! counts, it counts once, however often it is interrupted.
+
+pub mod fleet;

@@ -4,6 +4,7 @@
 //! successor is confirmed, no message is ever dropped, and an item has one outcome in each round of replays.
 
 pub mod amqp;
+pub mod depth;
 pub mod embedded;
 pub mod envelope;
 

@@ -7,6 +7,7 @@ pub mod event;
 pub mod fleet;
 pub mod pipeline;
 pub mod shutdown;
+pub mod tally;
 
 mod case;
 

@@ -5,6 +5,7 @@
 
 pub mod dead_letters;
 pub mod desk_log;
+pub mod depths;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
