@@ -14,3 +14,4 @@ pub mod observe;
 pub mod operator;
 pub mod report;
 pub mod status;
+pub mod web;

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics` of a worker.
+//! `/healthz`, `/readyz` and `/metrics` of a worker, and beside them the pages of the desk.
 //!
 //! Plain HTTP, on loopback unless configured otherwise; elsewhere a bearer token (RFC 6750) is asked for, of all but
 //! `/healthz`: a probe of an orchestrator has no place to keep one, and learns from it only that the process lives.
@@ -7,13 +7,15 @@
 
 mod connections;
 
+pub use connections::{Patience, Peer};
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::secret::Secret;
 use crate::ops::metrics::Metrics;
 
-const HINT: &str = "takedown worker\n\n\
+/// What a program is told at `/`.
+pub(in crate::ops) const HINT: &str = "takedown worker\n\n\
     /healthz  the process lives\n\
     /readyz   it takes messages, or 503 and why not\n\
     /metrics  OpenMetrics text\n";
@@ -42,6 +45,8 @@ pub struct Status {
     pub token: Option<Secret>,
     /// Brings gauges up to date before each `/metrics`.
     pub refresh: Arc<dyn Fn(&Metrics) + Send + Sync>,
+    /// The desk's pages, if they are served too; they have a door of their own.
+    pub pages: Option<Router>,
 }
 
 /// Says why the status server cannot start.
@@ -93,13 +98,22 @@ impl StatusServer {
 
     /// Serves until stopped; open connections do not delay the end.
     pub async fn serve(self, status: Status, stop: CancellationToken) {
-        let router = Router::new()
-            .route("/", get(|| async { HINT }))
-            .route("/readyz", get(ready))
-            .route("/metrics", get(metrics))
+        let pages = status.pages.clone();
+        let guarded = Router::new().route("/readyz", get(ready)).route("/metrics", get(metrics));
+        let guarded = if pages.is_some() { guarded } else { guarded.route("/", get(|| async { HINT })) };
+        let router = guarded
             .route_layer(from_fn_with_state(status.token.clone(), admit))
             .route("/healthz", get(|| async { "alive\n" }))
             .with_state(status);
+        self.answer(router.merge(pages.unwrap_or_default()), stop).await;
+    }
+
+    /// Serves pages alone until stopped.
+    pub async fn serve_pages(self, pages: Router, stop: CancellationToken) {
+        self.answer(pages, stop).await;
+    }
+
+    async fn answer(self, router: Router, stop: CancellationToken) {
         tokio::select! {
             () = connections::answer_all(self.listener, router) => {}
             () = stop.cancelled() => {}
@@ -110,12 +124,24 @@ impl StatusServer {
 /// Lets a request through that shows the token, or all where there is none.
 async fn admit(State(token): State<Option<Secret>>, request: Request, next: Next) -> Response {
     let Some(token) = token else { return next.run(request).await };
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-    match shown {
-        Some(shown) if verify_slices_are_equal(shown, token.expose().as_bytes()).is_ok() => next.run(request).await,
+    if is_shown(&token, request.headers()) { next.run(request).await } else { challenge(request.headers()) }
+}
+
+/// Says whether a request shows the token as programs do.
+pub(in crate::ops) fn is_shown(token: &Secret, headers: &HeaderMap) -> bool {
+    shown(headers).is_some_and(|shown| verify_slices_are_equal(shown, token.expose().as_bytes()).is_ok())
+}
+
+/// Asks for the token.
+pub(in crate::ops) fn challenge(headers: &HeaderMap) -> Response {
+    match shown(headers) {
         Some(_) => refuse("Bearer realm=\"takedown\", error=\"invalid_token\""),
         None => refuse("Bearer realm=\"takedown\""),
     }
+}
+
+fn shown(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()))
 }
 
 /// The name of the scheme comes in any letter case (RFC 9110, section 11.1).
@@ -183,6 +209,7 @@ mod tests {
             readiness: Arc::new(|| Ok(())),
             token: token.map(Secret::new),
             refresh: Arc::new(|_| ()),
+            pages: None,
         }
     }
 
@@ -198,6 +225,7 @@ mod tests {
                 let standing = Standing { share: 0.25, factor: 0.7, is_held: true, bound: Bound::Paused };
                 metrics.set_account("shops", "600/min".parse().unwrap(), standing, 7);
             }),
+            pages: None,
         };
         let (address, stop, serving) = serve(status).await;
         let refused = get(address, "/readyz").await;

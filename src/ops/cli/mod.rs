@@ -1,4 +1,4 @@
-//! The command line: `takedown demo|run|worker|enqueue|batch|status|pause|resume|dead-letters|sandbox|topology|check|explain|config|completions|man`.
+//! The command line: `takedown demo|run|worker|desk|enqueue|batch|status|pause|resume|dead-letters|sandbox|topology|check|explain|config|completions|man`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -13,6 +13,7 @@ mod completions;
 mod config;
 mod dead_letters;
 mod demo;
+mod desk;
 mod enqueue;
 mod explain;
 mod failure;
@@ -67,6 +68,7 @@ Examples:
   takedown status --watch           accounts, rates, backlogs, holds
   takedown pause shops              no calls of an account until it is resumed
   takedown dead-letters list        what could not be resolved, and why
+  takedown desk                     the same in a browser, with accounts and batches
   takedown explain --request FILE   why a signature is refused
 
 Exit codes:
@@ -112,6 +114,7 @@ enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Worker(worker::Worker),
+    Desk(desk::Desk),
     Enqueue(enqueue::Enqueue),
     Batch(batch::BatchCommand),
     Status(status::StatusCommand),
@@ -184,6 +187,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         // The demo plays faults on purpose and tells of them in its table.
         Command::Demo(_) => "off",
         Command::Run(_)
+        | Command::Desk(_)
         | Command::Enqueue(_)
         | Command::Batch(_)
         | Command::Status(_)
@@ -210,6 +214,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Demo(command) => command.execute(&surroundings).await,
         Command::Run(command) => command.execute(&surroundings).await,
         Command::Worker(command) => command.execute(&surroundings).await,
+        Command::Desk(command) => command.execute(&surroundings).await,
         Command::Enqueue(command) => command.execute(&surroundings).await,
         Command::Batch(command) => command.execute(&surroundings).await,
         Command::Status(command) => command.execute(&surroundings).await,

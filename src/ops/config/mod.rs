@@ -33,6 +33,7 @@ use std::time::Duration;
 pub use account::AccountConfig;
 pub use fault::{ConfigError, Fault, Origin};
 pub use sources::Seen;
+pub(in crate::ops) use worker::token_of_file;
 
 use zeroize::Zeroizing;
 
@@ -139,6 +140,20 @@ impl Config {
     /// Every fault.
     pub fn parse(text: &str, base: &Path, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Fault>> {
         Self::parse_with(text, &Sources::new(base, Seen::default()), environment)
+    }
+
+    /// Returns what an operator's side needs of it.
+    #[must_use]
+    pub fn outline(&self) -> Outline {
+        let gateway = |account: &AccountConfig| account.gateway.gateway();
+        Outline {
+            amqp: self.amqp.clone(),
+            pace: self.pace,
+            desk_file: self.desk_file.clone(),
+            accounts: self.accounts.iter().map(|(id, account)| (id.clone(), gateway(account))).collect(),
+            sharing: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.sharing)).collect(),
+            rates: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.rate)).collect(),
+        }
     }
 
     fn parse_with(text: &str, sources: &Sources, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Fault>> {
