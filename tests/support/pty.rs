@@ -27,7 +27,8 @@ pub(crate) struct Pty {
     child: Child,
     keys: ChildStdin,
     output: Receiver<Vec<u8>>,
-    seen: String,
+    /// As it came: a letter may come in two parts.
+    seen: Vec<u8>,
 }
 
 impl Pty {
@@ -57,19 +58,22 @@ impl Pty {
                 }
             }
         });
-        Self { child, keys, output, seen: String::new() }
+        Self { child, keys, output, seen: Vec::new() }
     }
 
     /// Waits until the terminal was sent a text; returns everything it was sent so far.
     pub(crate) fn until(&mut self, text: &str) -> String {
         let start = Instant::now();
-        while !self.seen.contains(text) {
+        loop {
+            let seen = String::from_utf8_lossy(&self.seen);
+            if seen.contains(text) {
+                return seen.into_owned();
+            }
             match self.output.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(error) => panic!("no {text:?} ({error}); so far: {}", self.seen),
+                Ok(bytes) => self.seen.extend(bytes),
+                Err(error) => panic!("no {text:?} ({error}); so far: {seen}"),
             }
         }
-        self.seen.clone()
     }
 
     /// Presses keys.
