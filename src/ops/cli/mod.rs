@@ -1,4 +1,4 @@
-//! The command line: `takedown demo|run|worker|enqueue|pause|resume|dead-letters|sandbox|topology|check|explain|config`.
+//! The command line: `takedown demo|run|worker|desk|enqueue|pause|resume|dead-letters|sandbox|topology|check|explain|config`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -10,6 +10,7 @@ mod check;
 mod config;
 mod dead_letters;
 mod demo;
+mod desk;
 mod enqueue;
 mod explain;
 mod failure;
@@ -56,6 +57,7 @@ Examples:
   takedown worker                   a replica: RabbitMQ to the gateways
   takedown pause shops              no calls of an account until it is resumed
   takedown dead-letters list        what could not be resolved, and why
+  takedown desk                     the same in a browser, with accounts and batches
   takedown explain --request FILE   why a signature is refused
 
 Exit codes:
@@ -97,6 +99,7 @@ enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Worker(worker::Worker),
+    Desk(desk::Desk),
     Enqueue(enqueue::Enqueue),
     Pause(pause::Pause),
     Resume(pause::Resume),
@@ -164,6 +167,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         // The demo plays faults on purpose and tells of them in its table.
         Command::Demo(_) => "off",
         Command::Run(_)
+        | Command::Desk(_)
         | Command::Enqueue(_)
         | Command::Pause(_)
         | Command::Resume(_)
@@ -186,6 +190,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Demo(command) => command.execute(&surroundings).await,
         Command::Run(command) => command.execute(&surroundings).await,
         Command::Worker(command) => command.execute(&surroundings).await,
+        Command::Desk(command) => command.execute(&surroundings).await,
         Command::Enqueue(command) => command.execute(&surroundings).await,
         Command::Pause(command) => command.execute(&surroundings).await,
         Command::Resume(command) => command.execute(&surroundings).await,

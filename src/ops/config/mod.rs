@@ -32,6 +32,7 @@ use std::time::Duration;
 pub use account::AccountConfig;
 pub use fault::{ConfigError, Fault, Origin};
 pub use sources::Seen;
+pub(in crate::ops) use worker::token_of_file;
 
 use zeroize::Zeroizing;
 

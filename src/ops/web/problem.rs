@@ -14,6 +14,8 @@ pub(in crate::ops::web) struct Problem {
     status: StatusCode,
     what: Phrase,
     remedy: Phrase,
+    /// Which input is meant.
+    field: Option<Phrase>,
     /// An error's own words, in English as in the log.
     detail: Option<String>,
 }
@@ -21,13 +23,20 @@ pub(in crate::ops::web) struct Problem {
 impl Problem {
     /// Builds one.
     pub(in crate::ops::web) fn new(status: StatusCode, what: Phrase, remedy: Phrase) -> Self {
-        Self { status, what, remedy, detail: None }
+        Self { status, what, remedy, field: None, detail: None }
     }
 
     /// Adds an error's own words.
     #[must_use]
     pub(in crate::ops::web) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Names the input that is meant.
+    #[must_use]
+    pub(in crate::ops::web) fn field(mut self, field: Phrase) -> Self {
+        self.field = Some(field);
         self
     }
 
@@ -46,7 +55,7 @@ impl Problem {
         let inside = html! {
             div .head { h1 { (visitor.say(self.what)) } }
             div .note .bad role="alert" {
-                p { (visitor.say(self.remedy)) }
+                p { @if let Some(field) = self.field { b { (visitor.say(field)) ": " } } (visitor.say(self.remedy)) }
                 @if let Some(detail) = &self.detail { p .mono .break { (layout::plain(detail)) } }
             }
             p { a href="/" { (visitor.say(Phrase::BackToOverview)) } }

@@ -1,0 +1,173 @@
+//! One letter whole: what happened, what to do, its message with secrets masked, and the form to edit it.
+
+use maud::{Markup, html};
+
+use crate::domain::classify::Effect;
+use crate::domain::history::{Entry, What};
+use crate::domain::takedown::Gateway;
+use crate::ops::mask;
+use crate::ops::web::fields::query;
+use crate::ops::web::layout::{number, plain, time, token};
+use crate::ops::web::phrases::{Phrase, explain};
+use crate::ops::web::visitor::Visitor;
+use crate::queue::DeadLetter;
+
+/// Returns the address of a letter's page.
+pub(super) fn address(letter: &DeadLetter) -> String {
+    format!("/letters/one{}", query([("account", letter.account.clone()), ("id", letter.id.clone())]))
+}
+
+/// The page of one letter; `count` is how many of that account and id there are.
+pub(super) fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize) -> Markup {
+    let say = |phrase| visitor.say(phrase);
+    html! {
+        p .crumbs { a href="/letters" { (say(Phrase::DeadLetters)) } }
+        div .head {
+            h1 .break { (plain(&letter.id)) }
+            span .aside { (say(Phrase::Died)) " " (time(letter.died_at)) }
+        }
+        @if count > 1 {
+            div .note .warn { p { (visitor.fill(Phrase::SeveralCopies, &[("count", &count.to_string())])) } }
+        }
+        div .note .bad {
+            p {
+                b { (explain(letter.reason, visitor.language)) }
+                @if letter.envelope.effect == Effect::Possible { " " (say(Phrase::MayHaveTakenEffect)) }
+            }
+        }
+        div .columns {
+            (facts(visitor, letter))
+            (message(visitor, letter))
+        }
+        (history(visitor, letter))
+    }
+}
+
+fn facts(visitor: &Visitor, letter: &DeadLetter) -> Markup {
+    let say = |phrase| visitor.say(phrase);
+    let outcome = &letter.outcome;
+    let optional = |text: &Option<String>| html! {
+        @match text.as_deref() { Some(text) => span .break { (plain(text)) }, None => span .muted { (say(Phrase::Nothing)) } }
+    };
+    html! {
+        section .panel aria-labelledby="facts" {
+            div .title { h2 #facts { (say(Phrase::WhatIsKnown)) } }
+            div .inside {
+                dl .facts {
+                    dt { (say(Phrase::Account)) } dd { (plain(&letter.account)) }
+                    dt { (say(Phrase::Reason)) } dd { code { (letter.reason) } }
+                    dt { (say(Phrase::Code)) } dd .mono { (optional(&outcome.gateway_code)) }
+                    dt { (say(Phrase::Wording)) } dd { (optional(&outcome.gateway_message)) }
+                    dt { (say(Phrase::Gateway)) } dd { (outcome.gateway.map_or("—", Gateway::as_str)) }
+                    dt { (say(Phrase::Batch)) } dd { (optional(&outcome.batch)) }
+                    dt { (say(Phrase::Attempts)) } dd { (outcome.attempts) }
+                    dt { (say(Phrase::Deferrals)) } dd { (outcome.deferrals) }
+                    dt { (say(Phrase::Replays)) } dd { (outcome.replays) }
+                    dt { (say(Phrase::FirstSeen)) } dd { (time(outcome.first_seen)) }
+                    dt { (say(Phrase::Worker)) } dd { (plain(&outcome.worker)) }
+                }
+            }
+        }
+    }
+}
+
+fn message(visitor: &Visitor, letter: &DeadLetter) -> Markup {
+    let say = |phrase| visitor.say(phrase);
+    html! {
+        section .panel aria-labelledby="message" {
+            div .title {
+                h2 #message { (say(Phrase::Message)) }
+                span .aside { (say(Phrase::SecretsMasked)) }
+            }
+            pre tabindex="0" aria-labelledby="message" { (plain_lines(&shown(letter))) }
+            @if visitor.csrf().is_some() {
+                div .inside { (edit(visitor, letter)) }
+            }
+        }
+    }
+}
+
+/// The message as it may be seen.
+pub(super) fn shown(letter: &DeadLetter) -> String {
+    serde_json::to_string_pretty(&mask::body(&letter.body)).unwrap_or_default()
+}
+
+/// Line ends stay.
+fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+fn edit(visitor: &Visitor, letter: &DeadLetter) -> Markup {
+    let say = |phrase| visitor.say(phrase);
+    html! {
+        details {
+            summary { (say(Phrase::EditLetter)) }
+            form method="post" action="/letters/edit" {
+                (token(visitor))
+                input type="hidden" name="account" value=(letter.account);
+                input type="hidden" name="id" value=(letter.id);
+                input type="hidden" name="place" value=(letter.place());
+                label for="body" { (say(Phrase::EditedMessage)) }
+                textarea #body name="body" spellcheck="false" autocomplete="off" aria-describedby="body-hint" { "\n" (shown(letter)) }
+                p .hint #body-hint { (say(Phrase::EditHint)) }
+                div .actions { button .main type="submit" { (say(Phrase::SaveEdit)) } }
+            }
+        }
+    }
+}
+
+fn history(visitor: &Visitor, letter: &DeadLetter) -> Markup {
+    let say = |phrase| visitor.say(phrase);
+    let entries = letter.envelope.history.entries();
+    html! {
+        section .panel aria-labelledby="history" {
+            div .title {
+                h2 #history { (say(Phrase::History)) }
+                span .aside { (say(Phrase::HistoryBound)) }
+            }
+            @if entries.is_empty() {
+                p .none { (say(Phrase::NoHistory)) }
+            } @else {
+                div .scroll tabindex="0" role="group" aria-labelledby="history" {
+                    table {
+                        caption .unseen { (say(Phrase::History)) }
+                        thead {
+                            tr {
+                                th scope="col" { (say(Phrase::When)) }
+                                th scope="col" { (say(Phrase::What)) }
+                                th scope="col" .n { (say(Phrase::Attempt)) }
+                                th scope="col" { (say(Phrase::How)) }
+                                th scope="col" .n { (say(Phrase::Times)) }
+                                th scope="col" { (say(Phrase::By)) }
+                            }
+                        }
+                        tbody { @for entry in entries { (row(visitor, entry)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(visitor: &Visitor, entry: &Entry) -> Markup {
+    let (phrase, class) = match entry.what {
+        What::Attempt => (Phrase::EntryAttempt, "info"),
+        What::Deferral => (Phrase::EntryDeferral, ""),
+        What::End => (Phrase::EntryEnd, "bad"),
+        What::Replay => (Phrase::EntryReplay, "good"),
+        What::Edit => (Phrase::EntryEdit, "warn"),
+    };
+    html! {
+        tr {
+            td .w { (time(entry.at)) }
+            th scope="row" { span class={ "pill " (class) } { (visitor.say(phrase)) } }
+            td .n { (entry.attempt) }
+            td {
+                code .break { (plain(&entry.how)) }
+                @if entry.effect == Effect::Possible { " " span .muted .small { (visitor.say(Phrase::MayHaveTakenEffect)) } }
+            }
+            td .n { (number(entry.times.into())) }
+            td .break { (plain(&entry.by)) }
+        }
+    }
+}
