@@ -4,3 +4,4 @@
 //! counts, it counts once, however often it is interrupted.
 
 pub mod fleet;
+pub mod letters;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::domain::ids::{AccountId, RequestId};
+use crate::domain::notice::LetterFilter;
 use crate::domain::outcome::{Reason, Status};
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
@@ -16,9 +17,10 @@ use crate::ops::cli::intake::account;
 use crate::ops::cli::tables::{Output, counted};
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::config::Outline;
+use crate::queue::DeadLetters;
 use crate::queue::amqp::dead_letters::AmqpDeadLetters;
 use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::{DeadLetterFilter, DeadLetters};
+use crate::queue::letters::{Purged, Replay};
 
 /// Look at what could not be resolved, and put it back to work.
 ///
@@ -105,13 +107,13 @@ fn reason(text: &str) -> Result<Reason, String> {
 }
 
 impl Selection {
-    fn filter(&self) -> DeadLetterFilter {
-        DeadLetterFilter {
+    fn filter(&self) -> LetterFilter {
+        LetterFilter {
             accounts: self.account.clone(),
             reason: self.reason,
             code: self.code.clone(),
             id: self.id.clone(),
-            limit: self.limit,
+            ..LetterFilter::default()
         }
     }
 }
@@ -169,7 +171,12 @@ impl DeadLettersCommand {
             }
             Action::Show { id, .. } => show(store, id, terminal).await,
             Action::Replay { selection } => {
-                let count = store.replay(&selection.filter()).await?;
+                let count = store
+                    .replay(
+                        &(&selection.filter()).into(),
+                        &Replay { plan: None, by: String::new(), at: crate::clock::now() },
+                    )
+                    .await?;
                 terminal.result(&format!("{count} put back to work"))?;
                 Ok(Exit::Done)
             }
@@ -186,7 +193,7 @@ fn never_heard_of(account: &AccountId, config: &Outline) -> Failure {
 
 /// The id of a message without a readable one is a digest, so that it is compared as text.
 async fn show<D: DeadLetters>(store: &D, id: &str, terminal: &Terminal) -> Result<Exit, Failure> {
-    let filter = DeadLetterFilter { id: RequestId::new(id).ok(), ..DeadLetterFilter::default() };
+    let filter = LetterFilter { id: RequestId::new(id).ok(), ..LetterFilter::default() };
     let mut letters = store.list(&filter).await?;
     letters.retain(|letter| letter.id == id);
     if letters.is_empty() {
@@ -201,7 +208,7 @@ async fn show<D: DeadLetters>(store: &D, id: &str, terminal: &Terminal) -> Resul
 
 async fn purge<D: DeadLetters>(
     store: &D,
-    filter: &DeadLetterFilter,
+    filter: &LetterFilter,
     is_confirmed: bool,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
@@ -221,7 +228,8 @@ async fn purge<D: DeadLetters>(
             return Ok(Exit::Interrupted);
         }
     }
-    let count = store.purge(filter).await?;
+    let planned = store.list(filter).await?.len() as u64;
+    let (Purged::AsPlanned(count) | Purged::Otherwise(count)) = store.purge(&filter.into(), planned).await?;
     terminal.result(&format!("{count} deleted"))?;
     Ok(Exit::Done)
 }

@@ -9,7 +9,8 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::domain::classify::{Effect, Redelivery};
-use crate::domain::ids::AccountId;
+use crate::domain::history::Record;
+use crate::domain::ids::{AccountId, PlanId};
 use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use crate::domain::takedown::{Priority, Takedown};
 use crate::queue::DeadLetter;
@@ -22,6 +23,8 @@ const NOT_BEFORE: &str = "x-td-not-before";
 const AMBIGUOUS: &str = "x-td-ambiguous";
 const LAST_CODE: &str = "x-td-last-code";
 const REPLAYS: &str = "x-td-replays";
+const PLAN: &str = "x-td-plan";
+const HISTORY: &str = "x-td-history";
 const REASON: &str = "x-td-reason";
 const OUTCOME: &str = "x-td-outcome";
 const DIED_AT: &str = "x-td-died-at";
@@ -67,6 +70,8 @@ pub(super) fn read_envelope(account: &AccountId, properties: &BasicProperties, r
         effect: if flag(headers, AMBIGUOUS) { Effect::Possible } else { Effect::None },
         last_code: string(headers, LAST_CODE),
         replays: count(REPLAYS),
+        plan: string(headers, PLAN).and_then(|id| PlanId::new(id).ok()),
+        history: string(headers, HISTORY).map(|text| Record::decode(&text)).unwrap_or_default(),
         redelivery: if is_again { Redelivery::Again } else { Redelivery::First },
         delivery_count,
     }
@@ -84,8 +89,16 @@ pub(super) fn first(takedown: &Takedown) -> BasicProperties {
     let properties = raw().with_content_type(short("application/json")).with_message_id(short(takedown.id.as_str()));
     match takedown.priority {
         Priority::Normal => properties,
-        Priority::High => properties.with_priority(9),
+        Priority::High => ranked(properties, Priority::High),
     }
+}
+
+/// Returns properties with the priority of a message that had another.
+pub(super) fn ranked(properties: BasicProperties, priority: Priority) -> BasicProperties {
+    properties.with_priority(match priority {
+        Priority::Normal => 0,
+        Priority::High => 9,
+    })
 }
 
 /// Returns the properties of an outcome.
@@ -257,6 +270,8 @@ fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
         effect,
         last_code,
         replays,
+        plan,
+        history,
         redelivery: _,
         delivery_count: _,
     } = envelope;
@@ -275,6 +290,12 @@ fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
     }
     if let Some(code) = last_code {
         put(LAST_CODE, text(code));
+    }
+    if let Some(id) = plan {
+        put(PLAN, text(id.as_str()));
+    }
+    if !history.is_empty() {
+        put(HISTORY, AMQPValue::LongString(history.encode().into()));
     }
 }
 

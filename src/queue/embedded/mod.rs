@@ -33,7 +33,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::claim::Lease;
 use self::claim::{Desks, give_back};
 use self::clock::Clock;
-use self::dead_letters::Selection;
 use self::place::Missing;
 use self::settle::{Change, Ended};
 use self::store::Store;
@@ -42,9 +41,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::domain::takedown::{Priority, Takedown};
-use crate::queue::{
-    DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Enqueued, Intake, Queue, QueueError, Receipt, Settled,
-};
+use crate::queue::{Delivery, Enqueued, Intake, Queue, QueueError, Receipt, Settled};
 
 /// Takedowns in one transaction of [`Intake::enqueue`], so that a long list does not hold up the settlements.
 const ENQUEUE: usize = 1000;
@@ -307,29 +304,6 @@ impl Intake for EmbeddedQueue {
             sum.repeated += (chunk.len() - accepted) as u64;
         }
         Ok(sum)
-    }
-}
-
-impl DeadLetters for EmbeddedQueue {
-    async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, QueueError> {
-        let selection = Selection::new(filter);
-        self.inner.store.writer().call("read", move |db| selection.list(db)).await
-    }
-
-    async fn replay(&self, filter: &DeadLetterFilter) -> Result<u64, QueueError> {
-        let (selection, now, desks) = (Selection::new(filter), self.inner.clock.now(), Arc::clone(&self.inner.desks));
-        let wake = move |replayed: Vec<dead_letters::Replayed>| {
-            for letter in &replayed {
-                desks.of(&letter.account).wake(letter.is_high);
-            }
-            replayed.len() as u64
-        };
-        self.inner.store.writer().call_then("written", move |db| selection.replay(db, now), wake).await
-    }
-
-    async fn purge(&self, filter: &DeadLetterFilter) -> Result<u64, QueueError> {
-        let selection = Selection::new(filter);
-        self.inner.store.writer().call("written", move |db| selection.purge(db)).await
     }
 }
 

@@ -23,6 +23,8 @@ CREATE TABLE message (
     ambiguous   INTEGER NOT NULL DEFAULT 0,        -- 1 once an attempt may have taken effect
     last_code   TEXT,
     replays     INTEGER NOT NULL DEFAULT 0,
+    plan        TEXT,                              -- by which it was replayed last
+    history     TEXT    NOT NULL DEFAULT '',
     body        BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX message_waiting ON message (account, priority, due_at, seq) WHERE lease IS NULL;
@@ -46,6 +48,8 @@ CREATE TABLE dead_letter (
     ambiguous   INTEGER NOT NULL,
     last_code   TEXT,
     replays     INTEGER NOT NULL,
+    plan        TEXT,
+    history     TEXT    NOT NULL DEFAULT '',
     body        BLOB    NOT NULL,
     id          TEXT    NOT NULL,
     reason      TEXT    NOT NULL,
