@@ -5,3 +5,35 @@
 
 pub mod fleet;
 pub mod letters;
+pub mod batch;
+pub mod follow;
+pub mod store;
+
+use crate::queue::QueueError;
+
+/// Says what the operators' side could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The desk's file cannot be used.
+    #[error("desk file {path}: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong, and the remedy.
+        problem: String,
+    },
+    /// A statement on the desk's file failed.
+    #[error("the desk file {path} could not be {action}")]
+    Database {
+        /// The file.
+        path: String,
+        /// Read, written, opened.
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The queue, or the broker, failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}

@@ -1,34 +1,28 @@
 //! The operators' log on the broker: a stream every desk and worker reads from its first entry.
 //!
-//! Promise: `note` returns after the confirm, and whoever reads after that finds the notice. A reader knows that it has
-//! seen all by a mark of its own: an entry of type `takedown.desk.mark.v1` without a body, which is nobody else's.
-//! Entries of type `takedown.notice.v1` are notices; what cannot be read is passed over, and told.
+//! Promise: `note` returns after the confirm, and whoever reads after that finds the notice. Entries of type
+//! `takedown.notice.v1` are notices, those of type `takedown.desk.mark.v1` marks (`tail`); what cannot be read is passed
+//! over, and told.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::domain::cause::chain;
 use crate::domain::notice::Notice;
 use crate::queue::amqp::AmqpSettings;
-use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
-use crate::queue::amqp::stream::{Entry, Stream};
-use crate::queue::amqp::topology::Topology;
-use crate::queue::amqp::work_queue::WorkQueue;
+use crate::queue::amqp::tail::{Log, Streams, Told};
 use crate::queue::{DeskLog, QueueError};
 
-const NOTICE_TYPE: &str = "takedown.notice.v1";
-const MARK_TYPE: &str = "takedown.desk.mark.v1";
+/// `type` of a notice.
+pub(super) const NOTICE_TYPE: &str = "takedown.notice.v1";
 
 /// The operators' log of one broker.
 pub struct AmqpDeskLog {
-    link: Arc<Link>,
-    publisher: Arc<Publisher>,
-    stream: String,
+    streams: Streams,
+    exchange: String,
     /// Longest wait for the log to be read to its end.
     patience: Duration,
 }
@@ -39,66 +33,50 @@ impl AmqpDeskLog {
     /// # Errors
     /// [`QueueError::Connect`]; [`QueueError::Topology`] where it exists otherwise.
     pub async fn connect(settings: &AmqpSettings) -> Result<Self, QueueError> {
-        let link = Arc::new(Link::open(settings, "desk log").await?);
-        Topology::new::<WorkQueue>(settings, []).apply_over(&link).await?;
-        let publisher = Arc::new(Publisher::open(settings).await?);
-        Ok(Self { link, publisher, stream: Names::new(settings).desk(), patience: settings.confirm_timeout })
+        let (exchange, patience) = (Names::new(settings).desk(), settings.confirm_timeout);
+        Ok(Self { streams: Streams::connect(settings).await?, exchange, patience })
     }
 
     /// Closes the connections in order; dropping does it in the background.
     pub async fn close(&self) {
-        self.link.close().await;
-        self.publisher.close().await;
-    }
-
-    async fn write(&self, kind: &str, id: Option<&str>, body: &[u8]) -> Result<(), QueueError> {
-        let mut properties = message::raw().with_type(short(kind));
-        if let Some(id) = id {
-            properties = properties.with_message_id(short(id));
-        }
-        let outgoing = Outgoing { exchange: self.stream.clone(), routing_key: String::new(), properties, body };
-        self.publisher.publish(&outgoing, || true).await
+        self.streams.close().await;
     }
 
     async fn read(&self) -> Result<Vec<Notice>, QueueError> {
-        let mut stream = Stream::open(&self.link, &self.stream, None).await?;
-        let mark = format!("{:032x}", rand::random::<u128>());
-        self.write(MARK_TYPE, Some(&mark), b"").await?;
+        let mut tail = self.streams.open(Log::Notices, None).await?;
+        let end = self.streams.mark(Log::Notices).await?;
         let mut notices = Vec::new();
         loop {
-            let entry = stream.next().await?;
-            if entry.kind() == MARK_TYPE && entry.id() == mark {
-                return Ok(notices);
+            for told in tail.next().await? {
+                match told {
+                    Told::Notice(_, notice) => notices.push(notice),
+                    Told::Mark(mark) if mark == end => return Ok(notices),
+                    Told::Mark(_) | Told::Outcome(_) => {}
+                }
             }
-            notices.extend(notice(&self.stream, &entry));
         }
     }
 }
 
+/// Writes a notice and waits for its confirm.
+pub(super) async fn write(publisher: &Publisher, exchange: &str, notice: &Notice) -> Result<(), QueueError> {
+    let id = format!("{:032x}", rand::random::<u128>());
+    let properties = message::raw().with_type(short(NOTICE_TYPE)).with_message_id(short(&id));
+    let (exchange, body) = (exchange.to_owned(), notice.encode());
+    let outgoing = Outgoing { exchange, routing_key: String::new(), properties, body: &body };
+    publisher.publish(&outgoing, || true).await
+}
+
 impl DeskLog for AmqpDeskLog {
     async fn note(&self, notice: &Notice) -> Result<(), QueueError> {
-        self.write(NOTICE_TYPE, None, &notice.encode()).await
+        write(self.streams.publisher(), &self.exchange, notice).await
     }
 
     async fn notices(&self) -> Result<Vec<Notice>, QueueError> {
         let unread = |_| {
             let problem = format!("what is in it was not read within {:?}", self.patience);
-            QueueError::Publish { exchange: self.stream.clone(), problem }
+            QueueError::Publish { exchange: self.exchange.clone(), problem }
         };
         timeout(self.patience, self.read()).await.map_err(unread)?
     }
-}
-
-/// Reads an entry; a mark is none, and what cannot be read is told and passed over.
-fn notice(stream: &str, entry: &Entry) -> Option<Notice> {
-    let problem = match entry.kind() {
-        NOTICE_TYPE => match Notice::decode(&entry.data) {
-            Ok(notice) => return Some(notice),
-            Err(error) => chain(&error),
-        },
-        MARK_TYPE => return None,
-        _ => "its type is none of the log's".to_owned(),
-    };
-    tracing::warn!(%stream, offset = entry.offset, problem, "an entry of the operators' log is passed over");
-    None
 }

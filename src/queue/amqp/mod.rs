@@ -9,9 +9,12 @@ pub mod depths;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
+pub mod tail;
 pub mod tls;
 pub mod topology;
 pub mod work_queue;
+
+pub(crate) mod schedule;
 
 mod acker;
 mod connection;
@@ -21,7 +24,6 @@ mod inbox;
 mod journal;
 mod message;
 mod names;
-mod schedule;
 mod settle;
 mod stream;
 mod unrouted;

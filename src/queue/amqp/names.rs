@@ -38,7 +38,7 @@ impl Names {
         format!("{}.results.all", self.prefix)
     }
 
-    /// The stream of outcomes that desks read, each from where it was.
+    /// The stream of outcomes that desks read, each from where it was, and the exchange for their marks.
     pub(super) fn results_log(&self) -> String {
         format!("{}.results.log", self.prefix)
     }

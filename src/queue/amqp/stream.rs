@@ -90,10 +90,10 @@ impl Stream {
     }
 
     async fn ack(&mut self) -> Result<(), QueueError> {
-        if self.unacked > 0 {
+        // Counted out first: acked twice, they would cost the channel. What a dropped future left unsent goes with the next.
+        if std::mem::take(&mut self.unacked) > 0 {
             let acked = self.channel.basic_ack(self.last, BasicAckOptions { multiple: true }).await;
             acked.map_err(|error| broker_error(format!("read {}", self.name), error))?;
-            self.unacked = 0;
         }
         Ok(())
     }

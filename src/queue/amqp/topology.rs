@@ -91,6 +91,9 @@ impl Topology {
         table.exchange(names.results_exchange(), ExchangeKind::Topic, &unrouted);
         table.binding(names.results_all(), names.results_exchange(), "#");
         table.binding(names.results_log(), names.results_exchange(), "#");
+        // By this one desks alone write to it, to find its end (`tail`).
+        table.exchange(names.results_log(), ExchangeKind::Fanout, &[]);
+        table.binding(names.results_log(), names.results_log(), "");
         // Bound to no other: workers write to it before anything is told (`journal`). An alternate exchange would confirm
         // what no stream holds.
         table.exchange(names.journal(), ExchangeKind::Fanout, &[]);
