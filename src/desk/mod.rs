@@ -3,10 +3,10 @@
 //! Web pages, commands and charts are in `ops`; this layer knows the queue and nothing of workers. Promise: what it
 //! counts, it counts once, however often it is interrupted.
 
-pub mod fleet;
-pub mod letters;
 pub mod batch;
+pub mod fleet;
 pub mod follow;
+pub mod letters;
 pub mod store;
 
 use crate::queue::QueueError;

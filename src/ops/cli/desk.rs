@@ -21,9 +21,11 @@ use crate::ops::web::{self, Source};
 /// keys; workers serve the same pages on `worker.listen`. Whoever acts must know the token: one is drawn at each start
 /// unless --token-file names one, and the link that is printed holds it, so do not pass the link on.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  takedown desk                                  # then open the link it prints\n  \
+#[command(
+    after_help = "Examples:\n  takedown desk                                  # then open the link it prints\n  \
     takedown desk --listen 0.0.0.0:9200 --token-file desk.token   # for others, behind TLS\n  \
-    takedown desk --queue items.csv.queue          # of `takedown run`")]
+    takedown desk --queue items.csv.queue          # of `takedown run`"
+)]
 pub(super) struct Desk {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9200")]
@@ -51,12 +53,16 @@ impl Desk {
         let mut signals = Signals::new()?;
         let (stop, site) = (CancellationToken::new(), web::Site::new(Some(token.clone()), address, source));
         let serving = tokio::spawn(server.serve_pages(site.router(), stop.clone()));
-        let name = if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
-        let link = if is_drawn { format!("http://{name}/enter?token={}", token.expose()) } else { format!("http://{name}/") };
+        let name =
+            if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
+        let link =
+            if is_drawn { format!("http://{name}/enter?token={}", token.expose()) } else { format!("http://{name}/") };
         surroundings.terminal.result(&format!("the desk is open: {link}"))?;
         surroundings.terminal.say("Ctrl-C closes it");
         if !address.ip().is_loopback() {
-            surroundings.terminal.say("others may come, and nothing is encrypted: put TLS before it (a proxy, or ssh -L)");
+            surroundings
+                .terminal
+                .say("others may come, and nothing is encrypted: put TLS before it (a proxy, or ssh -L)");
         }
         signals.next().await;
         site.close().await;

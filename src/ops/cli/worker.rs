@@ -20,7 +20,7 @@ use crate::ops::config::{Config, Fault, find_file};
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::status::{Readiness, Status, StatusServer};
-use crate::ops::web;
+use crate::ops::web::{Site, Source};
 use crate::queue::Queue;
 use crate::queue::amqp::AmqpQueue;
 use crate::worker::context::Context;
@@ -54,7 +54,7 @@ impl Worker {
         let metrics = Arc::new(Metrics::new());
         tell_findings(&config);
         let fixed = Fixed::of(&config);
-        let token = config.token.clone();
+        let (token, outline) = (config.token.clone(), config.outline());
         let context = assemble::context(config, observer(metrics.clone()))?;
         let status_server = StatusServer::bind(listen).await?;
         let listen = status_server.address().unwrap_or(listen);
@@ -69,8 +69,8 @@ impl Worker {
             }
         });
         let stop_status = CancellationToken::new();
-        let pages = web::router(token.clone(), listen);
-        let status = Status { pages: Some(pages), ..status(metrics, token, &context, &queue, &shutdown) };
+        let site = Site::new(token.clone(), listen, Source::broker(outline));
+        let status = Status { pages: Some(site.router()), ..status(metrics, token, &context, &queue, &shutdown) };
         let status = tokio::spawn(status_server.serve(status, stop_status.clone()));
         tracing::info!(listen = %listen, worker.id = %context.worker, "status server listens");
 
@@ -81,6 +81,7 @@ impl Worker {
         let started = Arc::new(started);
         queue.get_or_init(|| started.clone());
         let summary = crate::worker::run(started, context, shutdown).await;
+        site.close().await;
         stop_status.cancel();
         signals.abort();
         reload.abort();

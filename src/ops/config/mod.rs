@@ -134,6 +134,18 @@ impl Config {
         Self::parse_with(text, &Sources::new(base, Seen::default()), environment)
     }
 
+    /// Returns what an operator's side needs of it.
+    #[must_use]
+    pub fn outline(&self) -> Outline {
+        let gateway = |account: &AccountConfig| account.gateway.gateway();
+        Outline {
+            amqp: self.amqp.clone(),
+            pace: self.pace,
+            accounts: self.accounts.iter().map(|(id, account)| (id.clone(), gateway(account))).collect(),
+            sharing: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.sharing)).collect(),
+        }
+    }
+
     fn parse_with(text: &str, sources: &Sources, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Fault>> {
         parse(text, sources, Secrets::From(sources), environment, |document| {
             let Worker { id: worker, listen, token, drain_timeout } = document.worker?;

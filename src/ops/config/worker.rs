@@ -56,7 +56,10 @@ pub(super) fn read(mut section: Section<'_>, secrets: Secrets<'_>) -> Option<Wor
 /// Reads a token of a file that no configuration names; an `Err` holds the problem and its remedy.
 pub(in crate::ops) fn token_of_file(path: &Path) -> Result<Secret, (String, String)> {
     let text = fs::read_to_string(path).map_err(|error| {
-        (format!("{} cannot be read: {}", path.display(), keys::reason(&error)), "name the file of the token".to_owned())
+        (
+            format!("{} cannot be read: {}", path.display(), keys::reason(&error)),
+            "name the file of the token".to_owned(),
+        )
     })?;
     let told = |Problem { problem, remedy }: Problem| (format!("{} {problem}", path.display()), remedy);
     checked(Secret::new(text.trim())).map_err(told)

@@ -16,8 +16,15 @@ struct Asset {
     text: &'static str,
 }
 
-static STYLESHEET: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("desk", "css", "text/css; charset=utf-8", include_str!("desk.css")));
+/// The rules of the charts come first: the page's colours win.
+static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "desk",
+        "css",
+        "text/css; charset=utf-8",
+        concat!(include_str!("../chart/style.css"), include_str!("desk.css")),
+    )
+});
 static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("desk", "js", "text/javascript; charset=utf-8", include_str!("desk.js")));
 static ICON: LazyLock<Asset> =

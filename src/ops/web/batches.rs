@@ -13,8 +13,9 @@ use crate::domain::outcome::Status;
 use crate::ops::web::Shared;
 use crate::ops::web::fields::Fields;
 use crate::ops::web::layout::{self, Page, Tab, number, plain, span, time, token};
+use crate::ops::web::meaning::{explain, status as status_word};
 use crate::ops::web::overview::{by_reason, held, words};
-use crate::ops::web::phrases::{Phrase, explain, status as status_word};
+use crate::ops::web::phrases::Phrase;
 use crate::ops::web::problem::Problem;
 use crate::ops::web::visitor::Visitor;
 
@@ -145,7 +146,11 @@ fn outlook(visitor: &Visitor, batch: &Batch, fleet: Option<&FleetReport>) -> Mar
 }
 
 /// `GET /batches/{id}`.
-pub(in crate::ops::web) async fn show(State(shared): State<Shared>, visitor: Visitor, Path(id): Path<String>) -> Response {
+pub(in crate::ops::web) async fn show(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Response {
     let found = match find(&shared, &id).await {
         Ok(batch) => batch,
         Err(problem) => return problem.page(&visitor),
@@ -161,7 +166,11 @@ pub(in crate::ops::web) async fn show(State(shared): State<Shared>, visitor: Vis
 }
 
 /// `GET /batches/{id}/live`.
-pub(in crate::ops::web) async fn show_live(State(shared): State<Shared>, visitor: Visitor, Path(id): Path<String>) -> Response {
+pub(in crate::ops::web) async fn show_live(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Response {
     match find(&shared, &id).await {
         Ok(batch) => Html(whole(&shared, &visitor, &batch).await.into_string()).into_response(),
         Err(problem) => problem.page(&visitor),

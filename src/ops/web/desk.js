@@ -1,7 +1,8 @@
-// The desk reads and acts without this; it adds three conveniences.
+// The desk reads and acts without this; it adds four conveniences.
 // 1. A region with `data-live` is fetched anew every so often, until it says that it is done.
 // 2. Times are shown by the reader's own clock.
 // 3. A form is sent once, however often its button is pressed.
+// 4. What moves by itself can be stopped.
 "use strict";
 
 (() => {
@@ -26,25 +27,30 @@
     if (voice && words && voice.textContent !== words.dataset.say) voice.textContent = words.dataset.say;
   };
 
+  let isPaused = false;
+
+  // Whoever reads, types or has opened something in a region is not disturbed.
+  const isInUse = (region) => region.contains(document.activeElement) || region.querySelector("details[open]") !== null;
+
   const follow = (region) => {
     const every = Math.max(500, Number(region.dataset.every) || 1000);
     let failures = 0;
     const again = async () => {
-      if (document.hidden) return wait();
+      if (document.hidden || isPaused) return wait();
       try {
         const answer = await fetch(region.dataset.live, { headers: { Accept: "text/html" }, redirect: "error", cache: "no-store" });
         if (answer.status === 401 || answer.status === 404) return location.reload();
         if (!answer.ok) throw new Error(String(answer.status));
         const text = await answer.text();
-        // Whoever reads or types in the region is not disturbed.
-        if (!region.contains(document.activeElement) || document.activeElement === region) {
+        const isDone = answer.headers.get("X-Desk-Done") !== null;
+        if (isDone || !isInUse(region)) {
           region.innerHTML = text;
           showTimes(region);
           say(region);
         }
         region.removeAttribute("data-stale");
         failures = 0;
-        if (answer.headers.get("X-Desk-Done")) return undefined;
+        if (isDone) return undefined;
       } catch (error) {
         region.setAttribute("data-stale", "");
         failures = Math.min(failures + 1, 5);
@@ -65,6 +71,14 @@
   window.addEventListener("pageshow", () => {
     for (const form of document.forms) delete form.dataset.sent;
   });
+
+  for (const button of document.querySelectorAll("[data-pause]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      isPaused = !isPaused;
+      button.textContent = isPaused ? button.dataset.resume : button.dataset.pause;
+    });
+  }
 
   showTimes(document);
   document.querySelectorAll("[data-live]").forEach(follow);

@@ -34,6 +34,7 @@ impl<T> Kept<T> {
     }
 
     /// Returns it if it is open; that does not count as a use.
+    #[cfg(test)]
     pub(in crate::ops::web) async fn peek(&self) -> Option<Arc<T>> {
         self.0.lock().await.as_ref().map(|(value, _)| value.clone())
     }

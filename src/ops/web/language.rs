@@ -2,7 +2,7 @@
 
 /// A language the pages are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
+pub(in crate::ops::web) enum Language {
     /// English.
     #[default]
     English,
@@ -12,11 +12,11 @@ pub enum Language {
 
 impl Language {
     /// Both, in the order of the switch.
-    pub const ALL: [Self; 2] = [Self::English, Self::Chinese];
+    pub(in crate::ops::web) const ALL: [Self; 2] = [Self::English, Self::Chinese];
 
     /// Returns the tag for `lang` (BCP 47).
     #[must_use]
-    pub fn tag(self) -> &'static str {
+    pub(in crate::ops::web) fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::Chinese => "zh-CN",
@@ -25,7 +25,7 @@ impl Language {
 
     /// Returns its own name for itself.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(in crate::ops::web) fn name(self) -> &'static str {
         match self {
             Self::English => "English",
             Self::Chinese => "中文",
@@ -34,7 +34,7 @@ impl Language {
 
     /// Finds a language by a tag such as `zh`, `zh-Hans` or `en-GB`.
     #[must_use]
-    pub fn of_tag(tag: &str) -> Option<Self> {
+    pub(in crate::ops::web) fn of_tag(tag: &str) -> Option<Self> {
         let primary = tag.split('-').next().unwrap_or_default();
         match primary.to_ascii_lowercase().as_str() {
             "en" => Some(Self::English),
@@ -46,7 +46,7 @@ impl Language {
     /// Chooses by `Accept-Language` (RFC 9110, section 12.5.4): the known language of the highest weight, the first of
     /// equals; English where none is known.
     #[must_use]
-    pub fn accepted(header: &str) -> Self {
+    pub(in crate::ops::web) fn accepted(header: &str) -> Self {
         let mut best: Option<(f32, Self)> = None;
         // Nobody reads a hundred languages.
         for part in header.split(',').take(100) {

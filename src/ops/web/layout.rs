@@ -1,9 +1,10 @@
 //! The frame of every page: bar, switches, landmarks; and the small pieces pages share.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use maud::{DOCTYPE, Markup, html};
 
+use crate::desk::follow::Following;
 use crate::domain::takedown::rfc3339;
 use crate::ops::web::assets;
 use crate::ops::web::language::Language;
@@ -150,6 +151,59 @@ pub(in crate::ops::web) fn reading_only(visitor: &Visitor) -> Markup {
     }
 }
 
+/// A word on the state of things, with an error's own words.
+pub(in crate::ops::web) fn note(visitor: &Visitor, class: &str, phrase: Phrase, detail: Option<&str>) -> Markup {
+    html! {
+        div class={ "note " (class) } role="status" {
+            p { (visitor.say(phrase)) }
+            @if let Some(detail) = detail { p .mono .small .break { (plain(detail)) } }
+        }
+    }
+}
+
+/// Says how current counts are, unless they are.
+pub(in crate::ops::web) fn following(visitor: &Visitor, following: &Following) -> Markup {
+    match following {
+        Following::Current => html! {},
+        Following::Catching => note(visitor, "", Phrase::Catching, None),
+        Following::Lost(why) => note(visitor, "warn", Phrase::LostBroker, Some(why)),
+    }
+}
+
+/// Stops what moves by itself, and lets it go on; shown where scripts run.
+pub(in crate::ops::web) fn pause(visitor: &Visitor) -> Markup {
+    html! {
+        button .plain type="button" hidden data-pause=(visitor.say(Phrase::PauseUpdates)) data-resume=(visitor.say(Phrase::ResumeUpdates)) {
+            (visitor.say(Phrase::PauseUpdates))
+        }
+    }
+}
+
+/// A length of time, for people.
+pub(in crate::ops::web) fn span(length: Duration, language: Language) -> String {
+    let seconds = length.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match language {
+        Language::English => match (days, hours, minutes) {
+            (0, 0, 0) => format!("{} s", seconds.max(1)),
+            (0, 0, _) => format!("{minutes} min"),
+            (0, _, _) => format!("{hours} h {minutes} min"),
+            _ => format!("{days} d {hours} h"),
+        },
+        Language::Chinese => match (days, hours, minutes) {
+            (0, 0, 0) => format!("{} 秒", seconds.max(1)),
+            (0, 0, _) => format!("{minutes} 分钟"),
+            (0, _, _) => format!("{hours} 小时 {minutes} 分钟"),
+            _ => format!("{days} 天 {hours} 小时"),
+        },
+    }
+}
+
+/// A rate by the second.
+pub(in crate::ops::web) fn pace(per_second: f64) -> String {
+    if per_second >= 10.0 || per_second == 0.0 { format!("{per_second:.0}/s") } else { format!("{per_second:.1}/s") }
+}
+
 /// A moment; scripts show it by the reader's own clock.
 pub(in crate::ops::web) fn time(at: SystemTime) -> Markup {
     let text = rfc3339(at);
@@ -181,8 +235,6 @@ pub(in crate::ops::web) fn number(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

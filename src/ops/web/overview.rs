@@ -17,7 +17,8 @@ use crate::ops::status::HINT;
 use crate::ops::web::Shared;
 use crate::ops::web::guard::wants_page;
 use crate::ops::web::layout::{self, Page, Tab, number, pace, plain, span, time};
-use crate::ops::web::phrases::{Phrase, status as status_word};
+use crate::ops::web::meaning::status as status_word;
+use crate::ops::web::phrases::Phrase;
 use crate::ops::web::visitor::Visitor;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -41,7 +42,8 @@ pub(in crate::ops::web) async fn show(State(shared): State<Shared>, visitor: Vis
         div data-live="/overview/charts" data-every="15000" { (charts) }
     };
     let title = visitor.say(Phrase::Overview);
-    Html(layout::page(&visitor, Page { title, tab: Some(Tab::Overview), follow: None }, &inside).into_string()).into_response()
+    Html(layout::page(&visitor, Page { title, tab: Some(Tab::Overview), follow: None }, &inside).into_string())
+        .into_response()
 }
 
 /// `GET /overview/accounts`: the part of the page that changes by the second.
@@ -66,8 +68,10 @@ fn figures(visitor: &Visitor, report: &FleetReport) -> Markup {
     let sum = |of: fn(&AccountView) -> u64| report.accounts.iter().map(of).sum::<u64>();
     let ended: Option<f64> = report.accounts.iter().filter_map(|account| account.ended).reduce(|a, b| a + b);
     let retries = report.retries.as_ref().map(|rungs| rungs.iter().map(|(_, count)| count).sum::<u64>());
-    let figure = |phrase: Phrase, value: Option<String>| html! {
-        div { dt { (visitor.say(phrase)) } dd { (value.unwrap_or_else(|| "—".to_owned())) } }
+    let figure = |phrase: Phrase, value: Option<String>| {
+        html! {
+            div { dt { (visitor.say(phrase)) } dd { (value.unwrap_or_else(|| "—".to_owned())) } }
+        }
     };
     html! {
         dl .figures {
@@ -237,10 +241,9 @@ fn throughput(visitor: &Visitor, columns: Vec<Column>, total: u64) -> Stacked {
         Series { label: status_word(status, visitor.language).to_owned(), tone: tone(status) }
     });
     let series = series.collect();
-    let columns = columns.into_iter().map(|column| Column {
-        label: column.label,
-        values: kept.iter().map(|at| column.values[*at]).collect(),
-    });
+    let columns = columns
+        .into_iter()
+        .map(|column| Column { label: column.label, values: kept.iter().map(|at| column.values[*at]).collect() });
     Stacked {
         title: visitor.say(Phrase::ThroughputTitle).to_owned(),
         description: visitor.fill(Phrase::ThroughputText, &[("count", &number(total))]),

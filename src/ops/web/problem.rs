@@ -40,6 +40,11 @@ impl Problem {
         self
     }
 
+    /// The broker or the file failed; the error says how.
+    pub(in crate::ops::web) fn broker(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, Phrase::NoBroker, Phrase::NoBrokerRemedy).detail(error)
+    }
+
     /// Nothing is there.
     pub(in crate::ops::web) fn missing(what: Phrase, remedy: Phrase) -> Self {
         Self::new(StatusCode::NOT_FOUND, what, remedy)

@@ -4,8 +4,8 @@
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
 pub mod dead_letters;
-pub mod desk_log;
 pub mod depths;
+pub mod desk_log;
 pub mod fleet;
 pub mod publisher;
 pub mod results;

@@ -8,13 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::ops::status::StatusServer;
-use crate::ops::web::router;
+use crate::ops::web::{Site as Pages, Source};
+use crate::queue::embedded::EmbeddedQueue;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// Pages on loopback, and a browser without scruples.
 struct Site {
     address: SocketAddr,
+    _pages: Pages,
+    _directory: tempfile::TempDir,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -47,9 +50,12 @@ impl Site {
     async fn open(token: Option<&str>) -> Self {
         let server = StatusServer::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (address, stop) = (server.address().unwrap(), CancellationToken::new());
-        let pages = router(token.map(Secret::new), address);
-        tokio::spawn(server.serve_pages(pages, stop.clone()));
-        Self { address, _stop: stop.drop_guard() }
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("queue");
+        drop(EmbeddedQueue::open(&file).unwrap());
+        let pages = Pages::new(token.map(Secret::new), address, Source::file(&file).unwrap());
+        tokio::spawn(server.serve_pages(pages.router(), stop.clone()));
+        Self { address, _pages: pages, _directory: directory, _stop: stop.drop_guard() }
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

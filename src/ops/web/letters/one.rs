@@ -1,14 +1,23 @@
 //! One letter whole: what happened, what to do, its message with secrets masked, and the form to edit it.
 
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use crate::desk::letters::{DeskError, Edit};
 use crate::domain::classify::Effect;
 use crate::domain::history::{Entry, What};
 use crate::domain::takedown::Gateway;
 use crate::ops::mask;
-use crate::ops::web::fields::query;
-use crate::ops::web::layout::{number, plain, time, token};
-use crate::ops::web::phrases::{Phrase, explain};
+use crate::ops::web::Shared;
+use crate::ops::web::fields::{Fields, query};
+use crate::ops::web::layout::{self, number, plain, time, token};
+use crate::ops::web::letters::page;
+use crate::ops::web::meaning::{advise, explain};
+use crate::ops::web::phrases::Phrase;
+use crate::ops::web::problem::Problem;
+use crate::ops::web::source::with_letters;
 use crate::ops::web::visitor::Visitor;
 use crate::queue::DeadLetter;
 
@@ -17,8 +26,55 @@ pub(super) fn address(letter: &DeadLetter) -> String {
     format!("/letters/one{}", query([("account", letter.account.clone()), ("id", letter.id.clone())]))
 }
 
+/// `GET /letters/one`.
+pub(super) async fn show(State(shared): State<Shared>, visitor: Visitor, request: Request) -> Response {
+    let fields = Fields::read(request.uri().query().unwrap_or_default().as_bytes());
+    let id = fields.raw("id").unwrap_or_default();
+    let found = async {
+        let letters = shared.desk.letters().await?;
+        let mut found = with_letters!(letters, desk => desk.find(id).await)?;
+        if let Some(account) = fields.raw("account") {
+            found.retain(|letter| letter.account == account);
+        }
+        let count = found.len();
+        // The latest: of an edit that was interrupted, the one that went through it.
+        found.sort_by_key(|letter| (letter.envelope.history.entries().len(), letter.died_at));
+        let letter = found.pop().ok_or_else(|| DeskError::NoLetter { id: id.to_owned() })?;
+        Ok::<_, Problem>((letter, count))
+    };
+    match found.await {
+        Ok((letter, count)) => {
+            let saved = fields.get("edited").is_some();
+            page(&visitor, &plain(&letter.id), None, &whole(&visitor, &letter, count, saved))
+        }
+        Err(problem) => problem.page(&visitor),
+    }
+}
+
+/// `POST /letters/edit`.
+pub(super) async fn edit(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    Extension(fields): Extension<Fields>,
+) -> Response {
+    let id = fields.raw("id").unwrap_or_default();
+    let edited = async {
+        let letters = shared.desk.letters().await?;
+        let body = fields.raw("body").unwrap_or_default().as_bytes().to_vec();
+        with_letters!(letters, desk => desk.edit(id, &Edit::Whole(body)).await)?;
+        Ok::<_, Problem>(())
+    };
+    match edited.await {
+        Ok(()) => {
+            let back = query([("id", id.to_owned()), ("edited", "1".to_owned())]);
+            Redirect::to(&format!("/letters/one{back}")).into_response()
+        }
+        Err(problem) => problem.page(&visitor),
+    }
+}
+
 /// The page of one letter; `count` is how many of that account and id there are.
-pub(super) fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize) -> Markup {
+fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize, is_saved: bool) -> Markup {
     let say = |phrase| visitor.say(phrase);
     html! {
         p .crumbs { a href="/letters" { (say(Phrase::DeadLetters)) } }
@@ -26,13 +82,24 @@ pub(super) fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize) -> Mar
             h1 .break { (plain(&letter.id)) }
             span .aside { (say(Phrase::Died)) " " (time(letter.died_at)) }
         }
+        @if is_saved { div .note .good role="status" { p { (say(Phrase::EditSaved)) } } }
         @if count > 1 {
             div .note .warn { p { (visitor.fill(Phrase::SeveralCopies, &[("count", &count.to_string())])) } }
         }
         div .note .bad {
             p {
                 b { (explain(letter.reason, visitor.language)) }
-                @if letter.envelope.effect == Effect::Possible { " " (say(Phrase::MayHaveTakenEffect)) }
+                @if letter.envelope.effect == Effect::Possible { " — " (say(Phrase::MayHaveTakenEffect)) }
+            }
+            p { (advise(letter.reason, visitor.language)) }
+        }
+        (layout::reading_only(visitor))
+        @if visitor.csrf().is_some() {
+            form .actions .above method="post" action="/letters/plan" {
+                (token(visitor))
+                input type="hidden" name="account" value=(letter.account);
+                input type="hidden" name="id" value=(letter.id);
+                button type="submit" { (say(Phrase::PlanThisOne)) }
             }
         }
         div .columns {
@@ -46,8 +113,10 @@ pub(super) fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize) -> Mar
 fn facts(visitor: &Visitor, letter: &DeadLetter) -> Markup {
     let say = |phrase| visitor.say(phrase);
     let outcome = &letter.outcome;
-    let optional = |text: &Option<String>| html! {
-        @match text.as_deref() { Some(text) => span .break { (plain(text)) }, None => span .muted { (say(Phrase::Nothing)) } }
+    let optional = |text: &Option<String>| {
+        html! {
+            @match text.as_deref() { Some(text) => span .break { (plain(text)) }, None => span .muted { (say(Phrase::Nothing)) } }
+        }
     };
     html! {
         section .panel aria-labelledby="facts" {
@@ -81,14 +150,14 @@ fn message(visitor: &Visitor, letter: &DeadLetter) -> Markup {
             }
             pre tabindex="0" aria-labelledby="message" { (plain_lines(&shown(letter))) }
             @if visitor.csrf().is_some() {
-                div .inside { (edit(visitor, letter)) }
+                div .inside { (edit_form(visitor, letter)) }
             }
         }
     }
 }
 
 /// The message as it may be seen.
-pub(super) fn shown(letter: &DeadLetter) -> String {
+fn shown(letter: &DeadLetter) -> String {
     serde_json::to_string_pretty(&mask::body(&letter.body)).unwrap_or_default()
 }
 
@@ -97,16 +166,14 @@ fn plain_lines(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
-fn edit(visitor: &Visitor, letter: &DeadLetter) -> Markup {
+fn edit_form(visitor: &Visitor, letter: &DeadLetter) -> Markup {
     let say = |phrase| visitor.say(phrase);
     html! {
         details {
             summary { (say(Phrase::EditLetter)) }
             form method="post" action="/letters/edit" {
                 (token(visitor))
-                input type="hidden" name="account" value=(letter.account);
                 input type="hidden" name="id" value=(letter.id);
-                input type="hidden" name="place" value=(letter.place());
                 label for="body" { (say(Phrase::EditedMessage)) }
                 textarea #body name="body" spellcheck="false" autocomplete="off" aria-describedby="body-hint" { "\n" (shown(letter)) }
                 p .hint #body-hint { (say(Phrase::EditHint)) }
