@@ -24,4 +24,5 @@ mod signing_engines;
 #[path = "../support/mod.rs"]
 mod support;
 mod vectors;
+mod web;
 mod worker;

@@ -61,7 +61,11 @@ impl Browser {
         let home = TempDir::new().unwrap();
         let profile = home.path().join("profile");
         let mut chromium = command("chromium", home.path());
-        chromium.args(OPTIONS).arg(format!("--user-data-dir={}", profile.display())).arg("--lang=en-GB").arg("about:blank");
+        chromium
+            .args(OPTIONS)
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg("--lang=en-GB")
+            .arg("about:blank");
         let chromium = Running::start(chromium);
         let line = chromium.line("DevTools listening on ");
         let debugger = line.split("ws://").nth(1).unwrap().split('/').next().unwrap().to_owned();
