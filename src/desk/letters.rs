@@ -45,7 +45,7 @@ pub struct LetterDesk<D, L> {
 
 /// Says why something was not done.
 #[derive(Debug, thiserror::Error)]
-pub enum DeskError {
+pub enum LetterError {
     /// The queue or the operators' log failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -123,8 +123,8 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// Groups the letters that are meant by account, reason and code, the largest group first.
     ///
     /// # Errors
-    /// [`DeskError::Queue`].
-    pub async fn groups(&self, filter: &LetterFilter) -> Result<Vec<Group>, DeskError> {
+    /// [`LetterError::Queue`].
+    pub async fn groups(&self, filter: &LetterFilter) -> Result<Vec<Group>, LetterError> {
         Ok(groups::count(&self.letters, &Selection::from(filter)).await?)
     }
 
@@ -133,19 +133,19 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// Reads through all letters of the accounts, and keeps no more than the page in memory.
     ///
     /// # Errors
-    /// [`DeskError::Queue`].
-    pub async fn page(&self, filter: &LetterFilter, after: Option<&Place>, limit: usize) -> Result<Page, DeskError> {
+    /// [`LetterError::Queue`].
+    pub async fn page(&self, filter: &LetterFilter, after: Option<&Place>, limit: usize) -> Result<Page, LetterError> {
         Ok(self.letters.page(&Selection::from(filter), after, limit).await?)
     }
 
     /// Finds the letters of an id; more than one if the item was enqueued twice, or an edit was interrupted.
     ///
     /// # Errors
-    /// [`DeskError::NoLetter`] and [`DeskError::Queue`].
-    pub async fn find(&self, id: &str) -> Result<Vec<DeadLetter>, DeskError> {
+    /// [`LetterError::NoLetter`] and [`LetterError::Queue`].
+    pub async fn find(&self, id: &str) -> Result<Vec<DeadLetter>, LetterError> {
         let letters = self.letters.find(id).await?;
         if letters.is_empty() {
-            return Err(DeskError::NoLetter { id: id.to_owned() });
+            return Err(LetterError::NoLetter { id: id.to_owned() });
         }
         Ok(letters)
     }
@@ -153,29 +153,29 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// Shows every letter that is meant, in the order of the queue, for an export that keeps none.
     ///
     /// # Errors
-    /// [`DeskError::Queue`].
+    /// [`LetterError::Queue`].
     pub async fn export(
         &self,
         filter: &LetterFilter,
         see: &mut (dyn FnMut(DeadLetter) + Send),
-    ) -> Result<(), DeskError> {
+    ) -> Result<(), LetterError> {
         Ok(self.letters.look(&Selection::from(filter), see).await?)
     }
 
     /// Deletes letters for good, if they are as many as planned.
     ///
     /// # Errors
-    /// [`DeskError::NoFilter`], [`DeskError::NotAsPlanned`], [`DeskError::Queue`] and [`DeskError::NotNoted`].
-    pub async fn purge(&self, filter: &LetterFilter, planned: u64) -> Result<u64, DeskError> {
+    /// [`LetterError::NoFilter`], [`LetterError::NotAsPlanned`], [`LetterError::Queue`] and [`LetterError::NotNoted`].
+    pub async fn purge(&self, filter: &LetterFilter, planned: u64) -> Result<u64, LetterError> {
         if *filter == LetterFilter::default() {
-            return Err(DeskError::NoFilter);
+            return Err(LetterError::NoFilter);
         }
         match self.letters.purge(&Selection::from(filter), planned).await? {
-            Purged::Otherwise(found) => Err(DeskError::NotAsPlanned { planned, found }),
+            Purged::Otherwise(found) => Err(LetterError::NotAsPlanned { planned, found }),
             Purged::AsPlanned(0) => Ok(0),
             Purged::AsPlanned(count) => {
                 let noted = self.note(What::LettersPurged { filter: filter.clone(), count }).await;
-                noted.map_err(|source| DeskError::NotNoted { done: format!("{count} were deleted"), source })?;
+                noted.map_err(|source| LetterError::NotNoted { done: format!("{count} were deleted"), source })?;
                 Ok(count)
             }
         }
@@ -185,20 +185,20 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// that changed.
     ///
     /// # Errors
-    /// [`DeskError::NoLetter`], [`DeskError::Edit`] naming the field, [`DeskError::Changed`], [`DeskError::Queue`] and
-    /// [`DeskError::NotNoted`].
-    pub async fn edit(&self, id: &str, edit: &Edit) -> Result<Vec<String>, DeskError> {
+    /// [`LetterError::NoLetter`], [`LetterError::Edit`] naming the field, [`LetterError::Changed`], [`LetterError::Queue`] and
+    /// [`LetterError::NotNoted`].
+    pub async fn edit(&self, id: &str, edit: &Edit) -> Result<Vec<String>, LetterError> {
         // Of an edit that was interrupted, the letter that went through it.
         let mut letters = self.find(id).await?;
         letters.sort_by_key(edit::last_edit);
-        let letter = letters.pop().ok_or_else(|| DeskError::NoLetter { id: id.to_owned() })?;
+        let letter = letters.pop().ok_or_else(|| LetterError::NoLetter { id: id.to_owned() })?;
         let (edited, takedown, fields) = edit.apply(&letter, &self.settings, clock::now())?;
         if self.letters.replace(&letter, &edited).await? == 0 {
-            return Err(DeskError::Changed { id: id.to_owned() });
+            return Err(LetterError::Changed { id: id.to_owned() });
         }
         let what = What::LetterEdited { id: takedown.id, account: takedown.account, fields: fields.clone() };
         let noted = self.note(what).await;
-        noted.map_err(|source| DeskError::NotNoted { done: format!("{id} was changed"), source })?;
+        noted.map_err(|source| LetterError::NotNoted { done: format!("{id} was changed"), source })?;
         Ok(fields)
     }
 

@@ -10,6 +10,7 @@ pub mod shutdown;
 pub mod tally;
 
 mod case;
+mod learnt;
 
 use std::pin::pin;
 use std::sync::Arc;

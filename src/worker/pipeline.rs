@@ -25,6 +25,7 @@ use crate::queue::{Delivery, Queue, Settled};
 use crate::worker::case::{self, Case, Message};
 use crate::worker::context::{Account, Context};
 use crate::worker::event::WorkerEvent;
+use crate::worker::learnt::Learnt;
 use crate::worker::shutdown::Shutdown;
 
 /// Longest a suspect message lets the others in hand go first.
@@ -84,13 +85,17 @@ impl<Q: Queue> Replica<Q> {
         let _innocent = (!case::is_suspect(&delivery.envelope)).then(|| Innocent::enter(&self.innocent));
         case::remember(&mut delivery.envelope, self.context.now());
         let message = self.message(&delivery);
-        let mut id = message.label();
+        let mut learnt = Learnt::of(message.label());
         // The delivery stays outside, so that a panic leaves something to settle.
-        let judged = AssertUnwindSafe(self.judge(&delivery, message, &mut id)).catch_unwind().await;
+        let judged = AssertUnwindSafe(self.judge(&delivery, message, &mut learnt)).catch_unwind().await;
         let settlement = judged.unwrap_or_else(|_panic| {
-            self.context.tell(&WorkerEvent::Panicked { id: id.clone() });
+            learnt.note_panic();
+            self.context.tell(&WorkerEvent::Panicked { id: learnt.id.clone() });
             message.crashed(rand::random::<f64>(), self.context.now())
         });
+        let now = self.context.now().wall;
+        learnt.write_down(&mut delivery.envelope, &settlement, &self.context.worker, now);
+        let id = learnt.id;
         let fact = fact(&id, &delivery, &settlement);
         let account = delivery.envelope.account.clone();
         let settled = AssertUnwindSafe(self.queue.settle(delivery, settlement)).catch_unwind().await;
@@ -112,21 +117,21 @@ impl<Q: Queue> Replica<Q> {
         Message { body: &delivery.body, envelope: &delivery.envelope, worker, policy }
     }
 
-    /// Finds how a message is settled. `id` becomes the takedown's own as soon as that is known.
-    async fn judge(&self, delivery: &Delivery, message: Message<'_>, id: &mut String) -> Settlement {
+    /// Finds how a message is settled.
+    async fn judge(&self, delivery: &Delivery, message: Message<'_>, learnt: &mut Learnt) -> Settlement {
         let accounts = &self.context.accounts;
         let gateway_of = |account: &AccountId| accounts.get(account).map(|account| account.gateway().gateway());
         let case = match message.open(gateway_of, self.context.now()) {
             Ok(case) => case,
             Err(refusal) => return refusal,
         };
-        case.takedown.id.as_str().clone_into(id);
-        match self.queue.told(delivery, id).await {
+        case.takedown.id.as_str().clone_into(&mut learnt.id);
+        match self.queue.told(delivery, &learnt.id).await {
             Ok(None) => {}
             Ok(Some(outcome)) => return Settlement::of(outcome),
             // Nothing is guessed: a call now might be one too many.
             Err(error) => {
-                self.context.tell(&WorkerEvent::NotKnown { id: id.clone(), error: chain(&error) });
+                self.context.tell(&WorkerEvent::NotKnown { id: learnt.id.clone(), error: chain(&error) });
                 return Settlement::GiveBack;
             }
         }
@@ -151,7 +156,7 @@ impl<Q: Queue> Replica<Q> {
         if !delivery.is_held() {
             return Settlement::GiveBack;
         }
-        self.call(&case, account, ticket).await
+        self.call(&case, account, ticket, learnt).await
     }
 
     /// Waits for the account's leave and, for a suspect message, until no other call is being made.
@@ -193,7 +198,7 @@ impl<Q: Queue> Replica<Q> {
         sleep(SPREAD.mul_f64(rand::random::<f64>())).await;
     }
 
-    async fn call(&self, case: &Case<'_>, account: &Account, ticket: Ticket) -> Settlement {
+    async fn call(&self, case: &Case<'_>, account: &Account, ticket: Ticket, learnt: &mut Learnt) -> Settlement {
         #[cfg(feature = "fault-points")]
         if case.takedown.id.as_str().starts_with(crate::fault_points::POISON) {
             fault_point!(Poison);
@@ -204,6 +209,7 @@ impl<Q: Queue> Replica<Q> {
         fault_point!(Answered);
         let took = start.elapsed();
         let outcome = classify::classify(gateway.gateway(), &reply, case.history());
+        learnt.note_call(&reply, &outcome);
         account.limits.note_load(start, Load::of(&reply, &outcome));
         let recorded = if hangs_on_credentials(&outcome) && !Arc::ptr_eq(&gateway, &account.gateway()) {
             // The credentials were replaced meanwhile; a fault of the old ones says nothing about the new.

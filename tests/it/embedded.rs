@@ -5,13 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use takedown::domain::classify::{Effect, Redelivery};
 use takedown::domain::ids::{AccountId, BatchId, RequestId};
-use takedown::domain::notice::{Notice, What};
+use takedown::domain::notice::{LetterFilter, Notice, What};
 use takedown::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use takedown::domain::settlement::{Deferral, Settlement};
 use takedown::domain::takedown::{Gateway, Priority, Takedown};
 use takedown::queue::embedded::{Counts, EmbeddedQueue};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, DeskLog, Enqueued, Intake, Queue, QueueError};
+use takedown::queue::{DeadLetters, Delivery, DeskLog, Enqueued, Intake, Queue, QueueError};
 use tempfile::TempDir;
+
+use crate::support::queue::{purge_all, replay_all};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -213,34 +215,34 @@ async fn dead_letters_are_filtered_replayed_and_purged() {
     }
     assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 0, in_hand: 0, outcomes: 4, dead: 4 });
 
-    let all = queue.list(&DeadLetterFilter::default()).await.unwrap();
+    let all = queue.list(&LetterFilter::default()).await.unwrap();
     assert_eq!(all.iter().map(|l| l.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "digest"]);
     assert_eq!(all[3].body, b"\xffnot json");
     assert_eq!(Takedown::decode(&all[0].body).unwrap(), takedown("a"));
-    assert_eq!(queue.list(&DeadLetterFilter::default()).await.unwrap(), all, "looking changes nothing");
+    assert_eq!(queue.list(&LetterFilter::default()).await.unwrap(), all, "looking changes nothing");
 
-    let exhausted = DeadLetterFilter { reason: Some(Reason::AttemptsExhausted), ..DeadLetterFilter::default() };
+    let exhausted = LetterFilter { reason: Some(Reason::AttemptsExhausted), ..LetterFilter::default() };
     let cases = [
-        (DeadLetterFilter { id: Some(RequestId::new("b").unwrap()), ..DeadLetterFilter::default() }, 1),
-        (DeadLetterFilter { accounts: vec![AccountId::new("desk").unwrap()], ..DeadLetterFilter::default() }, 0),
-        (DeadLetterFilter { accounts: vec![shops()], ..exhausted.clone() }, 2),
-        (DeadLetterFilter { code: Some("SYSTEM_ERROR".into()), limit: Some(3), ..DeadLetterFilter::default() }, 3),
-        (DeadLetterFilter { code: Some("NONE".into()), ..DeadLetterFilter::default() }, 0),
+        (LetterFilter { id: Some(RequestId::new("b").unwrap()), ..LetterFilter::default() }, 1),
+        (LetterFilter { accounts: vec![AccountId::new("desk").unwrap()], ..LetterFilter::default() }, 0),
+        (LetterFilter { accounts: vec![shops()], ..exhausted.clone() }, 2),
+        (LetterFilter { code: Some("SYSTEM_ERROR".into()), ..LetterFilter::default() }, 3),
+        (LetterFilter { code: Some("NONE".into()), ..LetterFilter::default() }, 0),
     ];
     for (filter, expected) in cases {
         assert_eq!(queue.list(&filter).await.unwrap().len(), expected, "{filter:?}");
     }
 
-    let oldest = DeadLetterFilter { limit: Some(1), ..exhausted.clone() };
-    assert_eq!(queue.replay(&oldest).await.unwrap(), 1);
+    let oldest = LetterFilter { id: Some(RequestId::new("b").unwrap()), ..exhausted.clone() };
+    assert_eq!(replay_all(&queue, &oldest).await, 1);
     let replayed = next(&queue).await;
     assert_eq!(id(&replayed), "b");
     let envelope = &replayed.envelope;
     assert_eq!((envelope.attempt, envelope.deferrals, envelope.replays), (1, 0, 1));
     assert_eq!((envelope.first_seen, envelope.redelivery), (None, Redelivery::First));
 
-    assert_eq!(queue.purge(&exhausted).await.unwrap(), 1);
-    assert_eq!(queue.purge(&exhausted).await.unwrap(), 0);
+    assert_eq!(purge_all(&queue, &exhausted).await, 1);
+    assert_eq!(purge_all(&queue, &exhausted).await, 0);
     assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 0, in_hand: 1, outcomes: 4, dead: 2 });
 }
 
@@ -253,7 +255,7 @@ async fn an_attempt_that_may_have_taken_effect_is_remembered_by_a_replay() {
     let end = Settlement::DeadLetter(outcome("a", Reason::OutcomeUnknown));
     queue.settle(next(&queue).await, end).await.unwrap();
     let queue = reopen(&dir, queue);
-    assert_eq!(queue.replay(&DeadLetterFilter::default()).await.unwrap(), 1);
+    assert_eq!(replay_all(&queue, &LetterFilter::default()).await, 1);
     assert_eq!(next(&queue).await.envelope.effect, Effect::Possible);
 }
 

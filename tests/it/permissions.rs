@@ -10,6 +10,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use takedown::domain::classify::Effect;
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
@@ -19,10 +20,10 @@ use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::work_queue::Consumers;
 use takedown::queue::amqp::{AmqpQueue, AmqpSettings, ConsumerSettings};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Intake, Queue};
+use takedown::queue::{Intake, Queue};
 
 use crate::support::broker::Broker;
-use crate::support::queue::{account, outcome, take, takedown, within};
+use crate::support::queue::{account, outcome, replay_all, take, takedown, within};
 
 /// User; what it may configure, write and read.
 const ROLES: [(&str, [&str; 3]); 4] = [
@@ -136,7 +137,7 @@ async fn each_does_its_job(guarded: &Guarded) {
     within("an outcome", results.next()).await.unwrap();
 
     let letters = AmqpDeadLetters::connect(&operator, accounts.to_vec()).await.unwrap();
-    assert_eq!(letters.replay(&DeadLetterFilter::default()).await.unwrap(), 1);
+    assert_eq!(replay_all(&letters, &LetterFilter::default()).await, 1);
     let again = take(&queue, &accounts[0]).await;
     queue.settle(again, Settlement::GiveBack).await.unwrap();
     let visit = AmqpFleet::visit(&operator).await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::groups;
-use super::{DeskError, Group, LetterDesk};
+use super::{Group, LetterDesk, LetterError};
 use crate::clock;
 use crate::domain::ids::{AccountId, PlanId};
 use crate::domain::notice::{LetterFilter, Notice, Plan, ReplayEnd, What};
@@ -47,15 +47,15 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// Counts the letters that are meant, fixes a cut-off, and notes the plan.
     ///
     /// # Errors
-    /// [`DeskError::NothingMeant`] and [`DeskError::Queue`].
-    pub async fn plan(&self, filter: &LetterFilter) -> Result<Planned, DeskError> {
+    /// [`LetterError::NothingMeant`] and [`LetterError::Queue`].
+    pub async fn plan(&self, filter: &LetterFilter) -> Result<Planned, LetterError> {
         let id = (0..LENGTH).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())])).collect::<String>();
         let id = PlanId::new(id).expect("invariant: letters and digits make an id");
         let mut plan = Plan { id, filter: filter.clone(), cut_off: clock::now(), count: 0 };
         let groups = groups::count(&self.letters, &Selection::from(&plan)).await?;
         plan.count = groups.iter().map(|group| group.count).sum();
         if plan.count == 0 {
-            return Err(DeskError::NothingMeant);
+            return Err(LetterError::NothingMeant);
         }
         self.note(What::PlanMade(plan.clone())).await?;
         let mut counts = BTreeMap::new();
@@ -68,18 +68,18 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// Returns the plans in the operators' log, the newest first.
     ///
     /// # Errors
-    /// [`DeskError::Queue`].
-    pub async fn plans(&self) -> Result<Vec<Standing>, DeskError> {
+    /// [`LetterError::Queue`].
+    pub async fn plans(&self) -> Result<Vec<Standing>, LetterError> {
         Ok(standings(self.log.notices().await?))
     }
 
     /// Finds a plan by its id, typed in capitals or not.
     ///
     /// # Errors
-    /// [`DeskError::NoPlan`] and [`DeskError::Queue`].
-    pub async fn plan_by_id(&self, id: &PlanId) -> Result<Standing, DeskError> {
+    /// [`LetterError::NoPlan`] and [`LetterError::Queue`].
+    pub async fn plan_by_id(&self, id: &PlanId) -> Result<Standing, LetterError> {
         let is_meant = |standing: &Standing| standing.plan.id.as_str().eq_ignore_ascii_case(id.as_str());
-        self.plans().await?.into_iter().find(is_meant).ok_or_else(|| DeskError::NoPlan { id: id.clone() })
+        self.plans().await?.into_iter().find(is_meant).ok_or_else(|| LetterError::NoPlan { id: id.clone() })
     }
 
     /// Accounts are replayed one after the other, each at its own rate.

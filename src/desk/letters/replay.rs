@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::pacer::Pacer;
-use super::{DeskError, LetterDesk, plans};
+use super::{LetterDesk, LetterError, plans};
 use crate::clock;
 use crate::domain::ids::{AccountId, PlanId, RequestId};
 use crate::domain::notice::{LetterFilter, Plan, ReplayEnd, What};
@@ -73,7 +73,7 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// round, in which an item has one outcome.
     ///
     /// # Errors
-    /// [`DeskError::NoPlan`]; [`DeskError::Queue`] when the broker or the file failed it: run it again.
+    /// [`LetterError::NoPlan`]; [`LetterError::Queue`] when the broker or the file failed it: run it again.
     ///
     /// # Cancel safety
     /// As after a `kill -9`.
@@ -83,7 +83,7 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
         pace: ReplayPace,
         progress: &watch::Sender<ReplayProgress>,
         stop: &CancellationToken,
-    ) -> Result<ReplayProgress, DeskError> {
+    ) -> Result<ReplayProgress, LetterError> {
         let plan = self.plan_by_id(id).await?.plan;
         self.carry_out(&plan, pace, progress, stop).await
     }
@@ -91,13 +91,13 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// Plans and replays one letter at once. Returns how many copies there were.
     ///
     /// # Errors
-    /// [`DeskError::NoLetter`] and [`DeskError::Queue`].
-    pub async fn replay_one(&self, id: &str) -> Result<u64, DeskError> {
-        let missing = || DeskError::NoLetter { id: id.to_owned() };
+    /// [`LetterError::NoLetter`] and [`LetterError::Queue`].
+    pub async fn replay_one(&self, id: &str) -> Result<u64, LetterError> {
+        let missing = || LetterError::NoLetter { id: id.to_owned() };
         let filter = LetterFilter { id: Some(RequestId::new(id).map_err(|_| missing())?), ..LetterFilter::default() };
         let plan = match self.plan(&filter).await {
             Ok(planned) => planned.plan,
-            Err(DeskError::NothingMeant) => return Err(missing()),
+            Err(LetterError::NothingMeant) => return Err(missing()),
             Err(error) => return Err(error),
         };
         let progress = watch::Sender::new(ReplayProgress::default());
@@ -111,7 +111,7 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
         pace: ReplayPace,
         progress: &watch::Sender<ReplayProgress>,
         stop: &CancellationToken,
-    ) -> Result<ReplayProgress, DeskError> {
+    ) -> Result<ReplayProgress, LetterError> {
         self.note(What::ReplayBegan { plan: plan.id.clone(), rate: pace.rate }).await?;
         let run = Run {
             selection: Selection::from(plan),
@@ -128,7 +128,7 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
         let noted = self.note(What::ReplayEnded { plan: plan.id.clone(), replayed: ended.replayed, how }).await;
         ran?;
         let done = format!("{} were put back to work", ended.replayed);
-        noted.map_err(|source| DeskError::NotNoted { done, source })?;
+        noted.map_err(|source| LetterError::NotNoted { done, source })?;
         Ok(ended)
     }
 

@@ -43,6 +43,7 @@ use crate::domain::takedown::Gateway;
 use crate::gateway::http::HttpSettings;
 use crate::limits::Sharing;
 use crate::limits::fleet::{MAX_HEARTBEAT, Pace};
+use crate::limits::rate::Rate;
 use crate::ops::config::fault::{Faults, Problem};
 use crate::ops::config::keys::Secrets;
 use crate::ops::config::raw::Table;
@@ -97,6 +98,8 @@ pub struct Outline {
     pub accounts: BTreeMap<AccountId, Gateway>,
     /// How the rate of every account is shared, and with it how its work queue is declared.
     pub sharing: BTreeMap<AccountId, Sharing>,
+    /// The rate of every account.
+    pub rates: BTreeMap<AccountId, Rate>,
 }
 
 impl Config {
@@ -177,8 +180,9 @@ impl Outline {
         let outline = parse(&text, &sources, Secrets::Unneeded, environment, |document| {
             let accounts = document.accounts?;
             let sharing = accounts.iter().map(|(id, read)| (id.clone(), read.sharing)).collect();
+            let rates = accounts.iter().map(|(id, read)| (id.clone(), read.rate)).collect();
             let accounts = accounts.into_iter().map(|(id, read)| (id, read.gateway)).collect();
-            Some(Self { amqp: document.amqp?, pace: document.pace?, accounts, sharing })
+            Some(Self { amqp: document.amqp?, pace: document.pace?, accounts, sharing, rates })
         });
         outline.map_err(|faults| error(path, faults))
     }
