@@ -15,7 +15,7 @@ use crate::domain::cause::chain;
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::schedule::Schedule;
-use crate::queue::amqp::tail::{Log, Streams, Tail, Told};
+use crate::queue::amqp::tail::{self, Log, Streams, Tail, Told};
 
 /// How often what is too old is forgotten.
 const TIDY: Duration = Duration::from_hours(1);
@@ -38,12 +38,13 @@ pub enum Following {
 pub async fn catch_up(streams: &Streams, store: &Store) -> Result<(), DeskError> {
     // Notices first: they say how many items a batch has.
     for log in [Log::Notices, Log::Outcomes] {
-        let mut tail = open(streams, store, log).await?;
-        let end = streams.mark(log).await?;
+        let mut entries = open(streams, store, log).await?;
+        let end = tail::new_mark();
+        streams.mark(log, &end).await?;
         let is_end = |told: &Told| matches!(told, Told::Mark(mark) if *mark == end);
         loop {
-            let told = tail.next().await?;
-            store.count(log, &told, tail.place())?;
+            let told = entries.next().await?;
+            store.count(log, &told, entries.place())?;
             if told.iter().any(is_end) {
                 break;
             }
@@ -85,8 +86,9 @@ async fn session(
     following.send_replace(Following::Catching);
     let (mut notices, mut outcomes) =
         (open(&streams, store, Log::Notices).await?, open(&streams, store, Log::Outcomes).await?);
-    let end = match streams.mark(Log::Outcomes).await {
-        Ok(end) => Some(end),
+    let end = tail::new_mark();
+    let end = match streams.mark(Log::Outcomes, &end).await {
+        Ok(()) => Some(end),
         // A login that may only read cannot ask where the end is.
         Err(QueueError::Publish { .. }) => None,
         Err(error) => return Err(error.into()),

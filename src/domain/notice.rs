@@ -3,6 +3,8 @@
 //! One notice is one JSON object with `version` and `type`. Promise: nothing in a notice is secret, and one that this
 //! program cannot read in full is an error: a filter half understood would mean more letters than its author did.
 
+pub mod ledger;
+
 mod plan;
 
 use std::collections::BTreeMap;

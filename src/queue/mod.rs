@@ -4,6 +4,7 @@
 //! successor is confirmed, no message is ever dropped, and an item has one outcome in each round of replays.
 
 pub mod amqp;
+pub mod cancel;
 pub mod depth;
 pub mod embedded;
 pub mod envelope;
@@ -11,9 +12,13 @@ pub mod letters;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::domain::ids::AccountId;
 use crate::domain::notice::Notice;
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::domain::takedown::Takedown;
@@ -167,6 +172,10 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Closes after the last settle.
     fn close(&self) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Tells what operators made and cancelled, and each time there is more: everything that was noted before the first
+    /// message was handed out, and what is noted from then on.
+    fn ledger(&self) -> watch::Receiver<Arc<Ledger>>;
 
     /// Returns the way to other replicas, where the queue has one.
     fn fleet(&self) -> Option<amqp::fleet::AmqpFleet> {

@@ -3,6 +3,7 @@
 //! Promise: every delivery reaches `settle`, whatever is in it and whatever goes wrong on the way, a panic included;
 //! and one event tells each fact.
 
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::domain::cause::chain;
 use crate::domain::classify::{self, Cause, Outcome};
 use crate::domain::ids::AccountId;
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::reply::{Answer, Reply, Signature};
 use crate::domain::settlement::{Deferral, Hold, Settlement};
 use crate::limits::in_flight::Load;
@@ -43,6 +45,8 @@ pub(super) struct Replica<Q> {
     company: RwLock<()>,
     /// How many messages in work are not suspect.
     innocent: watch::Sender<usize>,
+    /// Which batches are cancelled.
+    pub(super) ledger: watch::Receiver<Arc<Ledger>>,
     pub(super) settled: AtomicU64,
     pub(super) abandoned: AtomicUsize,
 }
@@ -69,6 +73,7 @@ type Company<'a> = Either<RwLockReadGuard<'a, ()>, RwLockWriteGuard<'a, ()>>;
 impl<Q: Queue> Replica<Q> {
     pub(super) fn new(queue: Arc<Q>, context: Arc<Context>, shutdown: Shutdown) -> Self {
         Self {
+            ledger: queue.ledger(),
             queue,
             context,
             shutdown,
@@ -136,12 +141,16 @@ impl<Q: Queue> Replica<Q> {
             }
         }
         let account = &accounts[&case.takedown.account];
+        if self.is_cancelled(&case) {
+            return case.cancel(self.context.now());
+        }
         if let Some(settlement) = case.turn_away(self.context.now()) {
             return settlement;
         }
         let entered = tokio::select! {
             biased;
             () = self.shutdown.draining() => return Settlement::GiveBack,
+            () = self.cancelled(&case) => return case.cancel(self.context.now()),
             entered = self.enter(&case, account) => entered,
         };
         let (ticket, _company) = match entered {
@@ -156,7 +165,21 @@ impl<Q: Queue> Replica<Q> {
         if !delivery.is_held() {
             return Settlement::GiveBack;
         }
-        self.call(&case, account, ticket, learnt).await
+        let settlement = self.call(&case, account, ticket, learnt).await;
+        if self.is_cancelled(&case) { case.cancel_successor(settlement, self.context.now()) } else { settlement }
+    }
+
+    fn is_cancelled(&self, case: &Case<'_>) -> bool {
+        case.takedown.batch.as_ref().is_some_and(|batch| self.ledger.borrow().is_cancelled(batch))
+    }
+
+    /// Waits until the takedown's batch is cancelled.
+    async fn cancelled(&self, case: &Case<'_>) {
+        let Some(batch) = &case.takedown.batch else { return pending().await };
+        // A queue that is closed hears of no more cancels.
+        if self.ledger.clone().wait_for(|ledger| ledger.is_cancelled(batch)).await.is_err() {
+            pending::<()>().await;
+        }
     }
 
     /// Waits for the account's leave and, for a suspect message, until no other call is being made.

@@ -146,6 +146,7 @@ impl Config {
             pace: self.pace,
             accounts: self.accounts.iter().map(|(id, account)| (id.clone(), gateway(account))).collect(),
             sharing: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.sharing)).collect(),
+            rates: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.rate)).collect(),
         }
     }
 

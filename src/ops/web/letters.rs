@@ -12,7 +12,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use maud::Markup;
 
-use crate::desk::letters::DeskError;
+use crate::desk::letters::LetterError;
 use crate::domain::cause::chain;
 use crate::ops::web::Shared;
 use crate::ops::web::layout::{self, Page, Tab};
@@ -46,23 +46,23 @@ impl From<QueueError> for Problem {
     }
 }
 
-impl From<DeskError> for Problem {
-    fn from(error: DeskError) -> Self {
+impl From<LetterError> for Problem {
+    fn from(error: LetterError) -> Self {
         let text = chain(&error);
         match error {
-            DeskError::Queue(error) => error.into(),
-            DeskError::NoPlan { .. } => Self::missing(Phrase::NoSuchPlan, Phrase::NoSuchPlanRemedy),
-            DeskError::NothingMeant => Self::refused(Phrase::NothingMeant, Phrase::NothingMeantRemedy),
-            DeskError::NoLetter { .. } => Self::missing(Phrase::NoSuchLetter, Phrase::NoSuchLetterRemedy),
-            DeskError::Changed { .. } => {
+            LetterError::Queue(error) => error.into(),
+            LetterError::NoPlan { .. } => Self::missing(Phrase::NoSuchPlan, Phrase::NoSuchPlanRemedy),
+            LetterError::NothingMeant => Self::refused(Phrase::NothingMeant, Phrase::NothingMeantRemedy),
+            LetterError::NoLetter { .. } => Self::missing(Phrase::NoSuchLetter, Phrase::NoSuchLetterRemedy),
+            LetterError::Changed { .. } => {
                 Self::new(StatusCode::CONFLICT, Phrase::LetterChanged, Phrase::LetterChangedRemedy)
             }
-            DeskError::Edit(_) => Self::refused(Phrase::BadEdit, Phrase::BadEditRemedy).detail(text),
-            DeskError::NoFilter => Self::refused(Phrase::PurgeNeedsFilter, Phrase::PurgeNeedsFilterRemedy),
-            DeskError::NotAsPlanned { .. } => {
+            LetterError::Edit(_) => Self::refused(Phrase::BadEdit, Phrase::BadEditRemedy).detail(text),
+            LetterError::NoFilter => Self::refused(Phrase::PurgeNeedsFilter, Phrase::PurgeNeedsFilterRemedy),
+            LetterError::NotAsPlanned { .. } => {
                 Self::new(StatusCode::CONFLICT, Phrase::NotAsPlanned, Phrase::NotAsPlannedRemedy).detail(text)
             }
-            DeskError::NotNoted { .. } => {
+            LetterError::NotNoted { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, Phrase::NotNoted, Phrase::NotNotedRemedy).detail(text)
             }
         }

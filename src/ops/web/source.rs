@@ -2,6 +2,7 @@
 //!
 //! Promise: nothing is open while nobody looks, and what fails is opened anew by the next look.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::domain::cause::chain;
 use crate::domain::ids::{AccountId, BatchId};
 use crate::domain::notice::{Notice, What};
 use crate::ops::config::Outline;
+use crate::ops::operator;
 use crate::ops::web::kept::Kept;
 use crate::ops::web::replays::Replays;
 use crate::queue::amqp::dead_letters::AmqpDeadLetters;
@@ -102,8 +104,7 @@ pub(in crate::ops::web) struct Desk {
 
 impl Desk {
     pub(in crate::ops::web) fn new(source: Source) -> Self {
-        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let by = format!("web desk on {}", machine.trim());
+        let by = format!("web desk of {}", operator::name());
         let (letters, fleet, counts) = (Kept::default(), Kept::default(), Kept::default());
         Self { source, by, letters, fleet, counts, replays: Replays::default() }
     }
@@ -113,6 +114,14 @@ impl Desk {
         match &self.source.0 {
             Kind::Broker(outline) => outline.accounts.keys().cloned().collect(),
             Kind::File(_) => Vec::new(),
+        }
+    }
+
+    /// Calls a second each account is configured for.
+    fn rates(&self) -> BTreeMap<AccountId, f64> {
+        match &self.source.0 {
+            Kind::Broker(outline) => outline.rates.iter().map(|(id, rate)| (id.clone(), rate.per_second())).collect(),
+            Kind::File(_) => BTreeMap::new(),
         }
     }
 

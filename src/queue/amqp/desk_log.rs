@@ -13,7 +13,7 @@ use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
-use crate::queue::amqp::tail::{Log, Streams, Told};
+use crate::queue::amqp::tail::{self, Log, Streams, Told};
 use crate::queue::{DeskLog, QueueError};
 
 /// `type` of a notice.
@@ -44,7 +44,8 @@ impl AmqpDeskLog {
 
     async fn read(&self) -> Result<Vec<Notice>, QueueError> {
         let mut tail = self.streams.open(Log::Notices, None).await?;
-        let end = self.streams.mark(Log::Notices).await?;
+        let end = tail::new_mark();
+        self.streams.mark(Log::Notices, &end).await?;
         let mut notices = Vec::new();
         loop {
             for told in tail.next().await? {

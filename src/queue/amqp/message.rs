@@ -123,11 +123,11 @@ pub(super) fn successor(original: &BasicProperties, envelope: &Envelope) -> Basi
 }
 
 /// Returns the properties of a message that is published once more as it was: all headers but those by which the broker
-/// would send copies elsewhere a second time.
+/// would send copies elsewhere a second time, and the broker's count of its deliveries so far.
 pub(super) fn sent_on(original: &BasicProperties) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (key, value) in original.headers().iter().flat_map(|headers| headers.inner()) {
-        if !["CC", "BCC"].contains(&key.as_str()) {
+        if !["CC", "BCC", DELIVERY_COUNT].contains(&key.as_str()) {
             headers.insert(key.clone(), value.clone());
         }
     }

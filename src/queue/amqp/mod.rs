@@ -9,6 +9,7 @@ pub mod desk_log;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
+pub mod rungs;
 pub mod tail;
 pub mod tls;
 pub mod topology;
@@ -22,6 +23,7 @@ mod consumer;
 mod dial;
 mod inbox;
 mod journal;
+mod ledger;
 mod message;
 mod names;
 mod settle;
@@ -34,11 +36,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::AccountId;
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::queue::amqp::connection::Link;
@@ -47,9 +50,11 @@ use crate::queue::amqp::dial::masked;
 use crate::queue::amqp::fleet::AmqpFleet;
 use crate::queue::amqp::inbox::Inbox;
 use crate::queue::amqp::journal::{Journal, Reader};
+use crate::queue::amqp::ledger::{Board, LedgerReader};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::Publisher;
 use crate::queue::amqp::settle::{Mender, Settler};
+use crate::queue::amqp::tail::Streams;
 use crate::queue::amqp::tls::TlsSettings;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
@@ -142,10 +147,11 @@ impl From<&ConsumerSettings> for WorkQueue {
 pub struct AmqpQueue {
     consume: Arc<Link>,
     settler: Settler,
+    board: Arc<Board>,
     inboxes: BTreeMap<AccountId, Arc<Inbox>>,
     supervisors: Mutex<JoinSet<()>>,
-    /// Goes on after a stop, for what is in hand.
-    reader: Mutex<JoinSet<()>>,
+    /// They go on after a stop, for what is in hand.
+    readers: Mutex<JoinSet<()>>,
     stop: CancellationToken,
 }
 
@@ -174,9 +180,15 @@ impl AmqpQueue {
             names.journal(),
             settings.confirm_timeout,
         ));
-        let mut reader = JoinSet::new();
-        reader
-            .spawn(Reader { journal: Arc::clone(&journal), topology: Topology::new::<WorkQueue>(&settings, []) }.run());
+        let (mut readers, board) = (JoinSet::new(), Arc::new(Board::new()));
+        let streams = Topology::new::<WorkQueue>(&settings, []);
+        readers.spawn(Reader { journal: Arc::clone(&journal), topology: streams.clone() }.run());
+        let reader = LedgerReader {
+            board: Arc::clone(&board),
+            streams: Streams::over(Arc::clone(&consume), Arc::clone(&publisher), names.clone()),
+            topology: streams,
+        };
+        readers.spawn(reader.run());
         let stop = CancellationToken::new();
         let mut inboxes = BTreeMap::new();
         let mut supervisors = JoinSet::new();
@@ -198,20 +210,23 @@ impl AmqpQueue {
         }
         let mender = Mender::new(topology, inboxes.keys().cloned().collect(), Arc::clone(&consume));
         let settler = Settler { publisher, journal, names, rungs: settings.rungs, mender, stop: stop.clone() };
-        let (supervisors, reader) = (Mutex::new(supervisors), Mutex::new(reader));
-        Ok(Self { consume, settler, inboxes, supervisors, reader, stop })
+        let (supervisors, readers) = (Mutex::new(supervisors), Mutex::new(readers));
+        Ok(Self { consume, settler, board, inboxes, supervisors, readers, stop })
     }
 }
 
 impl Queue for AmqpQueue {
-    /// Hands nothing out while nothing can be published, or the journal not be read: a gateway is not called for an
-    /// outcome that has nowhere to go.
+    /// Hands nothing out while nothing can be published, or the journal or the operators' log not be read: a gateway is
+    /// not called for an outcome that has nowhere to go, nor for an item that may be cancelled.
     async fn next(&self, account: &AccountId) -> Result<Option<Delivery>, QueueError> {
         let Some(inbox) = self.inboxes.get(account) else { return Ok(None) };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(None),
-            () = self.settler.usable() => {}
+            () = async {
+                self.board.read().await;
+                self.settler.usable().await;
+            } => {}
         }
         Ok(inbox.next().await)
     }
@@ -241,10 +256,14 @@ impl Queue for AmqpQueue {
 
     async fn close(&self) -> Result<(), QueueError> {
         self.stop().await;
-        self.reader.lock().await.shutdown().await;
+        self.readers.lock().await.shutdown().await;
         self.consume.close().await;
         self.settler.publisher.close().await;
         Ok(())
+    }
+
+    fn ledger(&self) -> watch::Receiver<Arc<Ledger>> {
+        self.board.subscribe()
     }
 
     fn fleet(&self) -> Option<AmqpFleet> {
@@ -261,6 +280,7 @@ impl Queue for AmqpQueue {
         !self.stop.is_cancelled()
             && self.settler.publisher.is_usable()
             && self.settler.journal.is_read()
+            && self.board.is_read()
             && self.consume.is_usable()
             && self.inboxes.values().all(|inbox| inbox.is_consuming())
     }

@@ -66,7 +66,7 @@ pub enum Told {
 /// The way to a broker's two streams.
 pub struct Streams {
     link: Arc<Link>,
-    publisher: Publisher,
+    publisher: Arc<Publisher>,
     names: Names,
 }
 
@@ -87,7 +87,13 @@ impl Streams {
     pub async fn connect(settings: &AmqpSettings) -> Result<Self, QueueError> {
         let link = Arc::new(Link::open(settings, "desk").await?);
         Topology::new::<WorkQueue>(settings, []).apply_over(&link).await?;
-        Ok(Self { link, publisher: Publisher::open(settings).await?, names: Names::new(settings) })
+        let publisher = Arc::new(Publisher::open(settings).await?);
+        Ok(Self::over(link, publisher, Names::new(settings)))
+    }
+
+    /// Goes by connections that somebody else closes.
+    pub(super) fn over(link: Arc<Link>, publisher: Arc<Publisher>, names: Names) -> Self {
+        Self { link, publisher, names }
     }
 
     /// Reads a stream from after an entry on, or from its first.
@@ -116,18 +122,20 @@ impl Streams {
     ///
     /// # Errors
     /// [`QueueError::Publish`], also where this login may not write there.
-    pub async fn mark(&self, log: Log) -> Result<String, QueueError> {
-        let mark = format!("{:032x}", rand::random::<u128>());
-        let properties = message::raw().with_type(short(MARK_TYPE)).with_message_id(short(&mark));
+    pub async fn mark(&self, log: Log, mark: &str) -> Result<(), QueueError> {
+        let properties = message::raw().with_type(short(MARK_TYPE)).with_message_id(short(mark));
         let outgoing = Outgoing { exchange: self.name(log), routing_key: String::new(), properties, body: b"" };
-        self.publisher.publish(&outgoing, || true).await?;
-        Ok(mark)
+        self.publisher.publish(&outgoing, || true).await
     }
 
     /// Closes the connections in order; dropping does it in the background.
     pub async fn close(&self) {
         self.link.close().await;
         self.publisher.close().await;
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
     }
 
     pub(super) fn publisher(&self) -> &Publisher {
@@ -140,6 +148,12 @@ impl Streams {
             Log::Notices => self.names.desk(),
         }
     }
+}
+
+/// Draws a mark nobody else writes.
+#[must_use]
+pub fn new_mark() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 impl Tail {

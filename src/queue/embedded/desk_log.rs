@@ -1,4 +1,4 @@
-//! The operators' log in the file: one row a notice.
+//! The operators' log in the file: one row a notice; to note a cancel is to cancel.
 
 use rusqlite::{Connection, params};
 
@@ -9,12 +9,21 @@ use crate::queue::{DeskLog, QueueError};
 
 impl DeskLog for EmbeddedQueue {
     async fn note(&self, notice: &Notice) -> Result<(), QueueError> {
-        let body = notice.encode();
-        self.writer().call("written", move |db| write(db, &body)).await
+        self.cancel(notice).await.map(drop)
     }
 
     async fn notices(&self) -> Result<Vec<Notice>, QueueError> {
         self.writer().call("read", read).await
+    }
+}
+
+impl EmbeddedQueue {
+    /// Writes a notice that changes no message.
+    pub(super) async fn write_notice(&self, notice: &Notice) -> Result<(), QueueError> {
+        let body = notice.encode();
+        self.writer().call("written", move |db| write(db, &body)).await?;
+        self.learn(notice);
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 //! second is refused and told who has it.
 
 mod batch;
+mod cancel;
 mod claim;
 mod clock;
 mod dead_letters;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::{Connection, params};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::claim::Lease;
@@ -38,6 +40,8 @@ use self::settle::{Change, Ended};
 use self::store::Store;
 use self::writer::Writer;
 use crate::domain::ids::AccountId;
+use crate::domain::notice::Notice;
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::domain::takedown::{Priority, Takedown};
@@ -73,6 +77,7 @@ struct Inner {
     /// Number of the next claim; no two claims of one opening share one.
     leases: AtomicI64,
     stopped: CancellationToken,
+    ledger: watch::Sender<Arc<Ledger>>,
 }
 
 impl EmbeddedQueue {
@@ -94,18 +99,25 @@ impl EmbeddedQueue {
         Self::start(path, Missing::Refuse)
     }
 
+    /// Takes a notice in that was committed.
+    fn learn(&self, notice: &Notice) {
+        self.inner.ledger.send_modify(|ledger| Arc::make_mut(ledger).take(notice));
+    }
+
     fn writer(&self) -> &Writer {
         self.inner.store.writer()
     }
 
     fn start(path: &Path, missing: Missing) -> Result<Self, QueueError> {
         let clock = Clock::start();
+        let (store, notices) = Store::open(path, missing, clock.now())?;
         let inner = Inner {
-            store: Store::open(path, missing, clock.now())?,
+            store,
             desks: Arc::default(),
             clock,
             leases: AtomicI64::new(1),
             stopped: CancellationToken::new(),
+            ledger: watch::Sender::new(Arc::new(Ledger::of(&notices))),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -271,6 +283,10 @@ impl Queue for EmbeddedQueue {
     async fn close(&self) -> Result<(), QueueError> {
         self.stop().await;
         self.inner.store.close().await
+    }
+
+    fn ledger(&self) -> watch::Receiver<Arc<Ledger>> {
+        self.inner.ledger.subscribe()
     }
 
     fn is_ready(&self) -> bool {

@@ -101,7 +101,7 @@ fn remove(db: &Connection, held: Held) -> rusqlite::Result<usize> {
     db.prepare_cached("DELETE FROM message WHERE seq = ?1 AND lease = ?2")?.execute(params![held.seq, held.lease])
 }
 
-fn write_outcome(db: &Connection, body: &[u8]) -> rusqlite::Result<usize> {
+pub(super) fn write_outcome(db: &Connection, body: &[u8]) -> rusqlite::Result<usize> {
     db.prepare_cached("INSERT INTO outcome (body) VALUES (?1)")?.execute([body])
 }
 

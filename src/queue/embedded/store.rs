@@ -13,8 +13,10 @@ use std::thread::JoinHandle;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::domain::notice::Notice;
 use crate::queue::QueueError;
 use crate::queue::embedded::clock::Millis;
+use crate::queue::embedded::desk_log;
 use crate::queue::embedded::fault::{damaged, named, refused};
 use crate::queue::embedded::lock::{Lock, State};
 use crate::queue::embedded::place::{self, Missing};
@@ -35,11 +37,11 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the file; everything in hand waits again.
+    /// Opens the file; everything in hand waits again. Returns the operators' log with it.
     ///
     /// # Errors
     /// [`QueueError::File`] with the remedy; [`QueueError::Database`] for what has none.
-    pub(super) fn open(path: &Path, missing: Missing, now: Millis) -> Result<Self, QueueError> {
+    pub(super) fn open(path: &Path, missing: Missing, now: Millis) -> Result<(Self, Vec<Notice>), QueueError> {
         let (path, found) = place::find(path, missing)?;
         let lock = Lock::take(&path, found)?;
         place::refuse_foreign_bytes(&path)?;
@@ -55,12 +57,13 @@ impl Store {
             return Err(refused(&path, problem));
         }
         prepare(&db, is_ours, now).map_err(faulty)?;
+        let notices = desk_log::read(&db).map_err(faulty)?;
         place::sync_names(&path)?;
         keep_log(&db, true).map_err(faulty)?;
         lock.write(State::Open).map_err(|error| refused(&path, format!("its lock file cannot be written: {error}")))?;
         let (writer, thread) = Writer::start(&path, db, lock, tidy)
             .map_err(|error| refused(&path, format!("no thread could be started for it: {error}")))?;
-        Ok(Self { writer, thread: Mutex::new(Some(thread)) })
+        Ok((Self { writer, thread: Mutex::new(Some(thread)) }, notices))
     }
 
     /// Returns the way to hand jobs to the writer thread.

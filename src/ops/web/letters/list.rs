@@ -5,7 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::clock;
-use crate::desk::letters::{DeskError, Group, Standing};
+use crate::desk::letters::{Group, LetterError, Standing};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::LetterFilter;
 use crate::ops::web::Shared;
@@ -47,7 +47,7 @@ async fn build(shared: &Shared, visitor: &Visitor, fields: &Fields) -> Result<Ma
             let wants_list = is_narrow || after.is_some() || fields.get("list").is_some();
             let listed = if wants_list { Some(desk.page(&filter, after.as_ref(), ROWS).await?) } else { None };
             let plans = if is_narrow || after.is_some() { Vec::new() } else { desk.plans().await? };
-            Ok::<_, DeskError>((groups, listed, plans))
+            Ok::<_, LetterError>((groups, listed, plans))
         })
     };
     let (groups, listed, plans) = match read.await {

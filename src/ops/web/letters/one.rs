@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use crate::desk::letters::{DeskError, Edit};
+use crate::desk::letters::{Edit, LetterError};
 use crate::domain::classify::Effect;
 use crate::domain::history::{Entry, What};
 use crate::domain::takedown::Gateway;
@@ -39,7 +39,7 @@ pub(super) async fn show(State(shared): State<Shared>, visitor: Visitor, request
         let count = found.len();
         // The latest: of an edit that was interrupted, the one that went through it.
         found.sort_by_key(|letter| (letter.envelope.history.entries().len(), letter.died_at));
-        let letter = found.pop().ok_or_else(|| DeskError::NoLetter { id: id.to_owned() })?;
+        let letter = found.pop().ok_or_else(|| LetterError::NoLetter { id: id.to_owned() })?;
         Ok::<_, Problem>((letter, count))
     };
     match found.await {

@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use crate::clock;
-use crate::desk::letters::{DeskError, Group, ReplayPace, ReplayState, Standing};
+use crate::desk::letters::{Group, LetterError, ReplayPace, ReplayState, Standing};
 use crate::domain::ids::PlanId;
 use crate::domain::notice::{LetterFilter, ReplayEnd};
 use crate::ops::web::Shared;
@@ -133,7 +133,7 @@ async fn left(shared: &Shared, standing: &Standing) -> Result<Vec<Group>, Proble
     match counted {
         Ok(groups) => Ok(groups),
         Err(error) => {
-            if matches!(error, DeskError::Queue(_)) {
+            if matches!(error, LetterError::Queue(_)) {
                 shared.desk.letters_failed().await;
             }
             Err(error.into())
@@ -342,7 +342,7 @@ pub(super) async fn purge(
         let wrong = || Problem::refused(Phrase::BadPace, Phrase::BadPaceRemedy).field(Phrase::Letters);
         let planned: u64 = fields.get("count").and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
         if standing.plan.filter == LetterFilter::default() {
-            return Err(Problem::from(DeskError::NoFilter));
+            return Err(Problem::from(LetterError::NoFilter));
         }
         let letters = shared.desk.letters().await?;
         let count = with_letters!(letters, desk => desk.purge(&meant(&standing), planned).await)?;
