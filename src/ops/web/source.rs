@@ -129,8 +129,7 @@ impl Desk {
     pub(in crate::ops::web) async fn letters(&self) -> Result<Arc<Letters>, QueueError> {
         self.letters
             .get(async || {
-                let settings =
-                    DeskSettings { accounts: self.accounts(), by: self.by.clone(), ..DeskSettings::default() };
+                let settings = DeskSettings { accounts: self.accounts(), rates: self.rates(), by: self.by.clone() };
                 Ok(match &self.source.0 {
                     Kind::Broker(outline) => {
                         let letters = AmqpDeadLetters::connect(&outline.amqp, self.accounts()).await?;

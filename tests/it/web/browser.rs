@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use fantoccini::elements::Element;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -108,9 +109,14 @@ impl Browser {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
+    /// Waits for the first element a selector finds.
+    pub(crate) async fn find(&self, selector: &str) -> Element {
+        self.client.wait().for_element(Locator::Css(selector)).await.unwrap()
+    }
+
     /// Returns the text of the first element a selector finds; waits for it to be there.
     pub(crate) async fn text(&self, selector: &str) -> String {
-        self.client.wait_for_find(Locator::Css(selector)).await.unwrap().text().await.unwrap()
+        self.find(selector).await.text().await.unwrap()
     }
 
     /// Waits until the text of an element holds something.
@@ -124,12 +130,12 @@ impl Browser {
 
     /// Clicks what a selector finds.
     pub(crate) async fn click(&self, selector: &str) {
-        self.client.wait_for_find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+        self.find(selector).await.click().await.unwrap();
     }
 
     /// Types into what a selector finds.
     pub(crate) async fn fill(&self, selector: &str, text: &str) {
-        let element = self.client.wait_for_find(Locator::Css(selector)).await.unwrap();
+        let element = self.find(selector).await;
         element.clear().await.unwrap();
         element.send_keys(text).await.unwrap();
     }
