@@ -4,6 +4,7 @@
 //! counts, it counts once, however often it is interrupted.
 
 pub mod batch;
+pub mod cancel;
 pub mod fleet;
 pub mod follow;
 pub mod letters;

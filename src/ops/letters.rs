@@ -128,7 +128,7 @@ pub fn cells(letter: &DeadLetter) -> [String; COLUMNS.len()] {
 
 /// A text that begins like a formula is marked as text, for a program that would carry it out (owasp.org, "CSV
 /// Injection"). Other control characters are of no use in a table.
-fn cell(text: &str) -> String {
+pub(in crate::ops) fn cell(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     if is_formula { format!("'{plain}") } else { plain }

@@ -13,7 +13,7 @@ use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::signals::Signals;
 use crate::ops::config::token_of_file;
 use crate::ops::status::StatusServer;
-use crate::ops::web::{self, Source};
+use crate::ops::web::{self, Keeping, Source};
 
 /// Serve the operator's pages: accounts, batches, and the dead-letter desk.
 ///
@@ -42,7 +42,7 @@ impl Desk {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let source = match &self.queue {
             Some(file) => Source::file(file)?,
-            None => Source::broker(surroundings.load_outline()?),
+            None => Source::broker(surroundings.load_outline()?, Keeping::File),
         };
         let (token, is_drawn) = self.token()?;
         let server = StatusServer::bind(self.listen).await.map_err(|error| {

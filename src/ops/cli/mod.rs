@@ -1,4 +1,4 @@
-//! The command line: `takedown demo|run|worker|desk|enqueue|status|pause|resume|dead-letters|sandbox|topology|check|explain|config|completions|man`.
+//! The command line: `takedown demo|run|worker|desk|enqueue|batch|status|pause|resume|dead-letters|sandbox|topology|check|explain|config|completions|man`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -6,6 +6,7 @@
 pub mod exit;
 
 mod assemble;
+mod batch;
 mod canvas;
 mod check;
 mod completions;
@@ -61,6 +62,7 @@ Examples:
   takedown sandbox --dir rehearsal  the two gateways to try things on
   takedown run items.csv            a file of items to the end, without a broker
   takedown worker                   a replica: RabbitMQ to the gateways
+  takedown batch watch ID           how far a batch is; batch cancel ends the rest
   takedown status --watch           accounts, rates, backlogs, holds
   takedown pause shops              no calls of an account until it is resumed
   takedown dead-letters list        what could not be resolved, and why
@@ -112,6 +114,7 @@ enum Command {
     Worker(worker::Worker),
     Desk(desk::Desk),
     Enqueue(enqueue::Enqueue),
+    Batch(batch::BatchCommand),
     Status(status::StatusCommand),
     Pause(pause::Pause),
     Resume(pause::Resume),
@@ -184,6 +187,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Run(_)
         | Command::Desk(_)
         | Command::Enqueue(_)
+        | Command::Batch(_)
         | Command::Status(_)
         | Command::Pause(_)
         | Command::Resume(_)
@@ -210,6 +214,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Worker(command) => command.execute(&surroundings).await,
         Command::Desk(command) => command.execute(&surroundings).await,
         Command::Enqueue(command) => command.execute(&surroundings).await,
+        Command::Batch(command) => command.execute(&surroundings).await,
         Command::Status(command) => command.execute(&surroundings).await,
         Command::Pause(command) => command.execute(&surroundings).await,
         Command::Resume(command) => command.execute(&surroundings).await,

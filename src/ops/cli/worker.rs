@@ -20,7 +20,7 @@ use crate::ops::config::{Config, Fault, find_file};
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::status::{Readiness, Status, StatusServer};
-use crate::ops::web::{Site, Source};
+use crate::ops::web::{Keeping, Site, Source};
 use crate::queue::Queue;
 use crate::queue::amqp::AmqpQueue;
 use crate::worker::context::Context;
@@ -69,7 +69,7 @@ impl Worker {
             }
         });
         let stop_status = CancellationToken::new();
-        let site = Site::new(token.clone(), listen, Source::broker(outline));
+        let site = Site::new(token.clone(), listen, Source::broker(outline, Keeping::Nowhere));
         let status = Status { pages: Some(site.router()), ..status(metrics, token, &context, &queue, &shutdown) };
         let status = tokio::spawn(status_server.serve(status, stop_status.clone()));
         tracing::info!(listen = %listen, worker.id = %context.worker, "status server listens");

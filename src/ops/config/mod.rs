@@ -7,6 +7,7 @@
 mod account;
 pub(super) mod amqp;
 mod certificates;
+mod desk;
 mod environment;
 mod fault;
 mod keys;
@@ -71,6 +72,8 @@ pub struct Config {
     pub amqp: AmqpSettings,
     /// The HTTP client.
     pub http: HttpSettings,
+    /// Where the desk keeps what it counted.
+    pub desk_file: PathBuf,
     /// When to try again.
     pub retry: RetryPolicy,
     /// Every account; at least one.
@@ -94,6 +97,8 @@ pub struct Outline {
     pub amqp: AmqpSettings,
     /// How often replicas hear of each other.
     pub pace: Pace,
+    /// Where the desk keeps what it counted.
+    pub desk_file: PathBuf,
     /// The gateway of every account; at least one.
     pub accounts: BTreeMap<AccountId, Gateway>,
     /// How the rate of every account is shared, and with it how its work queue is declared.
@@ -144,6 +149,7 @@ impl Config {
         Outline {
             amqp: self.amqp.clone(),
             pace: self.pace,
+            desk_file: self.desk_file.clone(),
             accounts: self.accounts.iter().map(|(id, account)| (id.clone(), gateway(account))).collect(),
             sharing: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.sharing)).collect(),
             rates: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.rate)).collect(),
@@ -162,6 +168,7 @@ impl Config {
                 pace: document.pace?,
                 amqp: document.amqp?,
                 http: document.http?,
+                desk_file: document.desk_file?,
                 retry: document.retry?,
                 accounts: document.accounts?.into_iter().map(account).collect::<Option<_>>()?,
                 warnings: document.warnings,
@@ -183,7 +190,8 @@ impl Outline {
             let sharing = accounts.iter().map(|(id, read)| (id.clone(), read.sharing)).collect();
             let rates = accounts.iter().map(|(id, read)| (id.clone(), read.rate)).collect();
             let accounts = accounts.into_iter().map(|(id, read)| (id, read.gateway)).collect();
-            Some(Self { amqp: document.amqp?, pace: document.pace?, accounts, sharing, rates })
+            let desk_file = document.desk_file?;
+            Some(Self { amqp: document.amqp?, pace: document.pace?, desk_file, accounts, sharing, rates })
         });
         outline.map_err(|faults| error(path, faults))
     }
@@ -213,7 +221,7 @@ fn parse<T>(
     }
     let faults = Faults::default();
     environment::overlay(&mut tree, environment, &faults);
-    let built = build(read(&tree, sources, secrets, &faults));
+    let built = build(read(&tree, sources, secrets, environment, &faults));
     let faults = faults.into_sorted();
     built.filter(|_| faults.is_empty()).ok_or(faults)
 }
@@ -244,18 +252,26 @@ struct Document {
     pace: Option<Pace>,
     amqp: Option<AmqpSettings>,
     http: Option<HttpSettings>,
+    desk_file: Option<PathBuf>,
     retry: Option<RetryPolicy>,
     accounts: Option<Vec<(AccountId, account::Read)>>,
     warnings: Vec<Fault>,
 }
 
-fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) -> Document {
+fn read(
+    tree: &Table,
+    sources: &Sources,
+    secrets: Secrets<'_>,
+    environment: &BTreeMap<String, String>,
+    faults: &Faults,
+) -> Document {
     let mut root = Section::root(tree, faults);
     let worker = worker::read(root.section("worker"), secrets);
     let pace = fleet(root.section("fleet"));
     let (retry, rungs) = retry(root.section("retry"));
     let amqp = amqp::read(root.section("amqp"), Secrets::From(sources));
     let http = http(root.section("http"), secrets);
+    let desk = desk::read(root.section("desk"), sources.base());
     let accounts = accounts(&root.section("accounts"), secrets);
     root.finish();
     let amqp = match (amqp, rungs, &worker) {
@@ -264,7 +280,10 @@ fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) 
         }
         _ => None,
     };
-    Document { worker, pace, amqp, http, retry, accounts, warnings: faults.take_warnings() }
+    let desk_file = desk.zip(amqp.as_ref()).map(|(named, amqp): (_, &AmqpSettings)| {
+        named.unwrap_or_else(|| desk::default_file(sources.base(), environment, amqp))
+    });
+    Document { worker, pace, amqp, http, desk_file, retry, accounts, warnings: faults.take_warnings() }
 }
 
 /// Shorter beats make more traffic, longer ones slower changes; a fence of less than a second would trip over any hiccup.

@@ -47,7 +47,7 @@ use crate::ops::web::source::Desk;
 use crate::ops::web::visitor::Visitor;
 
 pub(in crate::ops) use crate::ops::web::sessions::draw;
-pub use crate::ops::web::source::Source;
+pub use crate::ops::web::source::{Keeping, Source};
 
 /// What every page can ask.
 #[derive(Clone)]

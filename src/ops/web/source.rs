@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::clock;
 use crate::desk::DeskError;
+use crate::desk::cancel::{Order, cancel};
 use crate::desk::fleet::FleetReport;
 use crate::desk::fleet::watch::{COUNT_EVERY, FleetWatch};
 use crate::desk::follow::{Following, follow};
@@ -20,15 +20,14 @@ use crate::desk::letters::{DeskSettings, LetterDesk};
 use crate::desk::store::Store;
 use crate::domain::cause::chain;
 use crate::domain::ids::{AccountId, BatchId};
-use crate::domain::notice::{Notice, What};
 use crate::ops::config::Outline;
 use crate::ops::operator;
 use crate::ops::web::kept::Kept;
 use crate::ops::web::replays::Replays;
+use crate::queue::QueueError;
 use crate::queue::amqp::dead_letters::AmqpDeadLetters;
 use crate::queue::amqp::desk_log::AmqpDeskLog;
 use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::{DeskLog, QueueError};
 
 /// How long the first look waits to hear the fleet, or to have counted what was told before.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -37,15 +36,24 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub struct Source(Kind);
 
 enum Kind {
-    Broker(Box<Outline>),
+    Broker(Box<Outline>, Keeping),
     File(EmbeddedQueue),
+}
+
+/// Where what was counted is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// In the desk's file (`[desk] file`), so that the next start goes on from there.
+    File,
+    /// In a file without a name that goes with the process.
+    Nowhere,
 }
 
 impl Source {
     /// A broker and the accounts a configuration names.
     #[must_use]
-    pub fn broker(outline: Outline) -> Self {
-        Self(Kind::Broker(Box::new(outline)))
+    pub fn broker(outline: Outline, keeping: Keeping) -> Self {
+        Self(Kind::Broker(Box::new(outline), keeping))
     }
 
     /// A queue file, held until the desk closes.
@@ -98,6 +106,7 @@ pub(in crate::ops::web) struct Desk {
     letters: Kept<Letters>,
     fleet: Kept<FleetWatch>,
     counts: Kept<Counts>,
+    tasks: TaskTracker,
     /// Replays that run here.
     pub(in crate::ops::web) replays: Replays,
 }
@@ -106,13 +115,13 @@ impl Desk {
     pub(in crate::ops::web) fn new(source: Source) -> Self {
         let by = format!("web desk of {}", operator::name());
         let (letters, fleet, counts) = (Kept::default(), Kept::default(), Kept::default());
-        Self { source, by, letters, fleet, counts, replays: Replays::default() }
+        Self { source, by, letters, fleet, counts, tasks: TaskTracker::new(), replays: Replays::default() }
     }
 
     /// The accounts that are known without asking anybody.
     pub(in crate::ops::web) fn accounts(&self) -> Vec<AccountId> {
         match &self.source.0 {
-            Kind::Broker(outline) => outline.accounts.keys().cloned().collect(),
+            Kind::Broker(outline, _) => outline.accounts.keys().cloned().collect(),
             Kind::File(_) => Vec::new(),
         }
     }
@@ -120,7 +129,9 @@ impl Desk {
     /// Calls a second each account is configured for.
     fn rates(&self) -> BTreeMap<AccountId, f64> {
         match &self.source.0 {
-            Kind::Broker(outline) => outline.rates.iter().map(|(id, rate)| (id.clone(), rate.per_second())).collect(),
+            Kind::Broker(outline, _) => {
+                outline.rates.iter().map(|(id, rate)| (id.clone(), rate.per_second())).collect()
+            }
             Kind::File(_) => BTreeMap::new(),
         }
     }
@@ -131,7 +142,7 @@ impl Desk {
             .get(async || {
                 let settings = DeskSettings { accounts: self.accounts(), rates: self.rates(), by: self.by.clone() };
                 Ok(match &self.source.0 {
-                    Kind::Broker(outline) => {
+                    Kind::Broker(outline, _) => {
                         let letters = AmqpDeadLetters::connect(&outline.amqp, self.accounts()).await?;
                         let log = AmqpDeskLog::connect(&outline.amqp).await?;
                         Letters::Broker(LetterDesk::new(letters, log, settings))
@@ -149,7 +160,7 @@ impl Desk {
 
     /// Returns the fleet as it is heard; `None` where there is none.
     pub(in crate::ops::web) async fn fleet(&self) -> Result<Option<FleetReport>, String> {
-        let Kind::Broker(outline) = &self.source.0 else { return Ok(None) };
+        let Kind::Broker(outline, _) = &self.source.0 else { return Ok(None) };
         let watch = self
             .fleet
             .get(async || {
@@ -164,11 +175,15 @@ impl Desk {
 
     /// Returns the outcomes counted; `None` where nobody tells them.
     pub(in crate::ops::web) async fn counts(&self) -> Result<Option<Arc<Counts>>, String> {
-        let Kind::Broker(outline) = &self.source.0 else { return Ok(None) };
+        let Kind::Broker(outline, keeping) = &self.source.0 else { return Ok(None) };
         let counts = self
             .counts
             .get(async || {
-                let store = Store::temporary(&outline.amqp.prefix)?;
+                let source = outline.amqp.identity();
+                let store = match keeping {
+                    Keeping::File => Store::open(&outline.desk_file, &source)?,
+                    Keeping::Nowhere => Store::temporary(&source)?,
+                };
                 let (told, mut following) = watch::channel(Following::Catching);
                 let (settings, counted) = (outline.amqp.clone(), store.clone());
                 let follower = tokio::spawn(async move {
@@ -189,16 +204,24 @@ impl Desk {
         counts.map(Some).map_err(|error| chain(&error))
     }
 
-    /// Notes that a batch is cancelled; workers end what is left of it.
+    /// Cancels a batch, as `takedown batch cancel` does; what then is still to be moved is moved in the background.
     pub(in crate::ops::web) async fn cancel(&self, batch: &BatchId, reason: Option<String>) -> Result<(), String> {
-        let what = What::BatchCancelled { batch: batch.clone(), reason };
-        let notice = Notice { at: clock::now(), by: self.by.clone(), what };
-        let letters = self.letters().await.map_err(|error| chain(&error))?;
-        let noted = with_letters!(letters, desk => desk.log().note(&notice).await);
-        if noted.is_err() {
-            self.letters_failed().await;
+        let Kind::Broker(outline, _) = &self.source.0 else { return Ok(()) };
+        let order = Order { batch: batch.clone(), reason, by: self.by.clone() };
+        let settings = outline.amqp.clone();
+        let carrying = self.tasks.spawn(async move {
+            let carried = cancel(&settings, &order, |_| ()).await;
+            carried.map(|_| ()).map_err(|error| {
+                tracing::warn!(batch = order.batch.as_str(), error = %chain(&error), "a batch was not cancelled whole");
+                chain(&error)
+            })
+        });
+        match timeout_at(Instant::now() + PATIENCE, carrying).await {
+            Ok(Ok(carried)) => carried,
+            Ok(Err(panicked)) => Err(panicked.to_string()),
+            // It goes on; the page shows how far.
+            Err(_) => Ok(()),
         }
-        noted.map_err(|error| chain(&error))
     }
 
     /// Lets go of what nobody has asked for lately, for ever.
@@ -213,6 +236,10 @@ impl Desk {
     /// Stops replays between two letters, and closes.
     pub(in crate::ops::web) async fn close(&self) {
         self.replays.close().await;
+        self.tasks.close();
+        if timeout_at(Instant::now() + PATIENCE, self.tasks.wait()).await.is_err() {
+            tracing::warn!("a cancel has not emptied every retry queue; cancel the batch once more");
+        }
         tokio::join!(self.letters.forget(), self.fleet.forget(), self.counts.forget());
     }
 }

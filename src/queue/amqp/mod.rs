@@ -93,6 +93,19 @@ impl AmqpSettings {
             confirm_timeout: Duration::from_secs(30),
         }
     }
+
+    /// Names the broker and the prefix, whoever logs in: what outcomes counted here are outcomes of.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let place = |url: &String| {
+            let url = url::Url::parse(url).ok()?;
+            let port = url.port().unwrap_or(if url.scheme() == "amqps" { 5671 } else { 5672 });
+            Some(format!("{}:{port}{}", url.host_str().unwrap_or_default(), url.path()))
+        };
+        let mut places: Vec<String> = self.urls.iter().filter_map(place).collect();
+        places.sort();
+        format!("{} at {}", self.prefix, places.join(", "))
+    }
 }
 
 impl fmt::Debug for AmqpSettings {

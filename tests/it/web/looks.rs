@@ -2,6 +2,7 @@
 
 use super::browser::Browser;
 use super::stage::{BATCH, Stage};
+use crate::support::command::end;
 
 /// Headings, labels, captions, contrast; see there.
 const INSPECT: &str = include_str!("inspect.js");
@@ -15,6 +16,8 @@ async fn inspect(browser: &Browser, page: &str) {
 #[ignore = "needs RabbitMQ and Chromium"]
 async fn every_page_can_be_read_by_everybody_in_both_languages_and_schemes() {
     let stage = Stage::with_dead_letters(24).await;
+    let paused = end(stage.command(&["pause", "shops", "--reason", "key rotation"]));
+    assert_eq!(paused.code, Some(0), "{paused:?}");
     let desk = stage.desk(&[]);
     let browser = Browser::start().await;
     let page = &browser.client;
@@ -24,6 +27,7 @@ async fn every_page_can_be_read_by_everybody_in_both_languages_and_schemes() {
     browser.picture("login").await;
     page.goto(&desk.link).await.unwrap();
     browser.wait_for("main", "24 items ended").await;
+    browser.wait_for("main", "key rotation").await;
 
     let letter = {
         page.goto(&address("/letters?list=1")).await.unwrap();

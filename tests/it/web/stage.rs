@@ -11,8 +11,8 @@ use crate::support::broker::{shared_url, unique_prefix};
 use crate::support::command::{Running, end, http};
 use crate::support::queue::eventually;
 
-/// The batch everything is enqueued as.
-pub(crate) const BATCH: &str = "night-1";
+/// The batch the sandbox's items name.
+pub(crate) const BATCH: &str = "mix-1";
 
 /// The scene.
 pub(crate) struct Stage {
@@ -26,7 +26,7 @@ impl Stage {
     pub(crate) async fn new(items: usize, options: &[&str]) -> Self {
         let stage = Self { rehearsal: Rehearsal::start(items, options), prefix: unique_prefix(), worker: None };
         assert_eq!(end(stage.command(&["topology", "apply"])).code, Some(0));
-        let enqueued = end(stage.command(&["enqueue", "items.csv", "--batch", BATCH]));
+        let enqueued = end(stage.command(&["enqueue", "items.csv"]));
         assert_eq!(enqueued.code, Some(0), "{enqueued:?}");
         stage
     }

@@ -107,7 +107,7 @@ pub(super) fn form(visitor: &Visitor, filter: &LetterFilter, accounts: &[Account
     };
     html! {
         form .inside method="get" action="/letters" role="search" aria-label=(say(Phrase::FilterForm)) {
-            div .fields {
+            div .fields .many {
                 div {
                     label for="f-account" { (say(Phrase::Account)) }
                     select #f-account name="account" {

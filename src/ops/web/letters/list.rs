@@ -12,7 +12,7 @@ use crate::ops::web::Shared;
 use crate::ops::web::fields::Fields;
 use crate::ops::web::layout::{self, number, plain, time, token};
 use crate::ops::web::letters::{filter, one, page, plan};
-use crate::ops::web::meaning::{advise, explain};
+use crate::ops::web::meaning::advise;
 use crate::ops::web::phrases::Phrase;
 use crate::ops::web::problem::Problem;
 use crate::ops::web::source::with_letters;
@@ -149,10 +149,7 @@ fn group_row(visitor: &Visitor, filter: &LetterFilter, group: &Group) -> Markup 
                 code { (group.reason) }
                 @if let Some(code) = &group.code { div .mono .muted .break { (plain(code)) } }
             }
-            td .sentence {
-                (explain(group.reason, visitor.language))
-                span .muted { (advise(group.reason, visitor.language)) }
-            }
+            td .sentence { (advise(group.reason, visitor.language)) }
             td .small .w { (time(group.first)) br; (time(group.last)) }
             td .w {
                 a href=(filter::address("/letters", &narrowed, &[])) {

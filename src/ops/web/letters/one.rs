@@ -14,7 +14,7 @@ use crate::ops::web::Shared;
 use crate::ops::web::fields::{Fields, query};
 use crate::ops::web::layout::{self, number, plain, time, token};
 use crate::ops::web::letters::page;
-use crate::ops::web::meaning::{advise, explain};
+use crate::ops::web::meaning::advise;
 use crate::ops::web::phrases::Phrase;
 use crate::ops::web::problem::Problem;
 use crate::ops::web::source::with_letters;
@@ -87,11 +87,8 @@ fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize, is_saved: bool) -
             div .note .warn { p { (visitor.fill(Phrase::SeveralCopies, &[("count", &count.to_string())])) } }
         }
         div .note .bad {
-            p {
-                b { (explain(letter.reason, visitor.language)) }
-                @if letter.envelope.effect == Effect::Possible { " — " (say(Phrase::MayHaveTakenEffect)) }
-            }
             p { (advise(letter.reason, visitor.language)) }
+            @if letter.envelope.effect == Effect::Possible { p .muted { (say(Phrase::MayHaveTakenEffect)) } }
         }
         (layout::reading_only(visitor))
         @if visitor.csrf().is_some() {
