@@ -49,6 +49,9 @@
 //! address; it is a library, the takedown asks for no notification. [`sandbox`] plays both gateways for rehearsals and
 //! tests; it shares [`signing`] with step 5 and no line of building or reading.
 //!
+//! What could not be resolved is an operator's: [`desk`] reads, plans and replays, and `takedown desk` and every worker show
+//! it in a browser ([`ops::web`]). A worker whose pages nobody looks at holds nothing for them.
+//!
 //! # One rate, many replicas
 //! An account's rate belongs to the account. Replicas tell each other what they want of it ([`domain::fleet`]) over a
 //! fanout exchange ([`queue::amqp::fleet`]); [`limits::fleet`] makes shares of that, with a proof that they never come to

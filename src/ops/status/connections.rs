@@ -105,3 +105,35 @@ async fn answer(stream: TcpStream, from: SocketAddr, router: Router) {
         () = too_long => tracing::debug!("a request to the status server took too long"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Extension;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_is_known_may_take_longer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let slow = async || {
+            sleep(LONGEST * 3).await;
+            "done"
+        };
+        let known = move |Extension(patience): Extension<Patience>| async move {
+            patience.extend();
+            slow().await
+        };
+        let router = Router::new().route("/known", get(known)).route("/stranger", get(slow));
+        let _serving = AbortOnDropHandle::new(tokio::spawn(answer_all(listener, router)));
+        for (path, is_answered) in [("/known", true), ("/stranger", false)] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer.ends_with("done"), is_answered, "{path}: {answer}");
+        }
+    }
+}

@@ -210,8 +210,8 @@ async fn whole(shared: &Shared, visitor: &Visitor, batch: &Batch) -> Markup {
         }
         @if !reasons.is_empty() {
             div .columns {
-                section .panel aria-labelledby="reasons-title" {
-                    div .title { h2 #reasons-title { (say(Phrase::ByReason)) } }
+                section .panel aria-labelledby="by-reason" {
+                    div .title { h2 #by-reason { (say(Phrase::ByReason)) } }
                     div .inside { (by_reason(visitor, &reasons).figure("reasons", &words(visitor))) }
                 }
                 section .panel aria-labelledby="meaning" {

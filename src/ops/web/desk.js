@@ -38,7 +38,7 @@
     const again = async () => {
       if (document.hidden || isPaused) return wait();
       try {
-        const answer = await fetch(region.dataset.live, { headers: { Accept: "text/html" }, redirect: "error", cache: "no-store" });
+        const answer = await fetch(region.dataset.live, { headers: { Accept: "text/html", "X-Desk-Part": "1" }, redirect: "error", cache: "no-store" });
         if (answer.status === 401 || answer.status === 404) return location.reload();
         if (!answer.ok) throw new Error(String(answer.status));
         const text = await answer.text();

@@ -28,6 +28,9 @@ const LARGEST_FORM: usize = 200 * 1024;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What the script sends with its requests for a part of a page.
+const PART: &str = "x-desk-part";
+
 /// What may be seen without a session, where one is asked for.
 const PUBLIC: [&str; 3] = ["/login", "/enter", "/preferences"];
 
@@ -143,9 +146,9 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Fields, Problem> {
     Ok(Fields::read(&bytes))
 }
 
-/// A person is shown where to log in, a program is told what it lacks.
+/// A person is shown where to log in; a program, or the script of a page whose session ended, is told what it lacks.
 fn ask(headers: &HeaderMap, visitor: &Visitor) -> Response {
-    if wants_page(headers) {
+    if wants_page(headers) && !headers.contains_key(PART) {
         let next = if visitor.here == "/" { String::new() } else { visitor.here.clone() };
         return Redirect::to(&format!("/login{}", query([("next", next)]))).into_response();
     }

@@ -221,6 +221,8 @@ phrases! {
     CutOffText: "what dies later is not in it" / "此后的死信不在其中",
     Planned: "Planned" / "计划数",
     Replayed: "Replayed" / "已重放",
+    TakesAbout: "Takes about" / "预计耗时",
+    AtConfiguredRates: "at the accounts' configured rates" / "按账号配置的速率",
     LeftNow: "Left now" / "目前剩余",
     PlanNew: "not begun" / "未开始",
     PlanRunning: "running" / "进行中",

@@ -16,7 +16,7 @@ use crate::desk::cancel::{Order, cancel};
 use crate::desk::fleet::FleetReport;
 use crate::desk::fleet::watch::{COUNT_EVERY, FleetWatch};
 use crate::desk::follow::{Following, follow};
-use crate::desk::letters::{DeskSettings, LetterDesk};
+use crate::desk::letters::{DeskSettings, LetterDesk, LetterError};
 use crate::desk::store::Store;
 use crate::domain::cause::chain;
 use crate::domain::ids::{AccountId, BatchId};
@@ -127,7 +127,7 @@ impl Desk {
     }
 
     /// Calls a second each account is configured for.
-    fn rates(&self) -> BTreeMap<AccountId, f64> {
+    pub(in crate::ops::web) fn rates(&self) -> BTreeMap<AccountId, f64> {
         match &self.source.0 {
             Kind::Broker(outline, _) => {
                 outline.rates.iter().map(|(id, rate)| (id.clone(), rate.per_second())).collect()
@@ -153,9 +153,12 @@ impl Desk {
             .await
     }
 
-    /// Lets go of the dead-letter desk, whose connection failed.
-    pub(in crate::ops::web) async fn letters_failed(&self) {
-        self.letters.forget().await;
+    /// Lets go of the dead-letter desk if its queue failed it, so that the next look opens another.
+    pub(in crate::ops::web) async fn judge<T>(&self, done: Result<T, LetterError>) -> Result<T, LetterError> {
+        if matches!(done, Err(LetterError::Queue(_) | LetterError::NotNoted { .. })) {
+            self.letters.forget().await;
+        }
+        done
     }
 
     /// Returns the fleet as it is heard; `None` where there is none.

@@ -79,8 +79,10 @@ async fn letters_are_filtered_planned_replayed_and_the_replay_is_cancelled_and_r
         browser.script("return document.getElementById('voice').textContent").await.as_str().unwrap().contains('%')
     })
     .await;
+    browser.picture("replay-running").await;
     browser.click("#progress form button").await;
     browser.wait_for("#progress", "cancelled").await;
+    browser.picture("replay-cancelled").await;
     browser.click("#progress a.button").await;
     let left: u64 = browser.text("#left").await.parse().unwrap();
     assert!((1..12).contains(&left), "{left} left of 12");
@@ -119,7 +121,9 @@ async fn a_letter_is_edited_exported_and_purged_by_its_number() {
     browser.click("details summary").await;
     browser.script("document.getElementById('body').value = '{}';").await;
     browser.click("details button").await;
-    browser.wait_for("h1", "The edit makes no valid message").await;
+    browser.wait_for("details [role=alert]", "The edit makes no valid message").await;
+    let typed = browser.script("return document.getElementById('body').value").await;
+    assert_eq!(typed, "{}", "what was typed is still there");
 
     // A wrong number deletes nothing.
     page.goto(&format!("http://{}/letters?account=shops", desk.address)).await.unwrap();
@@ -156,14 +160,19 @@ async fn a_batch_is_watched_and_cancelled() {
     browser.wait_for("tbody", "running").await;
     browser.click("tbody a").await;
     browser.wait_for("h1", stage::BATCH).await;
+    let figures = "return [...document.querySelectorAll('.figures > div')].map((each) => each.innerText).join('|')";
+    let figures = async || browser.script(figures).await.as_str().unwrap().to_owned();
+    eventually("an item of the batch to end", async || {
+        let told = figures().await;
+        told.contains("/ 40") && !told.contains("\n0 / 40")
+    })
+    .await;
     browser.picture("batch-running").await;
     browser.fill("#reason", "wrong list").await;
     browser.click("section[aria-labelledby=cancel] button").await;
     browser.wait_for("main", "wrong list").await;
     browser.wait_for(".figures", "cancelled").await;
-    let ended = "return [...document.querySelectorAll('.figures > div')].map((each) => each.innerText).join('|')";
-    eventually("the end of the batch", async || browser.script(ended).await.as_str().unwrap().contains("40 / 40"))
-        .await;
+    eventually("the end of the batch", async || figures().await.contains("40 / 40")).await;
     browser.picture("batch-cancelled").await;
     browser.end().await;
     worker.signal("TERM");

@@ -55,7 +55,7 @@ async fn write(shared: &Shared, fields: &Fields, form: Form) -> Result<Vec<u8>, 
         }
     };
     let opened = shared.desk.letters().await?;
-    with_letters!(opened, desk => desk.export(&filter, &mut see).await)?;
+    shared.desk.judge(with_letters!(opened, desk => desk.export(&filter, &mut see).await)).await?;
     if bytes.len() > LARGEST {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Phrase::LargeExport, Phrase::LargeExportRemedy));
     }

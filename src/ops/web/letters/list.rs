@@ -50,13 +50,7 @@ async fn build(shared: &Shared, visitor: &Visitor, fields: &Fields) -> Result<Ma
             Ok::<_, LetterError>((groups, listed, plans))
         })
     };
-    let (groups, listed, plans) = match read.await {
-        Ok(read) => read,
-        Err(error) => {
-            shared.desk.letters_failed().await;
-            return Err(error.into());
-        }
-    };
+    let (groups, listed, plans) = shared.desk.judge(read.await).await?;
     let say = |phrase| visitor.say(phrase);
     let total = groups.as_ref().map(|groups| groups.iter().map(|group| group.count).sum::<u64>());
     let mut accounts = shared.desk.accounts();

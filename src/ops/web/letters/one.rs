@@ -2,10 +2,12 @@
 
 use axum::Extension;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use crate::desk::letters::{Edit, LetterError};
+use crate::domain::cause::chain;
 use crate::domain::classify::Effect;
 use crate::domain::history::{Entry, What};
 use crate::domain::takedown::Gateway;
@@ -26,55 +28,70 @@ pub(super) fn address(letter: &DeadLetter) -> String {
     format!("/letters/one{}", query([("account", letter.account.clone()), ("id", letter.id.clone())]))
 }
 
+/// What was done with the letter just now.
+#[derive(Default)]
+struct Done {
+    is_saved: bool,
+    /// What was typed and refused, and why.
+    refused: Option<(String, String)>,
+}
+
 /// `GET /letters/one`.
 pub(super) async fn show(State(shared): State<Shared>, visitor: Visitor, request: Request) -> Response {
     let fields = Fields::read(request.uri().query().unwrap_or_default().as_bytes());
-    let id = fields.raw("id").unwrap_or_default();
-    let found = async {
-        let letters = shared.desk.letters().await?;
-        let mut found = with_letters!(letters, desk => desk.find(id).await)?;
-        if let Some(account) = fields.raw("account") {
-            found.retain(|letter| letter.account == account);
-        }
-        let count = found.len();
-        // The latest: of an edit that was interrupted, the one that went through it.
-        found.sort_by_key(|letter| (letter.envelope.history.entries().len(), letter.died_at));
-        let letter = found.pop().ok_or_else(|| LetterError::NoLetter { id: id.to_owned() })?;
-        Ok::<_, Problem>((letter, count))
-    };
-    match found.await {
-        Ok((letter, count)) => {
-            let saved = fields.get("edited").is_some();
-            page(&visitor, &plain(&letter.id), None, &whole(&visitor, &letter, count, saved))
-        }
-        Err(problem) => problem.page(&visitor),
+    let done = Done { is_saved: fields.get("edited").is_some(), refused: None };
+    answer(&shared, &visitor, &fields, &done).await
+}
+
+async fn answer(shared: &Shared, visitor: &Visitor, fields: &Fields, done: &Done) -> Response {
+    match find(shared, fields).await {
+        Ok((letter, count)) => page(visitor, &plain(&letter.id), None, &whole(visitor, &letter, count, done)),
+        Err(problem) => problem.page(visitor),
     }
 }
 
-/// `POST /letters/edit`.
+/// Finds the letter, and how many there are of its id.
+async fn find(shared: &Shared, fields: &Fields) -> Result<(DeadLetter, usize), Problem> {
+    let id = fields.raw("id").unwrap_or_default();
+    let letters = shared.desk.letters().await?;
+    let mut found = shared.desk.judge(with_letters!(letters, desk => desk.find(id).await)).await?;
+    if let Some(account) = fields.raw("account") {
+        found.retain(|letter| letter.account == account);
+    }
+    let count = found.len();
+    // The latest: of an edit that was interrupted, the one that went through it.
+    found.sort_by_key(|letter| (letter.envelope.history.entries().len(), letter.died_at));
+    let letter = found.pop().ok_or_else(|| LetterError::NoLetter { id: id.to_owned() })?;
+    Ok((letter, count))
+}
+
+/// `POST /letters/edit`. What was typed and is refused is shown again, with the reason.
 pub(super) async fn edit(
     State(shared): State<Shared>,
     visitor: Visitor,
     Extension(fields): Extension<Fields>,
 ) -> Response {
-    let id = fields.raw("id").unwrap_or_default();
-    let edited = async {
-        let letters = shared.desk.letters().await?;
-        let body = fields.raw("body").unwrap_or_default().as_bytes().to_vec();
-        with_letters!(letters, desk => desk.edit(id, &Edit::Whole(body)).await)?;
-        Ok::<_, Problem>(())
+    let (id, typed) = (fields.raw("id").unwrap_or_default(), fields.raw("body").unwrap_or_default());
+    let letters = match shared.desk.letters().await {
+        Ok(letters) => letters,
+        Err(error) => return Problem::from(error).page(&visitor),
     };
-    match edited.await {
-        Ok(()) => {
+    let edit = Edit::Whole(typed.as_bytes().to_vec());
+    match shared.desk.judge(with_letters!(letters, desk => desk.edit(id, &edit).await)).await {
+        Ok(_) => {
             let back = query([("id", id.to_owned()), ("edited", "1".to_owned())]);
             Redirect::to(&format!("/letters/one{back}")).into_response()
         }
-        Err(problem) => problem.page(&visitor),
+        Err(LetterError::Edit(error)) => {
+            let done = Done { is_saved: false, refused: Some((typed.to_owned(), chain(&error))) };
+            (StatusCode::UNPROCESSABLE_ENTITY, answer(&shared, &visitor, &fields, &done).await).into_response()
+        }
+        Err(error) => Problem::from(error).page(&visitor),
     }
 }
 
-/// The page of one letter; `count` is how many of that account and id there are.
-fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize, is_saved: bool) -> Markup {
+/// The page of one letter; `count` is how many there are of its id.
+fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize, done: &Done) -> Markup {
     let say = |phrase| visitor.say(phrase);
     html! {
         p .crumbs { a href="/letters" { (say(Phrase::DeadLetters)) } }
@@ -82,7 +99,7 @@ fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize, is_saved: bool) -
             h1 .break { (plain(&letter.id)) }
             span .aside { (say(Phrase::Died)) " " (time(letter.died_at)) }
         }
-        @if is_saved { div .note .good role="status" { p { (say(Phrase::EditSaved)) } } }
+        @if done.is_saved { div .note .good role="status" { p { (say(Phrase::EditSaved)) } } }
         @if count > 1 {
             div .note .warn { p { (visitor.fill(Phrase::SeveralCopies, &[("count", &count.to_string())])) } }
         }
@@ -101,7 +118,7 @@ fn whole(visitor: &Visitor, letter: &DeadLetter, count: usize, is_saved: bool) -
         }
         div .columns {
             (facts(visitor, letter))
-            (message(visitor, letter))
+            (message(visitor, letter, done))
         }
         (history(visitor, letter))
     }
@@ -137,7 +154,7 @@ fn facts(visitor: &Visitor, letter: &DeadLetter) -> Markup {
     }
 }
 
-fn message(visitor: &Visitor, letter: &DeadLetter) -> Markup {
+fn message(visitor: &Visitor, letter: &DeadLetter, done: &Done) -> Markup {
     let say = |phrase| visitor.say(phrase);
     html! {
         section .panel aria-labelledby="message" {
@@ -147,7 +164,7 @@ fn message(visitor: &Visitor, letter: &DeadLetter) -> Markup {
             }
             pre tabindex="0" aria-labelledby="message" { (plain_lines(&shown(letter))) }
             @if visitor.csrf().is_some() {
-                div .inside { (edit_form(visitor, letter)) }
+                div .inside { (edit_form(visitor, letter, done.refused.as_ref())) }
             }
         }
     }
@@ -163,16 +180,25 @@ fn plain_lines(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
-fn edit_form(visitor: &Visitor, letter: &DeadLetter) -> Markup {
+fn edit_form(visitor: &Visitor, letter: &DeadLetter, refused: Option<&(String, String)>) -> Markup {
     let say = |phrase| visitor.say(phrase);
+    let own = shown(letter);
+    let text = refused.map_or(own.as_str(), |(typed, _)| typed);
     html! {
-        details {
+        details open[refused.is_some()] {
             summary { (say(Phrase::EditLetter)) }
+            @if let Some((_, why)) = refused {
+                div .note .bad role="alert" #refused {
+                    p { (say(Phrase::BadEdit)) }
+                    p .mono .small .break { (plain(why)) }
+                }
+            }
             form method="post" action="/letters/edit" {
                 (token(visitor))
                 input type="hidden" name="id" value=(letter.id);
                 label for="body" { (say(Phrase::EditedMessage)) }
-                textarea #body name="body" spellcheck="false" autocomplete="off" aria-describedby="body-hint" { "\n" (shown(letter)) }
+                textarea #body name="body" spellcheck="false" autocomplete="off" aria-invalid=[refused.map(|_| "true")]
+                    aria-describedby=(if refused.is_some() { "refused body-hint" } else { "body-hint" }) { "\n" (text) }
                 p .hint #body-hint { (say(Phrase::EditHint)) }
                 div .actions { button .main type="submit" { (say(Phrase::SaveEdit)) } }
             }
@@ -232,6 +258,69 @@ fn row(visitor: &Visitor, entry: &Entry) -> Markup {
             }
             td .n { (number(entry.times.into())) }
             td .break { (plain(&entry.by)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use axum::http::HeaderMap;
+
+    use super::*;
+    use crate::domain::ids::AccountId;
+    use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
+    use crate::ops::web::visitor::Standing;
+    use crate::queue::envelope::Envelope;
+
+    const HOSTILE: &str = "\"><script>alert(1)</script>\u{202e}\u{1b}[2J'";
+
+    fn hostile() -> DeadLetter {
+        let at = SystemTime::UNIX_EPOCH;
+        let text = || Some(HOSTILE.to_owned());
+        let outcome = FinalOutcome {
+            id: HOSTILE.into(),
+            batch: text(),
+            account: HOSTILE.into(),
+            gateway: None,
+            reason: Reason::UnknownCode,
+            gateway_code: text(),
+            gateway_message: text(),
+            attempts: 1,
+            deferrals: 0,
+            first_seen: at,
+            finished_at: at,
+            verified: true,
+            item: ItemIds::default(),
+            worker: HOSTILE.into(),
+            replays: 0,
+        };
+        let mut envelope = Envelope::fresh(AccountId::new("desk").unwrap());
+        envelope.history.push(Entry::new(What::Attempt, 1, HOSTILE, HOSTILE, at));
+        let body = serde_json::json!({ "id": HOSTILE, "takedown": { "key": "k3y-of-4dmin", "close_reason": HOSTILE } });
+        DeadLetter {
+            id: HOSTILE.into(),
+            account: HOSTILE.into(),
+            reason: Reason::UnknownCode,
+            outcome,
+            body: body.to_string().into_bytes(),
+            envelope,
+            died_at: at,
+        }
+    }
+
+    #[test]
+    fn no_text_of_others_leaves_its_place_and_no_secret_is_shown() {
+        let standing = Standing::Session { csrf: "c5rf".into() };
+        let visitor = Visitor::of(&HeaderMap::new(), standing, "/letters".into());
+        let refused = Done { is_saved: false, refused: Some((HOSTILE.into(), HOSTILE.into())) };
+        for done in [Done::default(), refused] {
+            let page = whole(&visitor, &hostile(), 2, &done).into_string();
+            for part in ["<script", "\u{1b}", "k3y", "alert(1)</script"] {
+                assert!(!page.contains(part), "{part:?} in {page}");
+            }
+            assert!(page.contains("&lt;script&gt;") && page.contains("***") && page.contains("c5rf"), "{page}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A plan: what it means, its replay with a pace and progress, its cancelling, and the purge by its number.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue};
@@ -40,7 +42,7 @@ pub(super) async fn make(
     let made = async {
         let filter = filter::read(&fields, clock::now())?;
         let letters = shared.desk.letters().await?;
-        Ok::<_, Problem>(with_letters!(letters, desk => desk.plan(&filter).await)?)
+        Ok::<_, Problem>(shared.desk.judge(with_letters!(letters, desk => desk.plan(&filter).await)).await?)
     };
     match made.await {
         Ok(planned) => Redirect::to(&format!("/letters/plans/{}", planned.plan.id)).into_response(),
@@ -52,7 +54,7 @@ async fn find(shared: &Shared, id: &str) -> Result<Standing, Problem> {
     let missing = || Problem::missing(Phrase::NoSuchPlan, Phrase::NoSuchPlanRemedy);
     let id = PlanId::new(id.to_ascii_lowercase()).map_err(|_| missing())?;
     let letters = shared.desk.letters().await?;
-    Ok(with_letters!(letters, desk => desk.plan_by_id(&id).await)?)
+    Ok(shared.desk.judge(with_letters!(letters, desk => desk.plan_by_id(&id).await)).await?)
 }
 
 /// `GET /letters/plans/{id}`.
@@ -100,6 +102,10 @@ async fn build(
                     @if let Some(groups) = &groups {
                         dt { (say(Phrase::LeftNow)) }
                         dd #left { (number(groups.iter().map(|group| group.count).sum())) }
+                        @if let Some(takes) = takes(shared, groups) {
+                            dt { (say(Phrase::TakesAbout)) }
+                            dd { (span(takes, visitor.language)) " " span .muted .small { (say(Phrase::AtConfiguredRates)) } }
+                        }
                     }
                 }
             }
@@ -129,16 +135,17 @@ async fn build(
 
 async fn left(shared: &Shared, standing: &Standing) -> Result<Vec<Group>, Problem> {
     let letters = shared.desk.letters().await?;
-    let counted = with_letters!(letters, desk => desk.groups(&meant(standing)).await);
-    match counted {
-        Ok(groups) => Ok(groups),
-        Err(error) => {
-            if matches!(error, LetterError::Queue(_)) {
-                shared.desk.letters_failed().await;
-            }
-            Err(error.into())
-        }
-    }
+    Ok(shared.desk.judge(with_letters!(letters, desk => desk.groups(&meant(standing)).await)).await?)
+}
+
+/// How long a replay of what is left takes: the accounts come one after the other, each at its configured rate.
+fn takes(shared: &Shared, groups: &[Group]) -> Option<Duration> {
+    let rates = shared.desk.rates();
+    let one = |group: &Group| {
+        let rate = rates.iter().find(|(account, _)| account.as_str() == group.account).map(|(_, rate)| *rate)?;
+        Duration::try_from_secs_f64(f64::from(u32::try_from(group.count).ok()?) / rate).ok()
+    };
+    groups.iter().map(one).sum::<Option<Duration>>().filter(|takes| !takes.is_zero())
 }
 
 /// How a plan stands, as a word with a colour.
@@ -345,7 +352,8 @@ pub(super) async fn purge(
             return Err(Problem::from(LetterError::NoFilter));
         }
         let letters = shared.desk.letters().await?;
-        let count = with_letters!(letters, desk => desk.purge(&meant(&standing), planned).await)?;
+        let purged = with_letters!(letters, desk => desk.purge(&meant(&standing), planned).await);
+        let count = shared.desk.judge(purged).await?;
         Ok((standing.plan.id, count))
     };
     match purged.await {
