@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn another_day_is_named() {
-        let at = |text: &str| SystemTime::from(text.parse::<Timestamp>().unwrap());
+        let at = |text: &str| SystemTime::try_from(text.parse::<Timestamp>().unwrap()).unwrap();
         let zone = TimeZone::fixed(jiff::tz::offset(8));
         let now = at("2026-11-25T13:00:00Z");
         assert_eq!(in_zone(at("2026-11-25T06:02:59Z"), now, &zone), "14:02");
