@@ -2,9 +2,11 @@
 
 mod held;
 mod journal;
+mod looks;
 mod modes;
 mod outages;
 mod prefetch;
+mod rungs;
 mod tls;
 
 use std::collections::BTreeSet;

@@ -93,6 +93,7 @@ macro_rules! contract {
                 what_is_in_hand_settles_after_a_stop,
                 the_untouched_are_there_for_the_next_worker,
                 the_operators_log_keeps_every_notice_in_order,
+                a_cancel_is_known_before_a_message_is_handed_out,
             }
         }
     };

@@ -1,5 +1,6 @@
 //! The worker on real parts: embedded queue file, both gateways of the sandbox over HTTP.
 
+mod cancelled;
 mod certified;
 mod credentials;
 mod fairness;

@@ -35,7 +35,7 @@ fn outcome(id: &str, reason: Reason, replays: u32, second: u64) -> Told {
 }
 
 fn notice(id: &str, what: What) -> Told {
-    Told::Notice(id.into(), Notice { at: NOW + Duration::from_secs(1), by: "ada@desk".into(), what })
+    Told::Notice(id.into(), Box::new(Notice { at: NOW + Duration::from_secs(1), by: "ada@desk".into(), what }))
 }
 
 fn made(id: &str, part: &str, items: u64) -> Told {

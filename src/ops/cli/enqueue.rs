@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::batches::Batches;
+use self::batches::{Batches, Existing};
 use crate::domain::takedown::Takedown;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
@@ -60,7 +60,8 @@ impl Enqueue {
         let intake = AmqpIntake::connect(&config.amqp).await?;
         intake.require(batches.accounts()).await?;
         let log = AmqpDeskLog::connect(&config.amqp).await?;
-        batches.note(&log, self.add).await?;
+        let existing = if self.add { Existing::Add } else { Existing::Refuse };
+        batches.note(&log, existing).await?;
         log.close().await;
         let progress = Progress::new(terminal, "confirmed", count as u64);
         let published = publish(&intake, takedowns, &progress, terminal).await;

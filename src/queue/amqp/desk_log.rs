@@ -50,7 +50,7 @@ impl AmqpDeskLog {
         loop {
             for told in tail.next().await? {
                 match told {
-                    Told::Notice(_, notice) => notices.push(notice),
+                    Told::Notice(_, notice) => notices.push(*notice),
                     Told::Mark(mark) if mark == end => return Ok(notices),
                     Told::Mark(_) | Told::Outcome(_) => {}
                 }

@@ -58,7 +58,7 @@ pub enum Told {
     /// An outcome.
     Outcome(Box<FinalOutcome>),
     /// A notice, and the id of its entry.
-    Notice(String, Notice),
+    Notice(String, Box<Notice>),
     /// A mark that [`Tail::mark`] wrote.
     Mark(String),
 }
@@ -194,7 +194,7 @@ impl Tail {
                 Err(error) => error.to_string(),
             },
             NOTICE_TYPE => match Notice::decode(&entry.data) {
-                Ok(notice) => return Some(Told::Notice(entry.id().to_owned(), notice)),
+                Ok(notice) => return Some(Told::Notice(entry.id().to_owned(), Box::new(notice))),
                 Err(error) => chain(&error),
             },
             MARK_TYPE => return Some(Told::Mark(entry.id().to_owned())),

@@ -5,10 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use takedown::domain::ids::BatchId;
 use takedown::domain::notice::{Notice, What};
-use takedown::queue::DeskLog;
+use takedown::domain::settlement::Settlement;
+use takedown::domain::takedown::Takedown;
+use takedown::queue::{DeskLog, Intake, Queue};
 
 use super::Harness;
-use crate::support::queue::{account, within};
+use crate::support::queue::{account, take, takedown, within};
 
 pub(super) fn made(batch: &str, items: u64) -> Notice {
     notice(What::BatchMade {
@@ -40,5 +42,21 @@ pub(super) async fn the_operators_log_keeps_every_notice_in_order<H: Harness>() 
     assert_eq!(read(&harness).await, notices);
     harness = harness.reopen().await;
     assert_eq!(read(&harness).await, notices, "and survives a crash");
+    harness.finish().await;
+}
+
+pub(super) async fn a_cancel_is_known_before_a_message_is_handed_out<H: Harness>() {
+    let harness = H::start().await;
+    harness.desk_log().note(&cancelled("b-1")).await.unwrap();
+    let harness = harness.reopen().await;
+    let batch = |name: &str| BatchId::new(name).unwrap();
+    let item = |id: &str, name: &str| Takedown { batch: Some(batch(name)), ..takedown(id, "desk") };
+    harness.intake().enqueue(vec![item("t-1", "b-1"), item("t-2", "b-2")]).await.unwrap();
+    let first = take(harness.queue(), &account("desk")).await;
+    let mut ledger = harness.queue().ledger();
+    assert!(ledger.borrow().is_cancelled(&batch("b-1")) && !ledger.borrow().is_cancelled(&batch("b-2")));
+    harness.desk_log().note(&cancelled("b-2")).await.unwrap();
+    within("the second cancel", ledger.wait_for(|ledger| ledger.is_cancelled(&batch("b-2")))).await.unwrap();
+    harness.queue().settle(first, Settlement::GiveBack).await.unwrap();
     harness.finish().await;
 }

@@ -24,6 +24,15 @@ const TOLD: usize = 3;
 /// The items of each batch.
 pub(super) struct Batches(BTreeMap<BatchId, Part>);
 
+/// What becomes of items for a batch that has others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// They are refused.
+    Refuse,
+    /// They are added.
+    Add,
+}
+
 /// What one file adds to one batch.
 #[derive(Default)]
 struct Part {
@@ -87,7 +96,7 @@ impl Batches {
     ///
     /// Nothing is noted if any batch is refused: one that was cancelled, whose items would end at once, or one that has
     /// other items, unless more are to be added.
-    pub(super) async fn note(&self, log: &impl DeskLog, is_added: bool) -> Result<(), Failure> {
+    pub(super) async fn note(&self, log: &impl DeskLog, existing: Existing) -> Result<(), Failure> {
         let ledger = Ledger::of(&log.notices().await?);
         let mut new = Vec::new();
         for (batch, part) in &self.0 {
@@ -99,7 +108,7 @@ impl Batches {
             let parts = known.map(|entry| &entry.parts).filter(|parts| !parts.is_empty());
             match parts {
                 Some(parts) if parts.contains_key(&digest) => {}
-                Some(_) if !is_added => {
+                Some(_) if existing == Existing::Refuse => {
                     let total = known.map_or(0, |entry| entry.total());
                     return Err(other_items(batch, total));
                 }
