@@ -12,7 +12,8 @@ use crate::desk::fleet::FleetReport;
 use crate::desk::fleet::account::{AccountState, AccountView, HoldView};
 use crate::domain::outcome::{Reason, Status};
 use crate::ops::chart::svg::Words;
-use crate::ops::chart::{Bar, Bars, Column, Series, Stacked, Tone};
+use crate::ops::chart::{Bar, Bars, Column, Series, Stacked};
+use crate::ops::report::tone;
 use crate::ops::status::HINT;
 use crate::ops::web::Shared;
 use crate::ops::web::guard::wants_page;
@@ -268,16 +269,6 @@ pub(in crate::ops::web) fn by_reason(visitor: &Visitor, reasons: &std::collectio
         description: visitor.fill(Phrase::ReasonsText, &[("reason", &most)]),
         heads: [visitor.say(Phrase::Reason).to_owned(), visitor.say(Phrase::Items).to_owned()],
         bars: bars.collect(),
-    }
-}
-
-fn tone(status: Status) -> Tone {
-    match status {
-        Status::Success => Tone::Good,
-        Status::Terminal => Tone::Mild,
-        Status::Expired => Tone::Waiting,
-        Status::Cancelled => Tone::Plain,
-        Status::Dead => Tone::Bad,
     }
 }
 
