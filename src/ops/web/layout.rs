@@ -211,12 +211,15 @@ pub(in crate::ops::web) fn time(at: SystemTime) -> Markup {
     html! { time datetime=(format!("{seconds}Z")) .w { (seconds.replace('T', " ")) " UTC" } }
 }
 
+/// Says whether a character shows nothing, or turns the writing around.
+pub(in crate::ops::web) fn is_unseen(c: char) -> bool {
+    let is_format =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    c.is_control() || is_format
+}
+
 /// Others wrote these texts; what cannot be seen is made visible.
 pub(in crate::ops::web) fn plain(text: &str) -> String {
-    let is_unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
     text.chars().map(|c| if is_unseen(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

@@ -48,13 +48,10 @@ pub(super) fn read(fields: &Fields, now: SystemTime) -> Result<LetterFilter, Pro
 
 /// `1h` is an hour ago; anything else is a moment by RFC 3339.
 fn moment(text: &str, now: SystemTime) -> Result<SystemTime, String> {
-    if let Ok(ago) = units::duration(text) {
-        return now.checked_sub(ago).ok_or_else(|| format!("{text} is before all times"));
-    }
-    let days =
-        text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok()).and_then(|days| days.checked_mul(86_400));
-    if let Some(ago) = days.map(Duration::from_secs) {
-        return now.checked_sub(ago).ok_or_else(|| format!("{text} is before all times"));
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok()?.checked_mul(86_400));
+    if let Some(ago) = units::duration(text).ok().or(days.map(Duration::from_secs)) {
+        let moment = now.checked_sub(ago).filter(|moment| *moment >= SystemTime::UNIX_EPOCH);
+        return moment.ok_or_else(|| format!("{text} ago is before 1970"));
     }
     let read = text.parse::<jiff::Timestamp>().ok().and_then(|stamp| SystemTime::try_from(stamp).ok());
     read.ok_or_else(|| {

@@ -14,7 +14,7 @@ use crate::domain::takedown::Gateway;
 use crate::ops::mask;
 use crate::ops::web::Shared;
 use crate::ops::web::fields::{Fields, query};
-use crate::ops::web::layout::{self, number, plain, time, token};
+use crate::ops::web::layout::{self, is_unseen, number, plain, time, token};
 use crate::ops::web::letters::page;
 use crate::ops::web::meaning::advise;
 use crate::ops::web::phrases::Phrase;
@@ -162,7 +162,7 @@ fn message(visitor: &Visitor, letter: &DeadLetter, done: &Done) -> Markup {
                 h2 #message { (say(Phrase::Message)) }
                 span .aside { (say(Phrase::SecretsMasked)) }
             }
-            pre tabindex="0" aria-labelledby="message" { (plain_lines(&shown(letter))) }
+            pre tabindex="0" aria-labelledby="message" { (shown(letter)) }
             @if visitor.csrf().is_some() {
                 div .inside { (edit_form(visitor, letter, done.refused.as_ref())) }
             }
@@ -170,14 +170,18 @@ fn message(visitor: &Visitor, letter: &DeadLetter, done: &Done) -> Markup {
     }
 }
 
-/// The message as it may be seen.
+/// The message as it may be seen; what cannot be seen is escaped, so that it still says the same.
 fn shown(letter: &DeadLetter) -> String {
-    serde_json::to_string_pretty(&mask::body(&letter.body)).unwrap_or_default()
-}
-
-/// Line ends stay.
-fn plain_lines(text: &str) -> String {
-    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+    let text = serde_json::to_string_pretty(&mask::body(&letter.body)).unwrap_or_default();
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && is_unseen(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 fn edit_form(visitor: &Visitor, letter: &DeadLetter, refused: Option<&(String, String)>) -> Markup {
@@ -317,9 +321,16 @@ mod tests {
         let refused = Done { is_saved: false, refused: Some((HOSTILE.into(), HOSTILE.into())) };
         for done in [Done::default(), refused] {
             let page = whole(&visitor, &hostile(), 2, &done).into_string();
-            for part in ["<script", "\u{1b}", "k3y", "alert(1)</script"] {
+            for part in ["<script", "k3y", "alert(1)</script"] {
                 assert!(!page.contains(part), "{part:?} in {page}");
             }
+            // A hidden field hands back what it was given; everything that is seen can be seen.
+            let seen: String =
+                page.split(" value=\"").map(|rest| rest.split_once('"').map_or(rest, |(_, seen)| seen)).collect();
+            assert!(done.refused.is_some() || !seen.contains(['\u{1b}', '\u{202e}']), "{seen}");
+            let text = shown(&hostile());
+            let again: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(again["id"] == HOSTILE && !text.contains('\u{202e}'), "{text}");
             assert!(page.contains("&lt;script&gt;") && page.contains("***") && page.contains("c5rf"), "{page}");
         }
     }

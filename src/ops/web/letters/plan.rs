@@ -92,7 +92,11 @@ async fn build(
             div .note .good role="status" { p { (visitor.fill(Phrase::Purged, &[("count", &number(count))])) } }
         }
         section .panel aria-labelledby="what" {
-            div .title { h2 #what { (say(Phrase::WhatIsPlanned)) } (state(visitor, &standing)) }
+            div .title {
+                h2 #what { (say(Phrase::WhatIsPlanned)) }
+                // The log is told a moment after the replay began.
+                @if !is_running { (state(visitor, &standing)) }
+            }
             div .inside {
                 dl .facts {
                     dt { (say(Phrase::Filter)) } dd { (filter::summary(visitor, &plan.filter)) }
