@@ -8,7 +8,7 @@
 //! | `/login` | asks for the token |
 //!
 //! Served by `takedown worker` beside its probes and by `takedown desk` alone. Pages read; what acts is a form, sent by
-//! POST, answered by a redirect. Promise: nobody acts without the token, a session, and a form of that session ([`guard`]);
+//! POST, answered by a redirect. Promise: nobody acts without the token, a session, and a form of that session (`guard`);
 //! secrets are masked, and texts of others are escaped, on every page.
 
 mod assets;

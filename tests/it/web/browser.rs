@@ -174,8 +174,11 @@ fn command(program: &str, home: &Path) -> Command {
     command
 }
 
+/// The browser's children name its directory in their command lines, or have it in their environment.
 fn processes_naming(text: &str) -> usize {
+    let names = |file: std::path::PathBuf| {
+        std::fs::read(file).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+    };
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-    lines.filter(|line| String::from_utf8_lossy(line).contains(text)).count()
+    processes.filter(|process| ["cmdline", "environ"].iter().any(|file| names(process.path().join(file)))).count()
 }
