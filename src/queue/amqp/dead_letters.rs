@@ -44,7 +44,7 @@ pub struct AmqpDeadLetters {
 
 /// What a session needs as long as it lasts.
 struct Desk {
-    link: Link,
+    link: Arc<Link>,
     publisher: Publisher,
     names: Names,
 }
@@ -55,7 +55,7 @@ impl AmqpDeadLetters {
     /// # Errors
     /// [`QueueError::Connect`].
     pub async fn connect(settings: &AmqpSettings, accounts: Vec<AccountId>) -> Result<Self, QueueError> {
-        let link = Link::open(settings, "dead letters").await?;
+        let link = Arc::new(Link::open(settings, "dead letters").await?);
         let publisher = Publisher::open(settings).await?;
         let desk = Arc::new(Desk { link, publisher, names: Names::new(settings) });
         Ok(Self { desk, accounts, walk: tokio::sync::Mutex::default() })
@@ -155,6 +155,7 @@ impl DeadLetters for AmqpDeadLetters {
                 for message in &copies {
                     ack(&message.acker).await?;
                 }
+                browser.note_acked(copies.len() as u64);
                 copies.len() as u64
             }
             Some(_) | None => 0,
@@ -165,22 +166,21 @@ impl DeadLetters for AmqpDeadLetters {
 
     async fn purge(&self, selection: &Selection, planned: u64) -> Result<Purged, QueueError> {
         let _walk = self.walk.lock().await;
-        let (mut browsers, mut ackers) = (Vec::new(), Vec::new());
+        let mut walks = Vec::new();
         for account in self.meant(selection) {
-            let mut browser = self.desk.browse(account).await?;
+            let (mut browser, mut ackers) = (self.desk.browse(account).await?, Vec::new());
             while let Some(found) = browser.next(selection).await? {
-                ackers.push(found.message.delivery.acker);
+                ackers.push(found.message.acker);
             }
-            browsers.push(browser);
+            walks.push((browser, ackers));
         }
-        let count = ackers.len() as u64;
+        let count = walks.iter().map(|(_, ackers)| ackers.len() as u64).sum();
         let is_planned = count == planned;
-        if is_planned {
-            for acker in &ackers {
+        for (mut browser, ackers) in walks {
+            for acker in ackers.iter().filter(|_| is_planned) {
                 ack(acker).await?;
+                browser.note_acked(1);
             }
-        }
-        for browser in browsers {
             browser.close().await?;
         }
         Ok(if is_planned { Purged::AsPlanned(count) } else { Purged::Otherwise(count) })
@@ -226,6 +226,8 @@ impl ReplaySession for AmqpReplay {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        drop(replays);
+        self.browser.note_acked(replayed);
         failed.map_or(Ok(Step { replayed, left }), Err)
     }
 
