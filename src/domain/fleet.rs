@@ -96,7 +96,8 @@ pub struct AccountBeat {
     /// Calls made today, where the account has a daily quota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
-    /// How it stands with the account, for people; a replica of an earlier version tells nothing of it.
+    /// How it stands with the account, for people; left out of beats between two that tell news alone, and of those of
+    /// earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<ReplicaStanding>,
 }
