@@ -13,9 +13,10 @@
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
 //! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets, content encryption; both directions | domain |
 //! | [`tls`] | whom to trust over TLS, as whom to come, why a handshake failed | domain |
+//! | [`trace`] | spans of a process, for whoever collects them | domain |
 //! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing, tls |
 //! | [`limits`] | an account's rate and its share among replicas, calls in flight, holds | domain |
-//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain, tls |
+//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain, tls, trace |
 //! | [`worker`] | the pipeline that joins the three above | everything below |
 //! | [`sandbox`] | both gateways and all three protocols on loopback, strict, scriptable | domain, signing |
 //! | [`ops`] | configuration, command line, metrics, status | everything |
@@ -95,4 +96,5 @@ pub mod queue;
 pub mod sandbox;
 pub mod signing;
 pub mod tls;
+pub mod trace;
 pub mod worker;

@@ -1,4 +1,4 @@
-//! What people touch: configuration, command line, metrics, status.
+//! What people touch: configuration, command line, metrics, traces, status.
 //!
 //! The top layer: it alone knows configuration files, the environment, clap, axum and Prometheus. Promise: everything a
 //! person or a monitoring system is shown is free of secrets, and every fault comes with its remedy.
@@ -10,3 +10,4 @@ pub mod mask;
 pub mod metrics;
 pub mod observe;
 pub mod status;
+pub mod telemetry;

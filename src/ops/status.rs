@@ -13,7 +13,7 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -136,9 +136,20 @@ async fn ready(State(status): State<Status>) -> Response {
     }
 }
 
-async fn metrics(State(status): State<Status>) -> Response {
+/// `OpenMetrics`, but for whoever asks for plain text and not for that, as scrapers before Prometheus 2.5 and some tools do
+/// (<https://prometheus.io/docs/instrumenting/content_negotiation/>).
+async fn metrics(State(status): State<Status>, headers: HeaderMap) -> Response {
     (status.refresh)(&status.metrics);
     status.metrics.look_at_process();
+    status.metrics.set_ready((status.readiness)().is_ok());
+    let accepts = |kind| {
+        let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        accepted.any(|value| value.contains(kind))
+    };
+    if accepts("text/plain") && !accepts("application/openmetrics-text") {
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        return ([(header::CONTENT_TYPE, kind)], status.metrics.classic_text()).into_response();
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], status.metrics.text()).into_response()
 }

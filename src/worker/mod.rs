@@ -9,6 +9,7 @@ pub mod pipeline;
 pub mod shutdown;
 
 mod case;
+mod journey;
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -15,6 +15,8 @@ use crate::ops::cli::progress::Progress;
 use crate::ops::cli::signals;
 use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
+use crate::ops::metrics::SpanCounters;
+use crate::ops::telemetry::Telemetry;
 use crate::queue::Intake;
 use crate::queue::amqp::publisher::AmqpIntake;
 use crate::worker::shutdown::Shutdown;
@@ -26,7 +28,7 @@ const CHUNK: usize = 500;
 ///
 /// Every row is checked before the first is published. A bad row stops the command and is written, with its line and
 /// reason, to a file beside the input. Running it again is safe: ids are stable, and consumers drop repeats by them.
-/// Needs no keys.
+/// Needs no keys. With `telemetry.endpoint` every item begins a trace, which its message carries.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  takedown enqueue items.csv\n  \
     takedown enqueue goods.csv --account desk --charset gbk --batch night-4711\n  \
@@ -51,11 +53,13 @@ impl Enqueue {
             terminal.result(&format!("{ready} ready to be enqueued; nothing was published"))?;
             return Ok(Exit::Done);
         }
-        let intake = AmqpIntake::connect(&config.amqp).await?;
+        let telemetry = Telemetry::start(&config.telemetry, None, SpanCounters::default());
+        let intake = AmqpIntake::connect(&config.amqp).await?.traced(telemetry.tracer());
         let progress = Progress::new(terminal, "confirmed", count as u64);
         let published = publish(&intake, takedowns, &progress, terminal).await;
         progress.finish();
         intake.close().await;
+        telemetry.finish().await;
         let confirmed = published?;
         let rate = per_second(confirmed, progress.elapsed());
         let all = counted(count as u64, "item", "items");

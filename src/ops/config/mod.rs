@@ -18,6 +18,7 @@ mod raw;
 mod section;
 mod sources;
 pub(super) mod suggest;
+mod telemetry;
 mod tls;
 pub(super) mod units;
 mod worker;
@@ -48,6 +49,7 @@ use crate::ops::config::raw::Table;
 use crate::ops::config::section::Section;
 use crate::ops::config::sources::Sources;
 use crate::ops::config::worker::Worker;
+use crate::ops::telemetry::TelemetrySettings;
 use crate::queue::amqp::AmqpSettings;
 
 /// The annotated default file: the reference of every setting.
@@ -71,6 +73,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// Where spans go.
+    pub telemetry: TelemetrySettings,
     /// Every account; at least one.
     pub accounts: BTreeMap<AccountId, AccountConfig>,
     /// What is no fault but should be mended: files of secrets that others may read.
@@ -92,6 +96,8 @@ pub struct Outline {
     pub amqp: AmqpSettings,
     /// How often replicas hear of each other.
     pub pace: Pace,
+    /// Where spans go.
+    pub telemetry: TelemetrySettings,
     /// The gateway of every account; at least one.
     pub accounts: BTreeMap<AccountId, Gateway>,
     /// How the rate of every account is shared, and with it how its work queue is declared.
@@ -146,6 +152,7 @@ impl Config {
                 amqp: document.amqp?,
                 http: document.http?,
                 retry: document.retry?,
+                telemetry: document.telemetry?,
                 accounts: document.accounts?.into_iter().map(account).collect::<Option<_>>()?,
                 warnings: document.warnings,
             })
@@ -165,7 +172,8 @@ impl Outline {
             let accounts = document.accounts?;
             let sharing = accounts.iter().map(|(id, read)| (id.clone(), read.sharing)).collect();
             let accounts = accounts.into_iter().map(|(id, read)| (id, read.gateway)).collect();
-            Some(Self { amqp: document.amqp?, pace: document.pace?, accounts, sharing })
+            let (pace, telemetry) = (document.pace?, document.telemetry?);
+            Some(Self { amqp: document.amqp?, pace, telemetry, accounts, sharing })
         });
         outline.map_err(|faults| error(path, faults))
     }
@@ -195,6 +203,7 @@ fn parse<T>(
     }
     let faults = Faults::default();
     environment::overlay(&mut tree, environment, &faults);
+    telemetry::fill(&mut tree, environment, &faults);
     let built = build(read(&tree, sources, secrets, &faults));
     let faults = faults.into_sorted();
     built.filter(|_| faults.is_empty()).ok_or(faults)
@@ -227,6 +236,7 @@ struct Document {
     amqp: Option<AmqpSettings>,
     http: Option<HttpSettings>,
     retry: Option<RetryPolicy>,
+    telemetry: Option<TelemetrySettings>,
     accounts: Option<Vec<(AccountId, account::Read)>>,
     warnings: Vec<Fault>,
 }
@@ -238,6 +248,7 @@ fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) 
     let (retry, rungs) = retry(root.section("retry"));
     let amqp = amqp::read(root.section("amqp"), Secrets::From(sources));
     let http = http(root.section("http"), secrets);
+    let telemetry = telemetry::read(root.section("telemetry"));
     let accounts = accounts(&root.section("accounts"), secrets);
     root.finish();
     let amqp = match (amqp, rungs, &worker) {
@@ -246,7 +257,7 @@ fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) 
         }
         _ => None,
     };
-    Document { worker, pace, amqp, http, retry, accounts, warnings: faults.take_warnings() }
+    Document { worker, pace, amqp, http, retry, telemetry, accounts, warnings: faults.take_warnings() }
 }
 
 /// Shorter beats make more traffic, longer ones slower changes; a fence of less than a second would trip over any hiccup.

@@ -4,6 +4,7 @@
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
 pub mod dead_letters;
+pub mod depths;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
@@ -38,6 +39,7 @@ use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Supervisor;
+use crate::queue::amqp::depths::Depth;
 use crate::queue::amqp::dial::masked;
 use crate::queue::amqp::fleet::AmqpFleet;
 use crate::queue::amqp::inbox::Inbox;
@@ -195,6 +197,16 @@ impl AmqpQueue {
         let settler = Settler { publisher, journal, names, rungs: settings.rungs, mender, stop: stop.clone() };
         let (supervisors, reader) = (Mutex::new(supervisors), Mutex::new(reader));
         Ok(Self { consume, settler, inboxes, supervisors, reader, stop })
+    }
+}
+
+impl AmqpQueue {
+    /// Looks how much waits in the queues of its accounts and in those they share.
+    ///
+    /// # Errors
+    /// [`QueueError::Broker`] when the broker does not answer; a retry may help.
+    pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
+        depths::look(&self.consume, &self.settler.names, &self.settler.rungs, self.inboxes.keys()).await
     }
 }
 

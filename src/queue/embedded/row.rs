@@ -24,6 +24,9 @@ pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {
         effect: if row.get("ambiguous")? { Effect::Possible } else { Effect::None },
         last_code: row.get("last_code")?,
         replays: row.get("replays")?,
+        // Columns hold neither: a file is worked by one process, which nobody asks for its waits.
+        trace: None,
+        due: None,
         redelivery: Redelivery::First,
         delivery_count: 0,
     })
