@@ -1,4 +1,5 @@
-//! The command line: `takedown demo|run|worker|enqueue|pause|resume|dead-letters|sandbox|topology|check|explain|config`.
+//! The command line: `takedown demo|run|worker|enqueue|pause|resume|dead-letters|sandbox|topology|check|explain|config|
+//! metrics`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -14,6 +15,7 @@ mod enqueue;
 mod explain;
 mod failure;
 mod intake;
+mod metrics;
 mod pause;
 mod progress;
 mod rehearsal;
@@ -106,6 +108,7 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Config(config::ConfigCommand),
+    Metrics(metrics::MetricsCommand),
 }
 
 /// What every command is given.
@@ -172,7 +175,8 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         | Command::Topology(_)
         | Command::Check(_)
         | Command::Explain(_)
-        | Command::Config(_) => "warn,lapin=off",
+        | Command::Config(_)
+        | Command::Metrics(_) => "warn,lapin=off",
     };
     let log = cli.global.log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default_log);
     terminal.start_logging(log, cli.global.log_format)?;
@@ -195,6 +199,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Check(command) => command.execute(&surroundings).await,
         Command::Explain(command) => command.execute(&surroundings).await,
         Command::Config(command) => command.execute(&surroundings),
+        Command::Metrics(command) => command.execute(&surroundings),
     }
 }
 
