@@ -1,7 +1,7 @@
 //! What a worker tells of itself: metrics with their table, dashboard and alerts; traces; lines of the log.
 
 mod alerts;
-mod collector;
+pub(crate) mod collector;
 mod lines;
 mod metrics;
 mod promtool;

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How it treats those who call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manners {
+pub(crate) enum Manners {
     /// It takes everything.
     Obliging,
     /// It answers 500.
@@ -27,8 +27,8 @@ pub(super) enum Manners {
 }
 
 /// A listener on loopback; its threads end with the process.
-pub(super) struct Collector {
-    pub(super) address: SocketAddr,
+pub(crate) struct Collector {
+    pub(crate) address: SocketAddr,
     heard: Arc<Heard>,
 }
 
@@ -41,7 +41,7 @@ struct Heard {
 }
 
 impl Collector {
-    pub(super) fn start(manners: Manners) -> Self {
+    pub(crate) fn start(manners: Manners) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Heard::default());
@@ -55,45 +55,45 @@ impl Collector {
         Self { address, heard }
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}/v1/traces", self.address)
     }
 
     /// How often it was called.
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.heard.calls.load(Ordering::SeqCst)
     }
 
     /// Waits until it was called so often.
-    pub(super) fn wait_for_calls(&self, calls: usize) {
+    pub(crate) fn wait_for_calls(&self, calls: usize) {
         self.wait(&format!("{calls} calls"), |_| (self.calls() >= calls).then_some(()));
     }
 
     /// Every request as it came, for whoever looks for what should not be in it.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let heads = self.heard.heads.lock().unwrap().concat();
         [heads.as_bytes(), &self.heard.bodies.lock().unwrap().concat()].concat()
     }
 
     /// The first line of every request.
-    pub(super) fn request_lines(&self) -> Vec<String> {
+    pub(crate) fn request_lines(&self) -> Vec<String> {
         self.heard.heads.lock().unwrap().iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
     }
 
     /// Every request, decoded.
-    pub(super) fn requests(&self) -> Vec<ExportTraceServiceRequest> {
+    pub(crate) fn requests(&self) -> Vec<ExportTraceServiceRequest> {
         let bodies = self.heard.bodies.lock().unwrap();
         bodies.iter().map(|body| ExportTraceServiceRequest::decode(&body[..]).unwrap()).collect()
     }
 
     /// Every span so far.
-    pub(super) fn spans(&self) -> Vec<Span> {
+    pub(crate) fn spans(&self) -> Vec<Span> {
         let resources = self.requests().into_iter().flat_map(|request| request.resource_spans);
         resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
     }
 
     /// Waits until the spans satisfy a test.
-    pub(super) fn wait<T>(&self, what: &str, find: impl Fn(&[Span]) -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, what: &str, find: impl Fn(&[Span]) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = find(&self.spans()) {
@@ -142,7 +142,7 @@ fn serve(stream: TcpStream, manners: Manners, heard: &Heard) {
 }
 
 /// Finds an attribute's text or number, as text.
-pub(super) fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
+pub(crate) fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let found = attributes.iter().find(|attribute| attribute.key == key)?;
     match found.value.clone()? {
         AnyValue { value: Some(Value::StringValue(text)) } => Some(text),
