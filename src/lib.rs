@@ -54,6 +54,13 @@
 //! fanout exchange ([`queue::amqp::fleet`]); [`limits::fleet`] makes shares of that, with a proof that they never come to
 //! more than the whole; [`worker::fleet`] beats, hears and gives them out.
 //!
+//! # What is told meanwhile
+//! Metrics ([`ops::metrics`], with a table of them all, a dashboard and alert rules), lines of the log ([`ops::observe`]) and
+//! spans. The trace a message belongs to ([`domain::trace`]) comes by its headers and goes on to the gateway's call, to
+//! retries and dead letters, and to the outcome, whether or not spans are made. They are ([`trace`]) where a collector is
+//! configured ([`ops::telemetry`]): of the delivery, and as its parts of the time in hand before a task took it, the wait
+//! for its turn, the call and the settlement. (The embedded queue keeps no trace: each attempt begins one.)
+//!
 //! # Attempts and deferrals
 //! An attempt is a call that used up a try. A deferral (throttled, held, unreachable, rate-limited, early) does not.
 //! An attempt is *ambiguous* when it may have taken effect although nobody said so: a time-out after sending, `SYSTEM_ERROR`, an

@@ -216,10 +216,15 @@ mod tests {
         *why.lock().unwrap() = Ok(());
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        let plain = "GET /metrics HTTP/1.1\r\nHost: worker\r\nAccept: text/plain;version=0.0.4\r\n\r\n";
+        let classic = ask(address, plain).await;
+        assert!(classic.contains("content-type: text/plain; version=0.0.4") && !classic.contains("# EOF"), "{classic}");
+        assert!(classic.contains("# TYPE takedown_panics_total counter\n"), "{classic}");
         let metrics = get(address, "/metrics").await;
         assert!(metrics.contains("application/openmetrics-text; version=1.0.0"), "{metrics}");
         for line in [
             r#"takedown_in_flight{account="shops"} 7"#,
+            "takedown_ready 1",
             r#"takedown_account_rate{account="shops"} 10.0"#,
             r#"takedown_account_share{account="shops"} 0.25"#,
             r#"takedown_account_rate_factor{account="shops"} 0.7"#,

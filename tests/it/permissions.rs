@@ -13,6 +13,7 @@ use takedown::domain::classify::Effect;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
+use takedown::queue::amqp::depths::Place;
 use takedown::queue::amqp::fleet::AmqpFleet;
 use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
@@ -125,6 +126,15 @@ async fn each_does_its_job(guarded: &Guarded) {
             _ => Settlement::Complete(outcome(&delivery, Reason::TakenDown)),
         };
         within("a settlement", queue.settle(delivery, settlement)).await.unwrap();
+    }
+
+    let depths = within("a look", queue.depths()).await.unwrap();
+    let seen =
+        |place, name: &str| depths.iter().find(|depth| depth.place == place && depth.account == Some(account(name)));
+    let of = |place, name| seen(place, name).map(|depth| (depth.messages, depth.consumers));
+    assert_eq!((of(Place::Dead, "desk"), of(Place::Work, "shops")), (Some((1, 0)), Some((0, 1))), "{depths:?}");
+    for place in [Place::Unrouted, Place::Results, Place::Retry] {
+        assert!(depths.iter().any(|depth| depth.place == place && depth.account.is_none()), "{place:?}: {depths:?}");
     }
 
     let connection = guarded.connect("consumer").await;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use takedown::domain::hex::hex;
+use takedown::ops::metrics::files::TABLE;
 use takedown::sandbox::faults::{Effect, Fault};
 
 use super::collector::{Collector, Manners, attribute};
 use super::stage::{Stage, series};
-use crate::support::command::end;
+use crate::support::command::{end, http};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -162,6 +163,14 @@ async fn what_is_enqueued_begins_a_trace_an_item_and_its_wait_is_measured() {
         let count = series(status, &format!("takedown_{name}_seconds_count{{account=\"shops\"}}"));
         assert_eq!(count, Some(3.0), "{name}");
     }
+    // Whatever a worker exports is in the table, whoever asks for it in whatever format.
+    let text = http(status, "GET", "/metrics", "").1;
+    let families: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE takedown_")?.split(' ').next()).collect();
+    let is_told = |name: &&str| TABLE.contains(&format!("`{name}`")) || TABLE.contains(&format!("`{name}_total`"));
+    assert!(families.len() > 20 && families.iter().all(|name| is_told(name)), "{families:?}");
+    let dead = "takedown_queue_messages{queue=\"dead\",account=\"shops\"}";
+    assert_eq!(series(status, dead), Some(0.0), "{text}");
     let waited = series(status, "takedown_queue_wait_seconds_sum{account=\"shops\"}").unwrap();
     assert!(waited > 0.0, "{waited}");
     worker.signal("TERM");
