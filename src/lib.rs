@@ -17,6 +17,7 @@
 //! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing, tls |
 //! | [`limits`] | an account's rate and its share among replicas, calls in flight, holds | domain |
 //! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain, tls, trace |
+//! | [`desk`] | what operators see and do: outcomes counted, batches | domain, queue |
 //! | [`worker`] | the pipeline that joins the three above | everything below |
 //! | [`sandbox`] | both gateways and all three protocols on loopback, strict, scriptable | domain, signing |
 //! | [`ops`] | configuration, command line, metrics, status | everything |
@@ -93,6 +94,7 @@ macro_rules! fault_point {
 }
 
 pub mod clock;
+pub mod desk;
 pub mod domain;
 #[cfg(feature = "fault-points")]
 pub mod fault_points;

@@ -4,6 +4,7 @@
 //! beat is secret, and what cannot be read is an error, never a guess.
 
 pub mod hold;
+pub mod standing;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::fleet::hold::HoldNotice;
+use crate::domain::fleet::standing::ReplicaStanding;
 use crate::domain::ids::{AccountId, WorkerId};
 
 /// Version of the JSON; replicas that speak another do not share a rate.
@@ -94,6 +96,9 @@ pub struct AccountBeat {
     /// Calls made today, where the account has a daily quota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
+    /// How it stands with the account, for people; a replica of an earlier version tells nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<ReplicaStanding>,
 }
 
 /// Calls made since the quota of an account was last reset.
@@ -111,7 +116,7 @@ impl AccountBeat {
     /// A beat that tells of a demand alone.
     #[must_use]
     pub fn wanting(demand: Demand) -> Self {
-        Self { demand, slowdown: None, holds: Vec::new(), order: None, spent: None }
+        Self { demand, slowdown: None, holds: Vec::new(), order: None, spent: None, standing: None }
     }
 }
 
@@ -190,7 +195,8 @@ mod tests {
 
     fn beat() -> Heartbeat {
         let slowdown = Slowdown { factor: 0.7, age_ms: 1200, cool_ms: 0 };
-        let lifted = HoldNotice { party: Some("m1".into()), version: 4, by: 9, state: hold::HoldState::Lifted };
+        let lifted =
+            HoldNotice { party: Some("m1".into()), version: 4, by: 9, age_ms: Some(7), state: hold::HoldState::Lifted };
         let desk = AccountBeat {
             slowdown: Some(slowdown),
             holds: vec![lifted],

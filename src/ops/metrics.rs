@@ -40,7 +40,7 @@ use crate::ops::metrics::labels::{
 use crate::ops::metrics::latency::Latencies;
 use crate::ops::metrics::process::ProcessGauges;
 use crate::ops::metrics::queues::QueueGauges;
-use crate::queue::amqp::depths::Depth;
+use crate::queue::depth::Depths;
 use crate::worker::event::WorkerEvent;
 
 /// Distinct unlisted codes counted by name in one process; further ones count as `other`.
@@ -264,7 +264,7 @@ impl Metrics {
     }
 
     /// Tells how the queues of the broker stand; nothing, where that could not be seen.
-    pub fn set_depths(&self, depths: &[Depth]) {
+    pub fn set_depths(&self, depths: Option<&Depths>) {
         self.queues.set(depths);
     }
 

@@ -6,8 +6,9 @@
 use std::time::{Duration, SystemTime};
 
 use crate::domain::classify::{Effect, Redelivery};
-use crate::domain::ids::AccountId;
-use crate::domain::outcome::Reason;
+use crate::domain::history::{Entry, Record, What};
+use crate::domain::ids::{AccountId, PlanId};
+use crate::domain::outcome::{FinalOutcome, Reason};
 use crate::domain::trace::TraceContext;
 
 /// Metadata of one message.
@@ -35,6 +36,10 @@ pub struct Envelope {
     pub trace: Option<TraceContext>,
     /// From when on it could be taken (`x-td-due`, ms since 1970), where that is known.
     pub due: Option<SystemTime>,
+    /// The plan by which it was replayed last (`x-td-plan`).
+    pub plan: Option<PlanId>,
+    /// What happened to it so far (`x-td-history`).
+    pub history: Record,
     /// Whether this very message was handed out before.
     pub redelivery: Redelivery,
     /// How often it was handed out and not settled; quorum queues count this (`x-delivery-count`).
@@ -57,6 +62,8 @@ impl Envelope {
             replays: 0,
             trace: None,
             due: None,
+            plan: None,
+            history: Record::default(),
             redelivery: Redelivery::First,
             delivery_count: 0,
         }
@@ -102,18 +109,24 @@ impl Envelope {
     ///
     /// Some ends say by their reason that the last call may have taken effect; a replay has to know.
     #[must_use]
-    pub fn dead(&self, reason: Reason, received: SystemTime) -> Self {
+    pub fn dead(&self, outcome: &FinalOutcome, received: SystemTime) -> Self {
+        let FinalOutcome { reason, attempts, worker, finished_at, .. } = outcome;
         let mut dead = self.successor(received);
+        dead.history.push(Entry::new(What::End, *attempts, reason.as_str(), worker, *finished_at));
         if matches!(reason, Reason::OutcomeUnknown | Reason::UnknownCode | Reason::CrashLoop) {
             dead.effect = Effect::Possible;
         }
         dead
     }
 
-    /// Returns the envelope of a dead letter put back to work: attempts, deferrals and age begin anew.
+    /// Returns the envelope of a dead letter put back to work: attempts, deferrals and age begin anew, the history goes on
+    /// with this entry.
     #[must_use]
-    pub fn replayed(&self) -> Self {
+    pub fn replayed(&self, entry: Entry) -> Self {
+        let mut history = self.history.clone();
+        history.push(entry);
         Self {
+            history,
             message_id: self.message_id.clone(),
             effect: self.effect,
             last_code: self.last_code.clone(),
@@ -145,12 +158,37 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::outcome::ItemIds;
 
     fn fresh() -> Envelope {
         Envelope::fresh(AccountId::new("shops").unwrap())
     }
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn outcome(reason: Reason) -> FinalOutcome {
+        FinalOutcome {
+            id: "t-1".into(),
+            batch: None,
+            account: "shops".into(),
+            gateway: None,
+            reason,
+            gateway_code: None,
+            gateway_message: None,
+            attempts: 6,
+            deferrals: 0,
+            first_seen: NOW,
+            finished_at: NOW,
+            verified: false,
+            item: ItemIds::default(),
+            worker: "worker-1".into(),
+            replays: 0,
+        }
+    }
+
+    fn replay() -> Entry {
+        Entry::new(What::Replay, 6, "k7mq2x", "ada", NOW)
+    }
 
     #[test]
     fn a_retry_counts_an_attempt_and_a_deferral_does_not() {
@@ -166,11 +204,11 @@ mod tests {
     fn an_ambiguous_past_is_never_forgotten() {
         let ambiguous = fresh().retried(Effect::Possible, None, NOW);
         assert_eq!(
-            ambiguous.retried(Effect::None, None, NOW).deferred(Effect::None, NOW).replayed().effect,
+            ambiguous.retried(Effect::None, None, NOW).deferred(Effect::None, NOW).replayed(replay()).effect,
             Effect::Possible
         );
-        assert_eq!(fresh().dead(Reason::OutcomeUnknown, NOW).replayed().effect, Effect::Possible);
-        assert_eq!(fresh().dead(Reason::AttemptsExhausted, NOW).replayed().effect, Effect::None);
+        assert_eq!(fresh().dead(&outcome(Reason::OutcomeUnknown), NOW).replayed(replay()).effect, Effect::Possible);
+        assert_eq!(fresh().dead(&outcome(Reason::AttemptsExhausted), NOW).replayed(replay()).effect, Effect::None);
     }
 
     #[test]
@@ -186,10 +224,12 @@ mod tests {
     #[test]
     fn a_replay_starts_anew_under_the_same_id() {
         let dead = Envelope { message_id: Some("t-1".into()), attempt: 6, deferrals: 4, ..fresh() }
-            .dead(Reason::AttemptsExhausted, NOW);
-        let replayed = dead.replayed();
+            .dead(&outcome(Reason::AttemptsExhausted), NOW);
+        let replayed = dead.replayed(replay());
         assert_eq!((replayed.attempt, replayed.deferrals, replayed.replays), (1, 0, 1));
         assert_eq!((replayed.message_id.as_deref(), replayed.first_seen), (Some("t-1"), None));
+        let told: Vec<_> = replayed.history.entries().iter().map(|entry| (entry.what, entry.how.as_str())).collect();
+        assert_eq!(told, [(What::End, "attempts_exhausted"), (What::Replay, "k7mq2x")], "the history goes on");
     }
 
     #[test]
@@ -207,7 +247,8 @@ mod tests {
     fn a_trace_goes_with_the_message_whatever_becomes_of_it() {
         let trace = TraceContext::read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", Some("a=1"));
         let traced = Envelope { trace: trace.clone(), ..fresh() };
-        let dead = traced.retried(Effect::None, None, NOW).deferred(Effect::None, NOW).dead(Reason::UnknownCode, NOW);
-        assert_eq!((&dead.trace, &dead.replayed().trace), (&trace, &trace));
+        let later = traced.retried(Effect::None, None, NOW).deferred(Effect::None, NOW);
+        let dead = later.dead(&outcome(Reason::UnknownCode), NOW);
+        assert_eq!((&dead.trace, &dead.replayed(replay()).trace), (&trace, &trace));
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::cause::chain;
 use crate::domain::fleet::hold::Order;
+use crate::domain::fleet::standing::ReplicaStanding;
 use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member};
 use crate::domain::ids::AccountId;
 use crate::limits::Sharing;
@@ -22,6 +23,7 @@ use crate::limits::fleet::Fleet;
 use crate::limits::part::Part;
 use crate::limits::pause::seat::Seat;
 use crate::limits::prefetch::resized;
+use crate::limits::standing::Standing;
 use crate::queue::Queue;
 use crate::queue::amqp::fleet::{AmqpFleet, FleetSession};
 use crate::worker::context::{Account, Context};
@@ -202,11 +204,33 @@ impl Place<'_> {
             let (holds, order) = limits.tell_holds();
             let slowdown = limits.slowdown().filter(|_| is_shared(account));
             let spent = limits.tell_spent(self.context.now().wall);
-            (id.clone(), AccountBeat { demand, slowdown, holds, order, spent })
+            (
+                id.clone(),
+                AccountBeat { demand, slowdown, holds, order, spent, standing: Some(self.standing(id, account)) },
+            )
         });
         let beat = self.fleet.beat(told.collect(), Instant::now());
         self.quiet_until = Instant::now() + pace.heartbeat / 10;
         self.tell(&beat).await
+    }
+
+    /// Says how this replica stands with an account, for people.
+    fn standing(&self, id: &AccountId, account: &Account) -> ReplicaStanding {
+        let Standing { share, factor, bound, .. } = account.limits.standing();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        // Finer than a millionth nobody sees it, and every beat would carry sixteen digits.
+        let rounded = |part: f64| (part * 1e6).round() / 1e6;
+        ReplicaStanding {
+            share: rounded(share),
+            rate: rounded(account.limits.settings().rate.per_second()),
+            factor: rounded(factor),
+            in_flight: count(account.limits.in_flight()),
+            in_hand: count(self.line.in_hand(id)),
+            called: account.tally.called(),
+            ended: account.tally.ended(),
+            bound,
+            cut_off: account.tally.told_cut_off(),
+        }
     }
 
     async fn tell(&self, beat: &Heartbeat) -> Result<(), String> {

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod corpus;
 mod crash;
+mod desk;
 mod embedded;
 mod explain;
 mod fleet;

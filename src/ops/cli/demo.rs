@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::domain::notice::LetterFilter;
 use crate::domain::outcome::FinalOutcome;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::demo::stage::Stage;
@@ -22,7 +23,7 @@ use crate::ops::cli::terminal::Terminal;
 use crate::ops::cli::to_the_end::{self, End};
 use crate::ops::cli::watch::Watch;
 use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters, Intake};
+use crate::queue::{DeadLetter, DeadLetters, Intake};
 use crate::worker::shutdown::Shutdown;
 
 /// Show the whole thing in about ten seconds: both gateways, 500 items, every kind of trouble.
@@ -117,6 +118,6 @@ async fn embedded(
     let end = to_the_end::work(queue, context, shutdown.clone(), watch, progress).await?;
     let queue = EmbeddedQueue::open(&file)?;
     let outcomes = queue.outcomes(0, usize::MAX).await?.into_iter().map(|(_, outcome)| outcome).collect();
-    let letters = queue.list(&DeadLetterFilter::default()).await?;
+    let letters = queue.list(&LetterFilter::default()).await?;
     Ok(Played { outcomes, letters, end })
 }

@@ -1,5 +1,4 @@
-//! The command line: `takedown demo|run|worker|enqueue|pause|resume|dead-letters|sandbox|topology|check|explain|config|
-//! metrics`.
+//! The command line: `takedown demo|run|worker|enqueue|batch|status|pause|resume|dead-letters|sandbox|topology|check|explain|config|metrics|completions|man`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -7,7 +6,10 @@
 pub mod exit;
 
 mod assemble;
+mod batch;
+mod canvas;
 mod check;
+mod completions;
 mod config;
 mod dead_letters;
 mod demo;
@@ -15,6 +17,7 @@ mod enqueue;
 mod explain;
 mod failure;
 mod intake;
+mod man;
 mod metrics;
 mod pause;
 mod progress;
@@ -22,8 +25,10 @@ mod rehearsal;
 mod run;
 mod sandbox;
 mod signals;
+mod status;
 mod tables;
 mod terminal;
+mod times;
 mod to_the_end;
 mod topology;
 mod watch;
@@ -36,6 +41,7 @@ use std::process::ExitCode;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
+use crate::ops::cli::canvas::Color;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::terminal::{LogFormat, Terminal};
@@ -56,6 +62,8 @@ Examples:
   takedown sandbox --dir rehearsal  the two gateways to try things on
   takedown run items.csv            a file of items to the end, without a broker
   takedown worker                   a replica: RabbitMQ to the gateways
+  takedown batch watch ID           how far a batch is; batch cancel ends the rest
+  takedown status --watch           accounts, rates, backlogs, holds
   takedown pause shops              no calls of an account until it is resumed
   takedown dead-letters list        what could not be resolved, and why
   takedown explain --request FILE   why a signature is refused
@@ -87,6 +95,10 @@ struct Global {
     /// How log lines are written (to stderr).
     #[arg(long, global = true, env = "TAKEDOWN_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+    /// When to use colours. They say nothing that words do not say too; `auto` respects NO_COLOR, CLICOLOR_FORCE and
+    /// TERM=dumb, and a pipe gets none.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    color: Color,
 }
 
 /// An empty path is read, and counts as absent later, as docker-compose's `${NAME:-}` leaves one.
@@ -100,6 +112,8 @@ enum Command {
     Run(run::Run),
     Worker(worker::Worker),
     Enqueue(enqueue::Enqueue),
+    Batch(batch::BatchCommand),
+    Status(status::StatusCommand),
     Pause(pause::Pause),
     Resume(pause::Resume),
     DeadLetters(dead_letters::DeadLettersCommand),
@@ -109,6 +123,8 @@ enum Command {
     Explain(explain::Explain),
     Config(config::ConfigCommand),
     Metrics(metrics::MetricsCommand),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// What every command is given.
@@ -144,6 +160,7 @@ pub async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    canvas::choose(cli.global.color);
     let terminal = Terminal::default();
     // Whoever reads a worker's log as JSON reads its last line so too.
     let is_logged = matches!((&cli.command, cli.global.log_format), (Command::Worker(_), LogFormat::Json));
@@ -154,7 +171,7 @@ pub async fn main() -> ExitCode {
             exit.into()
         }
         Err(failure) => {
-            terminal.say(&failure.to_string());
+            terminal.fail(&failure);
             failure.exit.into()
         }
     }
@@ -168,6 +185,8 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Demo(_) => "off",
         Command::Run(_)
         | Command::Enqueue(_)
+        | Command::Batch(_)
+        | Command::Status(_)
         | Command::Pause(_)
         | Command::Resume(_)
         | Command::DeadLetters(_)
@@ -176,7 +195,9 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         | Command::Check(_)
         | Command::Explain(_)
         | Command::Config(_)
-        | Command::Metrics(_) => "warn,lapin=off",
+        | Command::Metrics(_)
+        | Command::Completions(_)
+        | Command::Man(_) => "warn,lapin=off",
     };
     let log = cli.global.log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default_log);
     terminal.start_logging(log, cli.global.log_format)?;
@@ -191,6 +212,8 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Run(command) => command.execute(&surroundings).await,
         Command::Worker(command) => command.execute(&surroundings).await,
         Command::Enqueue(command) => command.execute(&surroundings).await,
+        Command::Batch(command) => command.execute(&surroundings).await,
+        Command::Status(command) => command.execute(&surroundings).await,
         Command::Pause(command) => command.execute(&surroundings).await,
         Command::Resume(command) => command.execute(&surroundings).await,
         Command::DeadLetters(command) => command.execute(&surroundings).await,
@@ -200,6 +223,8 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Explain(command) => command.execute(&surroundings).await,
         Command::Config(command) => command.execute(&surroundings),
         Command::Metrics(command) => command.execute(&surroundings),
+        Command::Completions(command) => command.execute(&surroundings),
+        Command::Man(command) => command.execute(&surroundings),
     }
 }
 

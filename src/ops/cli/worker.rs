@@ -112,11 +112,10 @@ impl Worker {
 async fn watch_depths(queue: Arc<OnceLock<Arc<AmqpQueue>>>, metrics: Arc<Metrics>) {
     loop {
         if let Some(queue) = queue.get() {
-            let depths = queue.depths().await.unwrap_or_else(|error| {
+            let depths = queue.depths().await.map_err(|error| {
                 tracing::debug!(error = %chain(&error), "the broker's queues could not be looked at");
-                Vec::new()
             });
-            metrics.set_depths(&depths);
+            metrics.set_depths(depths.ok().as_ref());
             sleep(LOOK_EVERY).await;
         } else {
             sleep(START_INTERVAL).await;

@@ -7,6 +7,7 @@
 mod account;
 pub(super) mod amqp;
 mod certificates;
+mod desk;
 mod environment;
 mod fault;
 mod keys;
@@ -43,6 +44,7 @@ use crate::domain::takedown::Gateway;
 use crate::gateway::http::HttpSettings;
 use crate::limits::Sharing;
 use crate::limits::fleet::{MAX_HEARTBEAT, Pace};
+use crate::limits::rate::Rate;
 use crate::ops::config::fault::{Faults, Problem};
 use crate::ops::config::keys::Secrets;
 use crate::ops::config::raw::Table;
@@ -71,6 +73,8 @@ pub struct Config {
     pub amqp: AmqpSettings,
     /// The HTTP client.
     pub http: HttpSettings,
+    /// Where the desk keeps what it counted.
+    pub desk_file: PathBuf,
     /// When to try again.
     pub retry: RetryPolicy,
     /// Where spans go.
@@ -98,10 +102,14 @@ pub struct Outline {
     pub pace: Pace,
     /// Where spans go.
     pub telemetry: TelemetrySettings,
+    /// Where the desk keeps what it counted.
+    pub desk_file: PathBuf,
     /// The gateway of every account; at least one.
     pub accounts: BTreeMap<AccountId, Gateway>,
     /// How the rate of every account is shared, and with it how its work queue is declared.
     pub sharing: BTreeMap<AccountId, Sharing>,
+    /// The rate of every account.
+    pub rates: BTreeMap<AccountId, Rate>,
 }
 
 impl Config {
@@ -151,6 +159,7 @@ impl Config {
                 pace: document.pace?,
                 amqp: document.amqp?,
                 http: document.http?,
+                desk_file: document.desk_file?,
                 retry: document.retry?,
                 telemetry: document.telemetry?,
                 accounts: document.accounts?.into_iter().map(account).collect::<Option<_>>()?,
@@ -171,9 +180,10 @@ impl Outline {
         let outline = parse(&text, &sources, Secrets::Unneeded, environment, |document| {
             let accounts = document.accounts?;
             let sharing = accounts.iter().map(|(id, read)| (id.clone(), read.sharing)).collect();
+            let rates = accounts.iter().map(|(id, read)| (id.clone(), read.rate)).collect();
             let accounts = accounts.into_iter().map(|(id, read)| (id, read.gateway)).collect();
-            let (pace, telemetry) = (document.pace?, document.telemetry?);
-            Some(Self { amqp: document.amqp?, pace, telemetry, accounts, sharing })
+            let (pace, telemetry, desk_file) = (document.pace?, document.telemetry?, document.desk_file?);
+            Some(Self { amqp: document.amqp?, pace, telemetry, desk_file, accounts, sharing, rates })
         });
         outline.map_err(|faults| error(path, faults))
     }
@@ -204,7 +214,7 @@ fn parse<T>(
     let faults = Faults::default();
     environment::overlay(&mut tree, environment, &faults);
     telemetry::fill(&mut tree, environment, &faults);
-    let built = build(read(&tree, sources, secrets, &faults));
+    let built = build(read(&tree, sources, secrets, environment, &faults));
     let faults = faults.into_sorted();
     built.filter(|_| faults.is_empty()).ok_or(faults)
 }
@@ -235,13 +245,20 @@ struct Document {
     pace: Option<Pace>,
     amqp: Option<AmqpSettings>,
     http: Option<HttpSettings>,
+    desk_file: Option<PathBuf>,
     retry: Option<RetryPolicy>,
     telemetry: Option<TelemetrySettings>,
     accounts: Option<Vec<(AccountId, account::Read)>>,
     warnings: Vec<Fault>,
 }
 
-fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) -> Document {
+fn read(
+    tree: &Table,
+    sources: &Sources,
+    secrets: Secrets<'_>,
+    environment: &BTreeMap<String, String>,
+    faults: &Faults,
+) -> Document {
     let mut root = Section::root(tree, faults);
     let worker = worker::read(root.section("worker"), secrets);
     let pace = fleet(root.section("fleet"));
@@ -249,6 +266,7 @@ fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) 
     let amqp = amqp::read(root.section("amqp"), Secrets::From(sources));
     let http = http(root.section("http"), secrets);
     let telemetry = telemetry::read(root.section("telemetry"));
+    let desk = desk::read(root.section("desk"), sources.base());
     let accounts = accounts(&root.section("accounts"), secrets);
     root.finish();
     let amqp = match (amqp, rungs, &worker) {
@@ -257,7 +275,10 @@ fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) 
         }
         _ => None,
     };
-    Document { worker, pace, amqp, http, retry, telemetry, accounts, warnings: faults.take_warnings() }
+    let desk_file = desk.zip(amqp.as_ref()).map(|(named, amqp): (_, &AmqpSettings)| {
+        named.unwrap_or_else(|| desk::default_file(sources.base(), environment, amqp))
+    });
+    Document { worker, pace, amqp, http, desk_file, retry, telemetry, accounts, warnings: faults.take_warnings() }
 }
 
 /// Shorter beats make more traffic, longer ones slower changes; a fence of less than a second would trip over any hiccup.

@@ -5,7 +5,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::ops::metrics::labels::{AccountLabels, QueueLabels};
-use crate::queue::amqp::depths::Depth;
+use crate::queue::depth::Depths;
 
 /// What waits where, and who takes it.
 pub(super) struct QueueGauges {
@@ -24,17 +24,26 @@ impl QueueGauges {
         gauges
     }
 
-    /// What is no longer seen is no longer told.
-    pub(super) fn set(&self, depths: &[Depth]) {
+    /// What is not seen any more is not told.
+    pub(super) fn set(&self, depths: Option<&Depths>) {
         self.messages.clear();
         self.consumers.clear();
-        for Depth { place, account, messages, consumers } in depths {
-            let account = account.as_ref().map(ToString::to_string).unwrap_or_default();
-            let labels = QueueLabels { queue: place.as_str(), account: account.clone() };
-            self.messages.get_or_create(&labels).inc_by(i64::from(*messages));
-            if place.is_work() {
-                self.consumers.get_or_create(&AccountLabels { account }).set(i64::from(*consumers));
-            }
+        let Some(depths) = depths else { return };
+        for (account, depth) in &depths.accounts {
+            self.put("work", account.as_str(), depth.work);
+            self.put("dead", account.as_str(), depth.dead);
+            let labels = AccountLabels { account: account.to_string() };
+            self.consumers.get_or_create(&labels).set(i64::from(depth.consumers));
         }
+        for (queue, messages) in
+            [("retry", depths.retries()), ("unrouted", depths.unrouted), ("results", depths.results)]
+        {
+            self.put(queue, "", messages);
+        }
+    }
+
+    fn put(&self, queue: &'static str, account: &str, messages: u64) {
+        let labels = QueueLabels { queue, account: account.to_owned() };
+        self.messages.get_or_create(&labels).set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 }

@@ -5,13 +5,16 @@
 
 mod trace;
 
+pub(super) use trace::told;
+
 use std::time::{Duration, SystemTime};
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::domain::classify::{Effect, Redelivery};
-use crate::domain::ids::AccountId;
+use crate::domain::history::Record;
+use crate::domain::ids::{AccountId, PlanId};
 use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use crate::domain::takedown::{Priority, Takedown};
 use crate::domain::trace::TraceContext;
@@ -26,6 +29,8 @@ const AMBIGUOUS: &str = "x-td-ambiguous";
 const LAST_CODE: &str = "x-td-last-code";
 const REPLAYS: &str = "x-td-replays";
 const DUE: &str = "x-td-due";
+const PLAN: &str = "x-td-plan";
+const HISTORY: &str = "x-td-history";
 const REASON: &str = "x-td-reason";
 const OUTCOME: &str = "x-td-outcome";
 const DIED_AT: &str = "x-td-died-at";
@@ -73,6 +78,8 @@ pub(super) fn read_envelope(account: &AccountId, properties: &BasicProperties, r
         replays: count(REPLAYS),
         trace: trace::read(headers),
         due: time(DUE).or_else(|| sent_at(properties, headers)),
+        plan: string(headers, PLAN).and_then(|id| PlanId::new(id).ok()),
+        history: string(headers, HISTORY).map(|text| Record::decode(&text)).unwrap_or_default(),
         redelivery: if is_again { Redelivery::Again } else { Redelivery::First },
         delivery_count,
     }
@@ -106,19 +113,16 @@ pub(super) fn first(takedown: &Takedown, now: SystemTime, trace: Option<&TraceCo
         .with_headers(headers);
     match takedown.priority {
         Priority::Normal => properties,
-        Priority::High => properties.with_priority(9),
+        Priority::High => ranked(properties, Priority::High),
     }
 }
 
-/// Returns the properties of an outcome that is told, and with it the trace it came of.
-pub(super) fn told(told: &FinalOutcome, trace: Option<&TraceContext>) -> BasicProperties {
-    let properties = outcome(told);
-    if trace.is_none() {
-        return properties;
-    }
-    let mut headers = FieldTable::default();
-    trace::write(&mut headers, trace);
-    properties.with_headers(headers)
+/// Returns properties with the priority of a message that had another.
+pub(super) fn ranked(properties: BasicProperties, priority: Priority) -> BasicProperties {
+    properties.with_priority(match priority {
+        Priority::Normal => 0,
+        Priority::High => 9,
+    })
 }
 
 /// Returns the properties of an outcome.
@@ -141,11 +145,11 @@ pub(super) fn successor(original: &BasicProperties, envelope: &Envelope) -> Basi
 }
 
 /// Returns the properties of a message that is published once more as it was: all headers but those by which the broker
-/// would send copies elsewhere a second time.
+/// would send copies elsewhere a second time, and the broker's count of its deliveries so far.
 pub(super) fn sent_on(original: &BasicProperties) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (key, value) in original.headers().iter().flat_map(|headers| headers.inner()) {
-        if !["CC", "BCC"].contains(&key.as_str()) {
+        if !["CC", "BCC", DELIVERY_COUNT].contains(&key.as_str()) {
             headers.insert(key.clone(), value.clone());
         }
     }
@@ -302,6 +306,8 @@ fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
         replays,
         trace,
         due,
+        plan,
+        history,
         redelivery: _,
         delivery_count: _,
     } = envelope;
@@ -324,6 +330,12 @@ fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
     }
     if let Some(code) = last_code {
         put(LAST_CODE, text(code));
+    }
+    if let Some(id) = plan {
+        put(PLAN, text(id.as_str()));
+    }
+    if !history.is_empty() {
+        put(HISTORY, AMQPValue::LongString(history.encode().into()));
     }
 }
 

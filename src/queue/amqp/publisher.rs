@@ -280,6 +280,17 @@ impl AmqpIntake {
         self.publisher.close().await;
     }
 
+    /// Looks for the work queues of these accounts, before anything is published.
+    ///
+    /// # Errors
+    /// [`QueueError::Topology`] for the first that is missing.
+    pub async fn require(&self, accounts: impl IntoIterator<Item = &AccountId>) -> Result<(), QueueError> {
+        for account in accounts {
+            self.require_queue(account).await?;
+        }
+        Ok(())
+    }
+
     /// Puts one raw message under an account, as any producer could; confirmed like a takedown.
     ///
     /// # Errors

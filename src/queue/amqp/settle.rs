@@ -176,7 +176,7 @@ impl Settler {
         let First { outcome, is_earlier: _, has_letter } = first;
         if is_dead_lettered(outcome.reason) && !has_letter {
             if !past.has_letter {
-                let envelope = envelope.dead(outcome.reason, tag.received_at);
+                let envelope = envelope.dead(outcome, tag.received_at);
                 let letter = Outgoing {
                     exchange: self.names.dead_exchange(),
                     routing_key: envelope.account.to_string(),

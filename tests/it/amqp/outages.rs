@@ -9,6 +9,7 @@ use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOpti
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use takedown::domain::classify::{Effect, Redelivery};
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::AmqpSettings;
@@ -16,7 +17,7 @@ use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
-use takedown::queue::{DeadLetterFilter, DeadLetters, Intake, Queue, QueueError};
+use takedown::queue::{DeadLetters, Intake, Queue, QueueError};
 
 use super::{complete, delete, desk, enqueue, shared, start};
 use crate::support::broker::{self, Broker};
@@ -245,7 +246,7 @@ async fn an_item_is_told_as_dead_once_it_has_its_letter() {
     let (id, _) = within("the outcome", results.next()).await.unwrap();
     assert_eq!(id, "t-1:dead:0");
     let letters = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
-    let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
+    let letters = letters.list(&LetterFilter::default()).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["t-1"]);
     queue.close().await.unwrap();
     delete(&settings).await;

@@ -62,6 +62,23 @@ fn every_alert_says_who_is_called_and_what_to_do() {
 }
 
 #[test]
+fn every_command_a_runbook_names_exists() {
+    let directory = tempfile::tempdir().unwrap();
+    let is_word = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let commands: BTreeSet<Vec<&str>> = ALERTS
+        .split("`takedown ")
+        .skip(1)
+        .map(|text| text.split('`').next().unwrap().split(' ').take_while(is_word).collect())
+        .collect();
+    assert!(commands.len() > 8, "{commands:?}");
+    for mut command in commands {
+        command.push("--help");
+        let help = run(directory.path(), &command);
+        assert_eq!(help.code, Some(0), "{command:?}: {help:?}");
+    }
+}
+
+#[test]
 fn rules_and_dashboard_name_only_what_a_worker_exports() {
     let classic = eventful().classic_text();
     let families = families(&classic);

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use takedown::domain::settlement::Deferral;
 use takedown::domain::takedown::Gateway;
 use takedown::limits::standing::{Bound, Standing};
 use takedown::ops::metrics::files::TABLE;
 use takedown::ops::metrics::{Metrics, Reading};
-use takedown::queue::amqp::depths::{Depth, Place};
+use takedown::queue::depth::{AccountDepth, Depths};
 use takedown::worker::event::WorkerEvent;
 
 use super::promtool;
@@ -58,14 +57,9 @@ pub(super) fn eventful() -> Metrics {
     }
     let standing = Standing { share: 1.0, factor: 1.0, is_held: false, bound: Bound::Rate };
     metrics.set_account("shops", "10/s".parse().unwrap(), standing, 1);
-    let depth = |place, account: Option<AccountId>| Depth { place, account, messages: 3, consumers: 1 };
-    metrics.set_depths(&[
-        depth(Place::Work, Some(shops())),
-        depth(Place::Dead, Some(shops())),
-        depth(Place::Retry, None),
-        depth(Place::Retry, None),
-        depth(Place::Unrouted, None),
-    ]);
+    let accounts = [(shops(), AccountDepth { work: 5, dead: 3, consumers: 1 })].into();
+    let rungs = vec![(second, 2), (2 * second, 4)];
+    metrics.set_depths(Some(&Depths { accounts, rungs, unrouted: 0, results: 9 }));
     metrics.look_at_process();
     metrics
 }
@@ -142,6 +136,6 @@ fn the_rungs_are_one_queue_and_what_is_gone_is_not_told() {
     assert!(has(r#"takedown_queue_messages{queue="retry",account=""} 6"#), "{}", metrics.text());
     assert!(has(r#"takedown_queue_messages{queue="dead",account="shops"} 3"#));
     assert!(has(r#"takedown_queue_consumers{account="shops"} 1"#));
-    metrics.set_depths(&[]);
+    metrics.set_depths(None);
     assert!(!metrics.text().contains("takedown_queue_messages{"));
 }

@@ -168,7 +168,7 @@ async fn what_is_enqueued_begins_a_trace_an_item_and_its_wait_is_measured() {
     let families: Vec<_> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE takedown_")?.split(' ').next()).collect();
     let is_told = |name: &&str| TABLE.contains(&format!("`{name}`")) || TABLE.contains(&format!("`{name}_total`"));
-    assert!(families.len() > 20 && families.iter().all(|name| is_told(name)), "{families:?}");
+    assert!(families.len() > 20 && families.iter().all(is_told), "{families:?}");
     let dead = "takedown_queue_messages{queue=\"dead\",account=\"shops\"}";
     assert_eq!(series(status, dead), Some(0.0), "{text}");
     let waited = series(status, "takedown_queue_wait_seconds_sum{account=\"shops\"}").unwrap();

@@ -4,6 +4,7 @@ use lapin::types::{DecimalValue, FieldArray};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::history::{Entry, What};
 use crate::domain::trace::{TRACEPARENT, TRACESTATE};
 
 fn account() -> AccountId {
@@ -179,8 +180,9 @@ fn a_trace_goes_with_retries_letters_and_outcomes() {
     let ended = outcome_with("gone".into());
     let envelope = read(&traced).retried(Effect::None, None, SystemTime::UNIX_EPOCH);
     let next = successor(&traced, &envelope);
-    let letter = dead(&next, &read(&next).dead(Reason::UnknownCode, SystemTime::UNIX_EPOCH), &ended);
-    let replayed = successor(&letter, &read_dead(&account(), &letter, Vec::new()).envelope.replayed());
+    let letter = dead(&next, &read(&next).dead(&ended, SystemTime::UNIX_EPOCH), &ended);
+    let entry = Entry::new(What::Replay, 1, "k7mq2x", "ada", SystemTime::UNIX_EPOCH);
+    let replayed = successor(&letter, &read_dead(&account(), &letter, Vec::new()).envelope.replayed(entry));
     for properties in [&next, &letter, &replayed, &told(&ended, envelope.trace.as_ref())] {
         assert_eq!(read(properties).trace, read(&traced).trace);
     }
