@@ -171,7 +171,39 @@ fn remote(context: &TraceContext) -> SpanContext {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+
     use super::*;
+
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn tracer(sampler: Sampler) -> Tracer {
+        SdkTracerProvider::builder().with_sampler(sampler).build().tracer("test").into()
+    }
+
+    #[test]
+    fn a_span_goes_on_with_the_trace_it_is_given_and_begins_one_without() {
+        let parent = TraceContext::read(PARENT, Some("vendor=x"));
+        let tracer = tracer(Sampler::AlwaysOn);
+        let span = tracer.begin(|| "work".to_owned(), Kind::Consumer, parent.as_ref());
+        let (parent, own, part) = (parent.unwrap(), span.context().unwrap(), span.part("part", Kind::Client));
+        assert_eq!((own.trace_id, &own.state), (parent.trace_id, &parent.state));
+        assert_ne!(own.span_id, parent.span_id);
+        let part = part.context().unwrap();
+        assert_eq!((part.trace_id, part.is_sampled()), (own.trace_id, true));
+        assert_ne!(part.span_id, own.span_id);
+        let fresh = tracer.begin(|| "work".to_owned(), Kind::Producer, None).context().unwrap();
+        assert_ne!(fresh.trace_id, own.trace_id);
+    }
+
+    #[test]
+    fn a_trace_that_is_not_recorded_goes_on_and_says_so() {
+        let parent = TraceContext::read(PARENT, Some("vendor=x")).unwrap();
+        let span = tracer(Sampler::AlwaysOff).begin(|| "work".to_owned(), Kind::Consumer, Some(&parent));
+        let context = span.context().unwrap();
+        assert_eq!((context.trace_id, context.is_sampled(), context.state), (parent.trace_id, false, parent.state));
+    }
 
     #[test]
     fn a_tracer_that_is_off_makes_nothing() {
