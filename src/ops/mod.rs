@@ -12,5 +12,6 @@ pub mod mask;
 pub mod metrics;
 pub mod observe;
 pub mod operator;
+pub mod report;
 pub mod status;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 
 mod held;
 mod journal;
+mod looks;
 mod modes;
 mod outages;
 mod prefetch;

@@ -2,6 +2,7 @@
 
 mod broker;
 mod check;
+mod letters;
 pub(crate) mod rehearsal;
 
 use std::fs;

@@ -226,7 +226,7 @@ async fn dead_letters_are_filtered_replayed_and_purged() {
         (LetterFilter { id: Some(RequestId::new("b").unwrap()), ..LetterFilter::default() }, 1),
         (LetterFilter { accounts: vec![AccountId::new("desk").unwrap()], ..LetterFilter::default() }, 0),
         (LetterFilter { accounts: vec![shops()], ..exhausted.clone() }, 2),
-        (LetterFilter { code: Some("SYSTEM_ERROR".into()), ..LetterFilter::default() }, 3),
+        (LetterFilter { code: Some("SYSTEM_ERROR".into()), ..LetterFilter::default() }, 4),
         (LetterFilter { code: Some("NONE".into()), ..LetterFilter::default() }, 0),
     ];
     for (filter, expected) in cases {
@@ -324,10 +324,19 @@ async fn a_file_of_an_earlier_schema_is_taken_over_with_all_it_holds() {
     let insert = "INSERT INTO message (account, message_id, placed_at, due_at, body) VALUES ('shops', 't-1', 0, 0, ?1)";
     former.execute(insert, [takedown("t-1").encode()]).unwrap();
     former.execute("INSERT INTO known (id) VALUES ('t-1')", []).unwrap();
+    let dead = outcome("t-0", Reason::OutcomeUnknown);
+    let insert =
+        "INSERT INTO dead_letter (account, message_id, priority, attempt, deferrals, ambiguous, replays, body, id,
+             reason, outcome)
+         VALUES ('shops', 't-0', 0, 6, 0, 1, 2, ?1, 't-0', 'outcome_unknown', ?2)";
+    former.execute(insert, [takedown("t-0").encode(), dead.encode()]).unwrap();
     drop(former);
     for opening in 0..2 {
         let queue = EmbeddedQueue::open(&path).unwrap();
-        assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 1, ..Counts::default() });
+        assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 1, dead: 1, ..Counts::default() });
+        let letters = queue.list(&LetterFilter::default()).await.unwrap();
+        assert_eq!((letters[0].id.as_str(), &letters[0].outcome, letters[0].envelope.replays), ("t-0", &*dead, 2));
+        assert!(letters[0].envelope.history.is_empty(), "nothing was known of it");
         assert_eq!(queue.notices().await.unwrap().len(), opening);
         let batch = BatchId::new("b-1").unwrap();
         let what = What::BatchCancelled { batch, reason: None };

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::desk::fleet::rates::Rates;
 use crate::domain::fleet::AccountBeat;
 use crate::domain::fleet::hold::{HoldNotice, HoldState};
-use crate::domain::fleet::standing::{Bound, ReplicaStanding};
+use crate::domain::fleet::standing::{Bound, CutOff, ReplicaStanding};
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::queue::depth::AccountDepth;
 
@@ -198,6 +198,21 @@ impl AccountView {
     }
 }
 
+impl HoldView {
+    /// Returns what holds the whole account, of one replica's own words.
+    #[must_use]
+    pub fn of_account(holds: &[HoldNotice], cut_off: Option<&CutOff>, wall: SystemTime) -> Option<Self> {
+        let of_account = holds.iter().find(|notice| notice.party.is_none());
+        let hold = of_account.and_then(|notice| view(notice, Duration::ZERO, wall));
+        hold.or_else(|| cut_off.map(|cut_off| unreachable(Duration::from_millis(cut_off.age_ms), &cut_off.cause, wall)))
+    }
+}
+
+fn unreachable(age: Duration, cause: &str, wall: SystemTime) -> HoldView {
+    let (state, since) = (AccountState::Unreachable, wall.checked_sub(age));
+    HoldView { party: None, state, cause: Some(cause.to_owned()), since, probe_at: None }
+}
+
 /// The latest words: of the whole account, and of its parties.
 fn holds(told: &[Told<'_>], wall: SystemTime) -> (Option<HoldView>, Vec<HoldView>) {
     let mut latest: Vec<(&HoldNotice, Duration)> = Vec::new();
@@ -241,6 +256,5 @@ fn cut_off(told: &[Told<'_>], wall: SystemTime) -> Option<HoldView> {
     };
     let all: Option<Vec<(Duration, String)>> = told.iter().map(cut_off).collect();
     let (age, cause) = all?.into_iter().max()?;
-    let (state, since) = (AccountState::Unreachable, wall.checked_sub(age));
-    Some(HoldView { party: None, state, cause: Some(cause), since, probe_at: None })
+    Some(unreachable(age, &cause, wall))
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::domain::advice::advice;
 use crate::domain::outcome::Reason;
 use crate::queue::QueueError;
-use crate::queue::letters::{DeadLetters, Selection};
+use crate::queue::letters::{DeadLetter, DeadLetters, Selection};
 
 /// Letters of one account that died for the same reason, under the same code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,20 +36,17 @@ impl Group {
 
 /// Counts the letters that are meant; keeps none of them.
 pub(super) async fn count<D: DeadLetters>(letters: &D, selection: &Selection) -> Result<Vec<Group>, QueueError> {
-    let mut groups: BTreeMap<(String, Reason, Option<String>), (u64, SystemTime, SystemTime)> = BTreeMap::new();
-    let mut see = |letter: crate::queue::letters::DeadLetter| {
-        let died = letter.died_at;
-        let key = (letter.account, letter.reason, letter.outcome.gateway_code);
-        let (count, first, last) = groups.entry(key).or_insert((0, died, died));
-        *count += 1;
-        *first = died.min(*first);
-        *last = died.max(*last);
+    let mut groups = BTreeMap::new();
+    let mut see = |DeadLetter { account, reason, outcome, died_at, .. }| {
+        let code = outcome.gateway_code;
+        let group = groups.entry((account.clone(), reason, code.clone()));
+        let group = group.or_insert(Group { account, reason, code, count: 0, first: died_at, last: died_at });
+        group.count += 1;
+        group.first = died_at.min(group.first);
+        group.last = died_at.max(group.last);
     };
     letters.look(selection, &mut see).await?;
-    let mut groups: Vec<Group> = groups
-        .into_iter()
-        .map(|((account, reason, code), (count, first, last))| Group { account, reason, code, count, first, last })
-        .collect();
+    let mut groups: Vec<Group> = groups.into_values().collect();
     groups.sort_by_key(|group| Reverse(group.count));
     Ok(groups)
 }

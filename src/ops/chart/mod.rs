@@ -165,10 +165,13 @@ impl Histogram {
         Bars { title: title.clone(), description: description.clone(), heads: heads.clone(), bars }
     }
 
-    /// Writes `p50 12 ms, p95 40 ms, p99 81 ms`; empty where nothing was measured.
+    /// Writes `p50 12 ms, p95 40 ms, p99 81 ms, max 90 ms`; empty where nothing was measured.
     #[must_use]
     pub fn summary(&self) -> String {
-        let told = self.quantiles.iter().map(|at| format!("p{} {} {}", at.percent, at.value, self.unit));
+        let told = self.quantiles.iter().map(|Quantile { percent, value }| match percent {
+            100 => format!("max {value} {}", self.unit),
+            percent => format!("p{percent} {value} {}", self.unit),
+        });
         told.collect::<Vec<_>>().join(", ")
     }
 }

@@ -303,7 +303,7 @@ mod tests {
             unit: "ms".into(),
         };
         let page = Histogram::of(words, vec![4, 3, 120]).figure("latency", &Words::default()).into_string();
-        assert!(page.contains("p50 4 ms, p95 120 ms, p99 120 ms, p100 120 ms"), "{page}");
+        assert!(page.contains("p50 4 ms, p95 120 ms, p99 120 ms, max 120 ms"), "{page}");
         assert!(page.contains(r#"<th scope="row">2–5</th><td class="number">2</td>"#), "{page}");
     }
 }

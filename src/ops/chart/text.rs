@@ -332,7 +332,7 @@ mod tests {
             "Gateway latency\n\
              1-2 ms  2  #############################\n\
              2-5 ms  1  ##############\n\
-             p50 1 ms, p95 3 ms, p99 3 ms, p100 3 ms\n"
+             p50 1 ms, p95 3 ms, p99 3 ms, max 3 ms\n"
         );
     }
 

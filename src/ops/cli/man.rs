@@ -45,8 +45,8 @@ fn write(command: &Command, directory: &Path, written: &mut u32) -> Result<(), F
     let file = directory.join(format!("{}.1", name(command)));
     fs::write(&file, page(command)).map_err(|error| unwritable(&file, &error))?;
     *written += 1;
-    let own = command.get_subcommands().filter(|own| own.get_name() != "help" && !own.is_hide_set());
-    own.map(|own| write(own, directory, written)).collect()
+    let mut own = command.get_subcommands().filter(|own| own.get_name() != "help" && !own.is_hide_set());
+    own.try_for_each(|own| write(own, directory, written))
 }
 
 fn page(command: &Command) -> String {
@@ -54,7 +54,19 @@ fn page(command: &Command) -> String {
     let page = Page::new(command.clone()).title(name).manual("Takedown").source(env!("CARGO_PKG_VERSION"));
     let mut text = Vec::new();
     page.render(&mut text).expect("invariant: writing to memory never fails");
-    String::from_utf8_lossy(&text).into_owned()
+    // The texts after the options are examples, and more in the same vein.
+    in_ascii(&String::from_utf8_lossy(&text)).replacen("\n.SH EXTRA\n", "\n.SH EXAMPLES\n", 1)
+}
+
+/// Writes other characters as escapes: a formatter takes a page for Latin-1 (`groff_char(7)`, "Unicode code points").
+fn in_ascii(text: &str) -> String {
+    let escaped = |c: char| match c {
+        c if c.is_ascii() => c.to_string(),
+        // A terminal without that letter would show nothing.
+        '…' => "...".to_owned(),
+        c => format!("\\[u{:04X}]", u32::from(c)),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// `takedown-batch-watch`, once the command was built.

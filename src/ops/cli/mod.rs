@@ -22,6 +22,7 @@ mod metrics;
 mod pause;
 mod progress;
 mod rehearsal;
+mod report;
 mod run;
 mod sandbox;
 mod signals;
@@ -32,6 +33,7 @@ mod times;
 mod to_the_end;
 mod topology;
 mod watch;
+mod whole_file;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -95,7 +97,7 @@ struct Global {
     /// How log lines are written (to stderr).
     #[arg(long, global = true, env = "TAKEDOWN_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
-    /// When to use colours. They say nothing that words do not say too; `auto` respects NO_COLOR, CLICOLOR_FORCE and
+    /// When to use colours. They say nothing that words do not say too; `auto` respects `NO_COLOR`, `CLICOLOR_FORCE` and
     /// TERM=dumb, and a pipe gets none.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     color: Color,

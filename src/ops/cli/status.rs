@@ -18,6 +18,7 @@ use crate::clock;
 use crate::desk::fleet::FleetReport;
 use crate::desk::fleet::watch::{COUNT_EVERY, FleetWatch};
 use crate::domain::ids::AccountId;
+use crate::domain::takedown::rfc3339;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::canvas;
 use crate::ops::cli::exit::Exit;
@@ -131,7 +132,8 @@ impl StatusCommand {
             let text = if self.output.json {
                 json::of(&report).to_string()
             } else if is_redrawn {
-                frame.redrawn(&frame::whole(&report), canvas::size())
+                let foot = format!("{}, Ctrl-C ends", rfc3339(report.at));
+                frame.redrawn(&format!("{}{foot}", frame::whole(&report)), canvas::size())
             } else {
                 words::changed_lines(&report, &mut told).join("\n")
             };

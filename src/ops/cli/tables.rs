@@ -8,10 +8,11 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Lin
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
-use crate::domain::outcome::{Reason, Status};
+use crate::domain::outcome::Reason;
 use crate::ops::chart::Tone;
 use crate::ops::chart::text::{Canvas, Glyphs, Paint, visible};
 use crate::ops::cli::canvas;
+use crate::ops::report::tone;
 
 /// Whether a person or a program reads.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -143,15 +144,6 @@ fn paragraph<const N: usize>(header: &[&str; N], row: [Field; N], canvas: &Canva
     lines.join("\n")
 }
 
-/// Returns what a status stands for.
-pub(in crate::ops) fn tone_of(status: Status) -> Tone {
-    match status {
-        Status::Success => Tone::Good,
-        Status::Terminal | Status::Expired | Status::Cancelled => Tone::Mild,
-        Status::Dead => Tone::Bad,
-    }
-}
-
 /// How many items ended for which reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tally(BTreeMap<Reason, u64>);
@@ -160,6 +152,11 @@ impl Tally {
     /// Counts one.
     pub(super) fn add(&mut self, reason: Reason) {
         *self.0.entry(reason).or_default() += 1;
+    }
+
+    /// Returns the counts.
+    pub(super) fn counts(&self) -> BTreeMap<Reason, u64> {
+        self.0.clone()
     }
 
     /// Returns the items counted.
@@ -180,7 +177,7 @@ impl Tally {
     /// Lays it out for people.
     pub(super) fn table(&self) -> String {
         let row = |(reason, count): (&Reason, &u64)| {
-            let status = Field::toned(reason.status().to_string(), tone_of(reason.status()));
+            let status = Field::toned(reason.status().to_string(), tone(reason.status()));
             let field = |text: &str| Field::from(text.to_owned());
             [status, field(reason.as_str()), Field::number(count), field(reason.explain())]
         };

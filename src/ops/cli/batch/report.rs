@@ -9,9 +9,10 @@ use crate::domain::takedown::rfc3339;
 use crate::ops::chart::text::visible;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
-use crate::ops::cli::tables::{Field, Output, counted, table, tone_of, toned_table};
+use crate::ops::cli::tables::{Field, Output, counted, table, toned_table};
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::cli::times;
+use crate::ops::report::tone;
 
 /// Prints the report; the exit code tells whether someone must look.
 pub(super) fn print(batch: &Batch, output: Output, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -56,7 +57,7 @@ pub(super) fn whole(batch: &Batch) -> String {
     let row = |(reason, items): (&crate::domain::outcome::Reason, &u64)| {
         let status = reason.status();
         [
-            Field::toned(status.to_string(), tone_of(status)),
+            Field::toned(status.to_string(), tone(status)),
             Field::from(reason.to_string()),
             Field::number(items),
             Field::from(reason.explain().to_owned()),

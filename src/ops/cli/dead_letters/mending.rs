@@ -72,7 +72,7 @@ pub(super) struct ReplayCommand {
 pub(super) struct EditOne {
     /// The takedown's id, as `list` shows it.
     id: String,
-    /// A field and its value, such as shop_id=2088001; several times for several. Nothing after the `=` takes the field out;
+    /// A field and its value, such as `shop_id=2088001`; several times for several. Nothing after the `=` takes the field out;
     /// `@FILE` reads the value from a file, and a secret can be given in no other way.
     #[arg(long, value_name = "FIELD=VALUE", group = "change")]
     set: Vec<String>,

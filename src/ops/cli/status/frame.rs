@@ -82,7 +82,7 @@ fn row(account: &AccountView) -> [Field; 9] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let state = match words::bound(account) {
         "" => account.state.as_str().to_owned(),
-        bound => format!("{}, bound by {bound}", account.state.as_str()),
+        bound => format!("{}, {bound}", account.state.as_str()),
     };
     let dead = account.depth.map(|depth| depth.dead);
     [
@@ -102,7 +102,8 @@ fn row(account: &AccountView) -> [Field; 9] {
 fn rate(account: &AccountView) -> Option<String> {
     let rate = account.rate?;
     match account.allowed {
-        Some(allowed) if allowed > 0.0 && allowed < rate * 0.98 => {
+        // Idle replicas keep small shares, and have the whole as soon as there is work.
+        Some(allowed) if account.state != AccountState::Idle && allowed > 0.0 && allowed < rate * 0.98 => {
             Some(format!("{} of {}", times::rate(allowed), times::rate(rate)))
         }
         Some(_) | None => Some(times::rate(rate)),
@@ -122,6 +123,7 @@ fn share(account: &AccountView) -> String {
     let parts: Vec<f64> = account.shares.iter().filter_map(|(_, share)| *share).collect();
     let percent = |share: &f64| format!("{:.0}%", share * 100.0);
     match parts.len() {
+        _ if account.state == AccountState::Idle => "-".to_owned(),
         0 => "-".to_owned(),
         1..=3 => parts.iter().map(percent).collect::<Vec<_>>().join(" + "),
         count => {
@@ -159,10 +161,11 @@ impl Frame {
         } else if self.lines > 0 {
             write(&mut drawn, format_args!("\u{1b}[{}A\r", self.lines));
         }
-        for line in &lines {
-            write(&mut drawn, format_args!("{line}\u{1b}[K\n"));
+        for (at, line) in lines.iter().enumerate() {
+            // What the last frame left to the right, and after the last line also below.
+            let cleared = if at + 1 == lines.len() { "\u{1b}[J" } else { "\u{1b}[K" };
+            write(&mut drawn, format_args!("{line}{cleared}\n"));
         }
-        drawn.push_str("\u{1b}[J");
         self.lines = lines.len();
         self.size = size;
         drawn
@@ -180,15 +183,22 @@ fn folded(line: &str, columns: usize) -> Vec<String> {
         return vec![line.to_owned()];
     }
     let (mut lines, mut now, mut filled, mut is_code) = (Vec::new(), String::new(), 0, false);
+    // Where the last word began, and the width before it.
+    let mut word = None;
     for c in line.chars() {
         is_code |= c == '\u{1b}';
         let width = if is_code { 0 } else { c.width().unwrap_or(0) };
         if filled + width > columns {
-            lines.push(std::mem::take(&mut now));
-            filled = 0;
+            let (at, before) = word.take().unwrap_or((now.len(), filled));
+            let rest = now.split_off(at);
+            lines.push(std::mem::replace(&mut now, rest));
+            filled -= before;
         }
         now.push(c);
         filled += width;
+        if c == ' ' && filled > columns / 2 {
+            word = Some((now.len(), filled));
+        }
         is_code &= c != 'm';
     }
     lines.push(now);
@@ -203,9 +213,9 @@ mod tests {
     fn a_frame_takes_the_place_of_the_last_one() {
         let mut frame = Frame::default();
         let size = Some((80, 24));
-        assert_eq!(frame.redrawn("a\nb", size), "a\u{1b}[K\nb\u{1b}[K\n\u{1b}[J");
-        assert_eq!(frame.redrawn("c", size), "\u{1b}[2A\rc\u{1b}[K\n\u{1b}[J");
-        assert_eq!(frame.redrawn("d", size), "\u{1b}[1A\rd\u{1b}[K\n\u{1b}[J");
+        assert_eq!(frame.redrawn("a\nb", size), "a\u{1b}[K\nb\u{1b}[J\n");
+        assert_eq!(frame.redrawn("c", size), "\u{1b}[2A\rc\u{1b}[J\n");
+        assert_eq!(frame.redrawn("d", size), "\u{1b}[1A\rd\u{1b}[J\n");
         assert!(frame.redrawn("d", Some((40, 24))).starts_with("\u{1b}[2J"), "a terminal of another size is cleared");
     }
 
@@ -224,5 +234,6 @@ mod tests {
         assert_eq!(folded(painted, 6), [painted]);
         assert_eq!(folded(painted, 4), ["\u{1b}[31mabcd", "ef\u{1b}[0m"]);
         assert_eq!(folded("社区后台", 4), ["社区", "后台"]);
+        assert_eq!(folded("one two three", 9), ["one two ", "three"]);
     }
 }

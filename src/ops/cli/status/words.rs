@@ -65,8 +65,8 @@ pub(super) fn remedy(account: &AccountId, hold: &HoldView) -> String {
 /// Says what keeps an account from being faster.
 pub(super) fn bound(account: &AccountView) -> &'static str {
     match (account.state, account.bound) {
-        (AccountState::Working | AccountState::Slowed, Some(Bound::Rate)) => "rate",
-        (AccountState::Working | AccountState::Slowed, Some(Bound::Latency)) => "gateway's answers",
+        (AccountState::Working | AccountState::Slowed, Some(Bound::Rate)) => "full rate",
+        (AccountState::Working | AccountState::Slowed, Some(Bound::Latency)) => "slow answers",
         _ => "",
     }
 }

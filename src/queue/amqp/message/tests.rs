@@ -208,9 +208,12 @@ proptest! {
         attempt in 1u32.., deferrals: u32, replays: u32, first in proptest::option::of(0u64..4_102_444_800_000),
         before in proptest::option::of(0u64..4_102_444_800_000), is_ambiguous: bool,
         due in proptest::option::of(0u64..4_102_444_800_000), trace in proptest::array::uniform16(1u8..),
+        plan in proptest::option::of("[a-z0-9-]{1,32}"), how in ".{0,200}",
         code in proptest::option::of("[a-z.A-Z_0-9-]{0,64}"), id in proptest::option::of("[A-Za-z0-9._:-]{1,128}"),
     ) {
         let at = |ms: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+        let mut history = Record::default();
+        history.push(Entry::new(What::Attempt, attempt, &how, "worker-1", at(first.unwrap_or(7))));
         let envelope = Envelope {
             message_id: id.clone(),
             attempt,
@@ -222,6 +225,8 @@ proptest! {
             replays,
             due: due.map(at),
             trace: TraceContext::new(trace, [7; 8], 1, Some("a=1")),
+            plan: plan.map(|id| PlanId::new(id).unwrap()),
+            history,
             ..Envelope::fresh(account())
         };
         let mut original = BasicProperties::default();
