@@ -18,7 +18,7 @@ use crate::domain::ids::{AccountId, WorkerId};
 /// Version of the JSON; replicas that speak another do not share a rate.
 pub const VERSION: u32 = 1;
 
-/// Longest beat read, in bytes: a thousand accounts need a tenth of it.
+/// Longest beat read, in bytes: a thousand busy accounts need a quarter of it.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// One process of a fleet. A replica that restarts under its old name is another member.
@@ -96,7 +96,8 @@ pub struct AccountBeat {
     /// Calls made today, where the account has a daily quota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
-    /// How it stands with the account, for people; a replica of an earlier version tells nothing of it.
+    /// How it stands with the account, for people; left out of beats between two that tell news alone, and of those of
+    /// earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<ReplicaStanding>,
 }
@@ -216,6 +217,38 @@ mod tests {
     #[test]
     fn a_beat_comes_back_as_it_was_sent() {
         assert_eq!(Heartbeat::decode(&beat().encode()).unwrap(), beat());
+    }
+
+    #[test]
+    fn a_beat_of_a_thousand_accounts_stays_far_below_what_is_read() {
+        let idle = ReplicaStanding {
+            share: 0.333_333,
+            rate: 20.0,
+            factor: 1.0,
+            in_flight: 0,
+            in_hand: 0,
+            called: 0,
+            ended: 0,
+            bound: standing::Bound::Idle,
+            cut_off: None,
+        };
+        let busy = ReplicaStanding {
+            factor: 0.7,
+            in_flight: 64,
+            in_hand: 500,
+            called: 10_000_000,
+            ended: 10_000_000,
+            bound: standing::Bound::Latency,
+            ..idle.clone()
+        };
+        let bytes = |standing: &ReplicaStanding| {
+            let told = AccountBeat { standing: Some(standing.clone()), ..AccountBeat::wanting(Demand::BUSY) };
+            let name = |number| AccountId::new(format!("account-{number:04}")).unwrap();
+            let accounts = (0..1000).map(|number| (name(number), told.clone())).collect();
+            Heartbeat { accounts, ..beat() }.encode().len()
+        };
+        assert!(bytes(&idle) < 100_000, "{}", bytes(&idle));
+        assert!(bytes(&busy) < MAX_BYTES / 4, "{}", bytes(&busy));
     }
 
     #[test]

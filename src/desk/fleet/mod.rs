@@ -81,7 +81,7 @@ impl FleetView {
 
     /// Takes note of a beat.
     pub fn hear(&mut self, beat: Heartbeat, now: Instant) {
-        let Heartbeat { member, heartbeat_ms, accounts, .. } = beat;
+        let Heartbeat { member, heartbeat_ms, mut accounts, .. } = beat;
         if accounts.is_empty() {
             self.members.remove(&member);
             return;
@@ -91,11 +91,16 @@ impl FleetView {
             return;
         }
         let lease = Duration::from_millis(heartbeat_ms).min(MAX_HEARTBEAT) * LEASE_BEATS;
-        let mut rates = self.members.remove(&member).map(|replica| replica.rates).unwrap_or_default();
+        let (mut rates, mut before) = match self.members.remove(&member) {
+            Some(replica) => (replica.rates, replica.accounts),
+            None => (BTreeMap::new(), BTreeMap::new()),
+        };
         rates.retain(|account, _| accounts.contains_key(account));
-        for (account, told) in &accounts {
-            if let Some(standing) = &told.standing {
-                rates.entry(account.clone()).or_default().note(standing, now);
+        for (account, told) in &mut accounts {
+            match &told.standing {
+                Some(standing) => rates.entry(account.clone()).or_default().note(standing, now),
+                // A beat between two, which tells news alone.
+                None => told.standing = before.remove(account).and_then(|before| before.standing),
             }
         }
         self.members.insert(member, Replica { heard_at: now, lease, accounts, rates });

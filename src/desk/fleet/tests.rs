@@ -137,6 +137,16 @@ async fn who_is_silent_for_six_beats_or_leaves_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_beat_that_tells_news_alone_leaves_the_rest_as_it_was_told() {
+    let (mut view, now) = (FleetView::new([]), Instant::now());
+    view.hear(beat("w-1", of(ReplicaStanding { in_flight: 3, ..standing(1.0) })), now);
+    let news = AccountBeat { holds: vec![held(1, Some(0), None)], ..AccountBeat::wanting(Demand::BUSY) };
+    view.hear(beat("w-1", news), now);
+    let account = look(&view, now);
+    assert_eq!((account.state, account.in_flight, account.rate), (AccountState::Held, 3, Some(10.0)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replica_of_an_earlier_version_claims_nothing() {
     let (mut view, now) = (FleetView::new([]), Instant::now());
     view.hear(beat("w-1", AccountBeat::wanting(Demand::BUSY)), now);

@@ -42,14 +42,18 @@ pub fn buckets(ascending: &[u64]) -> Vec<(u64, u64, u64)> {
 
 /// 1, 2, 5, 10, 20, 50 … as far as numbers go.
 fn bounds() -> impl Iterator<Item = u64> {
-    let powers = (0..=19).map_while(|power| 10u64.checked_pow(power));
-    powers.flat_map(|power| [1, 2, 5].into_iter().filter_map(move |step| power.checked_mul(step)))
+    steps(&[1, 2, 5])
 }
 
-/// Returns the least of 1, 2 or 5 times a power of ten that is not below a value: where an axis may end.
+fn steps(digits: &[u64]) -> impl Iterator<Item = u64> {
+    let powers = (0..=19).map_while(|power| 10u64.checked_pow(power));
+    powers.flat_map(|power| digits.iter().filter_map(move |digit| power.checked_mul(*digit)))
+}
+
+/// Returns the least round number that is not below a value: where an axis may end.
 #[must_use]
 pub fn ceiling(value: u64) -> u64 {
-    bounds().find(|bound| *bound >= value).unwrap_or(u64::MAX)
+    steps(&[1, 2, 3, 4, 5, 6, 8]).find(|bound| *bound >= value).unwrap_or(u64::MAX)
 }
 
 /// Returns a part of a whole, from 0 to 1.
@@ -84,7 +88,7 @@ mod tests {
 
     #[test]
     fn an_axis_ends_at_a_round_number() {
-        assert_eq!([0, 1, 3, 10, 11, 499].map(ceiling), [1, 1, 5, 10, 20, 500]);
+        assert_eq!([0, 1, 3, 10, 11, 211, 499, 801].map(ceiling), [1, 1, 3, 10, 20, 300, 500, 1000]);
         assert_eq!(ceiling(u64::MAX), u64::MAX);
     }
 }

@@ -354,7 +354,7 @@ mod tests {
         }
         let text = stacked.text(&Canvas { width: 80, ..ASCII });
         let rows: Vec<&str> = text.lines().collect();
-        assert!(rows[1].starts_with("100 |") && rows[9].starts_with("  0 +---"), "{text}");
-        assert!(rows[8].ends_with('#') && rows[8].starts_with("    |="), "{text}");
+        assert!(rows[1].starts_with("60 |") && rows[9].starts_with(" 0 +---"), "{text}");
+        assert!(rows[8].ends_with('#') && rows[8].starts_with("   |="), "{text}");
     }
 }

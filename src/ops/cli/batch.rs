@@ -21,6 +21,7 @@ use crate::ops::chart::Tone;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::intake::batch;
+use crate::ops::cli::report::ReportFile;
 use crate::ops::cli::tables::{Field, Output, toned_table};
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::cli::{Surroundings, times};
@@ -35,7 +36,7 @@ use crate::queue::amqp::tail::Streams;
 #[command(after_help = "Examples:\n  takedown batch list\n  \
     takedown batch watch night-4711\n  \
     takedown batch cancel night-4711 --reason \"wrong list\"\n  \
-    takedown batch report night-4711 --json\n  \
+    takedown batch report night-4711 --report night.html\n  \
     takedown batch export night-4711 outcomes.csv --format csv")]
 pub(super) struct BatchCommand {
     #[command(subcommand)]
@@ -55,6 +56,8 @@ enum Action {
     Report {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        report: ReportFile,
         #[command(flatten)]
         output: Output,
     },
@@ -94,11 +97,12 @@ impl BatchCommand {
             }
             Action::Watch(watch) => watch.execute(surroundings).await,
             Action::Cancel(cancel) => cancel.execute(surroundings).await,
-            Action::Report { which, output } => {
+            Action::Report { which, report, output } => {
+                let page = report.begin()?;
                 let desk = Desk::open(surroundings).await?;
                 let batch = desk.find(&which.batch)?;
                 desk.streams.close().await;
-                report::print(&batch, *output, terminal)
+                report::print(&batch, &desk.store, (*output, page), terminal)
             }
             Action::Export(export) => export.execute(surroundings).await,
         }

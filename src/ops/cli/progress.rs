@@ -4,7 +4,6 @@
 //! them. Promise: no time left is shown for what does not move; and where lines are read instead of bars, one comes at
 //! least every half minute, so that silence means that something is wrong.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,17 +21,15 @@ pub(super) enum Pace {
     /// As it did: rate and time left are taken from what was done.
     #[default]
     Measured,
-    /// At so many items a second, as somebody else knows better.
-    At(f64),
+    /// As somebody else knows better.
+    Known {
+        /// Items a second.
+        rate: Option<f64>,
+        /// Until all is done.
+        left: Option<Duration>,
+    },
     /// Not at all, because of this: `held since 14:02 because ILLEGAL_SIGN`.
     Held(String),
-}
-
-impl Pace {
-    /// Returns the pace of what is held, if it is, or goes on at a known rate, if one is.
-    pub(super) fn of(hold: Option<String>, rate: Option<f64>) -> Self {
-        hold.map_or_else(|| rate.map_or(Self::Measured, Self::At), Self::Held)
-    }
 }
 
 /// One piece of work being watched.
@@ -94,7 +91,7 @@ impl Progress {
         let tenths = (done * 10).checked_div(total).unwrap_or(10);
         {
             let mut told = lock(&self.told);
-            if told.tenths >= tenths && told.pace == pace && told.at.elapsed() < SILENCE {
+            if told.tenths >= tenths && is_as_told(&told.pace, &pace) && told.at.elapsed() < SILENCE {
                 return;
             }
             *told = Told { tenths: told.tenths.max(tenths), at: Instant::now(), pace: pace.clone() };
@@ -129,10 +126,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A rate changes at every look, and the age in a hold's text too: neither is worth a line.
+fn is_as_told(told: &Pace, now: &Pace) -> bool {
+    let start = |text: &str| text.split(" (").next().map(ToOwned::to_owned);
+    match (told, now) {
+        (Pace::Held(told), Pace::Held(now)) => start(told) == start(now),
+        (Pace::Measured | Pace::Known { .. }, Pace::Measured | Pace::Known { .. }) => true,
+        (Pace::Held(_), _) | (_, Pace::Held(_)) => false,
+    }
+}
+
 fn held(pace: &Pace) -> &str {
     match pace {
         Pace::Held(cause) => cause,
-        Pace::Measured | Pace::At(_) => "",
+        Pace::Measured | Pace::Known { .. } => "",
     }
 }
 
@@ -140,14 +147,12 @@ fn held(pace: &Pace) -> &str {
 fn line(pace: &Pace, state: &ProgressState) -> String {
     let (rate, left) = match pace {
         Pace::Held(cause) => return cause.clone(),
-        Pace::Measured => (state.per_sec(), Some(state.eta())),
-        Pace::At(rate) => (*rate, time_left(pace, state.pos(), state.len().unwrap_or(0), state.elapsed())),
+        // Of what did not begin yet nobody knows how long it takes.
+        Pace::Measured => (Some(state.per_sec()), Some(state.eta()).filter(|_| state.pos() > 0)),
+        Pace::Known { rate, left } => (*rate, *left),
     };
-    let mut text = times::rate(rate);
-    if let Some(left) = left.filter(|_| rate > 0.0) {
-        write!(text, ", {} left", times::span(left)).expect("invariant: writing to a String never fails");
-    }
-    text
+    let left = left.map(|left| format!("{} left", times::span(left)));
+    rate.map(times::rate).into_iter().chain(left).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns how long the rest takes; `None` where nobody can know.
@@ -156,7 +161,7 @@ fn time_left(pace: &Pace, done: u64, total: u64, elapsed: Duration) -> Option<Du
     let rate = match pace {
         Pace::Held(_) => return None,
         Pace::Measured => count(done) / elapsed.as_secs_f64(),
-        Pace::At(rate) => *rate,
+        Pace::Known { left, .. } => return *left,
     };
     Duration::try_from_secs_f64(count(total.saturating_sub(done)) / rate).ok()
 }
@@ -169,9 +174,10 @@ mod tests {
     fn what_is_held_has_no_time_left() {
         let minute = Duration::from_mins(1);
         assert_eq!(time_left(&Pace::Measured, 60, 120, minute), Some(minute));
-        assert_eq!(time_left(&Pace::At(2.0), 60, 120, minute), Some(Duration::from_secs(30)));
+        let known = |left| Pace::Known { rate: Some(0.0), left };
+        assert_eq!(time_left(&known(Some(minute)), 60, 120, minute), Some(minute));
         assert_eq!(time_left(&Pace::Held("held".into()), 60, 120, minute), None);
         assert_eq!(time_left(&Pace::Measured, 0, 120, minute), None, "nothing was done yet");
-        assert_eq!(time_left(&Pace::At(0.0), 60, 120, minute), None);
+        assert_eq!(time_left(&known(None), 60, 120, minute), None);
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn toned_table<const N: usize>(header: [&str; N], rows: impl IntoIter
         (Some(_), Glyphs::Unicode) | (None, _) => UTF8_HORIZONTAL_ONLY,
     };
     table.load_style(style.row_separator(LineStyle::none())).set_content_arrangement(ContentArrangement::Dynamic);
-    table.force_no_tty();
+    table.force_no_tty().style_text_only();
     if let Some((columns, _)) = size {
         table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
     }
@@ -109,7 +109,7 @@ pub(super) fn toned_table<const N: usize>(header: [&str; N], rows: impl IntoIter
     for row in rows {
         table.add_row(row.map(Field::cell));
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
 /// Writes a row as its first field, and the others below it with their heads.

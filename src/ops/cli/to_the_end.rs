@@ -55,7 +55,7 @@ pub(super) async fn work(
         let hold = hold(&known);
         let is_still = moved_at.elapsed() >= STILL;
         let note = hold.clone().filter(|_| !is_still).map_or_else(String::new, |hold| format!(", {hold}"));
-        progress.pace(Pace::of(hold.filter(|_| is_still), None));
+        progress.pace(hold.filter(|_| is_still).map_or(Pace::Measured, Pace::Held));
         progress.set(tally.total(), &format!("{}{note}", tally.line()));
         if left == 0 || shutdown.is_draining() || running.is_finished() {
             break;

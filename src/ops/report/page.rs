@@ -33,7 +33,6 @@ impl Report {
                         h1 { (phrases.report) ": " (visible(&self.subject)) }
                         (self.facts(phrases))
                         (self.table(phrases))
-                        h2 { (phrases.reasons) }
                         (self.reasons(phrases).figure("reasons", &words))
                         @for (at, histogram) in self.histograms(phrases).enumerate() {
                             (histogram.figure(&format!("times-{at}"), &words))

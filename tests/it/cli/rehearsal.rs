@@ -89,6 +89,19 @@ fn a_file_is_run_to_the_end_and_not_twice() {
 }
 
 #[test]
+fn a_run_that_does_not_get_through_says_since_when_and_why() {
+    let rehearsal = Rehearsal::start(6, &[]);
+    rehearsal.sandbox.signal("KILL");
+    let stuck = Running::start(rehearsal.command(&["run", "items.csv"]));
+    let line = stuck.line("gateway not reached since");
+    assert!(line.starts_with("0 of 6 ended after ") && line.contains(" because "), "{line}");
+    assert!(!line.contains(" left"), "nobody knows how long it takes: {line}");
+    stuck.signal("INT");
+    let (ended, lines) = stuck.wait();
+    assert_eq!(ended.code(), Some(10), "{lines:#?}");
+}
+
+#[test]
 fn the_same_file_runs_by_protocol_v3() {
     let rehearsal = Rehearsal::start(40, &["--fault", "system_error=0.1", "--fault", "unsigned_success=0.1"]);
     let items = fs::read_to_string(rehearsal.home.path().join("items.csv")).unwrap();

@@ -1,24 +1,73 @@
 //! What became of a batch: for people, and for programs.
 
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 
 use crate::clock;
 use crate::desk::batch::{Batch, Note, Stage};
+use crate::desk::store::Store;
 use crate::domain::outcome::Status;
 use crate::domain::takedown::rfc3339;
 use crate::ops::chart::text::visible;
+use crate::ops::cli::canvas;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
+use crate::ops::cli::report::{language, took_ms};
 use crate::ops::cli::tables::{Field, Output, counted, table, toned_table};
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::cli::times;
-use crate::ops::report::tone;
+use crate::ops::cli::whole_file::WholeFile;
+use crate::ops::report::{Report, tone};
 
-/// Prints the report; the exit code tells whether someone must look.
-pub(super) fn print(batch: &Batch, output: Output, terminal: &Terminal) -> Result<Exit, Failure> {
-    let text = if output.json { json(batch).to_string() } else { whole(batch) };
-    terminal.result(&text)?;
+/// Outcomes read at once.
+const PAGE: u32 = 1000;
+
+/// Prints the report, and writes its page where one is wanted; the exit code tells whether someone must look.
+pub(super) fn print(
+    batch: &Batch,
+    store: &Store,
+    (output, page): (Output, Option<WholeFile>),
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    if output.json {
+        terminal.result(&json(batch).to_string())?;
+    }
+    if !output.json || page.is_some() {
+        let charts = charts(batch, store)?;
+        if !output.json {
+            terminal.result(&format!("{}\n{}", whole(batch), charts.text(&canvas::stdout(), language())))?;
+        }
+        page.map_or(Ok(()), |page| page.place(&charts.html(language())))?;
+    }
     Ok(if batch.by_status().contains_key(&Status::Dead) { Exit::Findings } else { Exit::Done })
+}
+
+/// Puts together what the charts show.
+fn charts(batch: &Batch, store: &Store) -> Result<Report, Failure> {
+    let (mut times, mut after) = (Vec::new(), 0);
+    loop {
+        let page = store.outcomes(&batch.id, after, PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        times.extend(page.iter().map(|(_, outcome)| took_ms(outcome)));
+    }
+    let moment = |name: &str, at: Option<SystemTime>| at.map(|at| (name.to_owned(), rfc3339(at)));
+    let facts = [
+        Some(("stage".to_owned(), batch.stage().as_str().to_owned())),
+        moment("enqueued", batch.made.as_ref().map(|note| note.at)),
+        moment("cancelled", batch.cancelled.as_ref().map(|note| note.at)),
+        moment("first outcome", batch.first),
+        moment("last outcome", batch.last),
+    ];
+    Ok(Report {
+        subject: format!("batch {}", batch.id),
+        facts: facts.into_iter().flatten().collect(),
+        outcomes: batch.by_reason(),
+        latencies: Vec::new(),
+        times,
+        left: batch.left().unwrap_or(0),
+    })
 }
 
 /// Writes it for programs.

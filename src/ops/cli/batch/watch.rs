@@ -16,13 +16,14 @@ use crate::desk::fleet::FleetReport;
 use crate::desk::fleet::account::AccountState;
 use crate::desk::fleet::watch::{COUNT_EVERY, FleetWatch};
 use crate::desk::follow::{Following, follow};
+use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
-use crate::ops::cli::progress::Progress;
+use crate::ops::cli::progress::{Pace, Progress};
+use crate::ops::cli::report::ReportFile;
 use crate::ops::cli::signals::Signals;
 use crate::ops::cli::status::words;
 use crate::ops::cli::tables::Output;
-use crate::ops::cli::{Surroundings, times};
 
 /// How often one looks.
 const EVERY: Duration = Duration::from_millis(500);
@@ -39,12 +40,15 @@ pub(super) struct WatchBatch {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
+    report: ReportFile,
+    #[command(flatten)]
     output: Output,
 }
 
 impl WatchBatch {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let terminal = &surroundings.terminal;
+        let page = self.report.begin()?;
         let mut signals = Signals::new()?;
         let desk = tokio::select! {
             opened = Desk::open(surroundings) => opened?,
@@ -78,7 +82,7 @@ impl WatchBatch {
         progress.finish();
         fleet.close();
         match end {
-            Ok(Some(batch)) => report::print(&batch, self.output, terminal),
+            Ok(Some(batch)) => report::print(&batch, &desk.store, (self.output, page), terminal),
             Ok(None) => {
                 terminal.goes_on(&self.which.batch);
                 Ok(Exit::Interrupted)
@@ -128,12 +132,16 @@ impl Looks<'_> {
             return Ok(());
         }
         let mut notes = vec![line(batch)];
-        notes.extend(rate.filter(|rate| *rate > 0.0).map(times::rate));
-        notes.extend(left.map(|left| format!("{} left", times::span(left))));
+        self.progress.pace(match left {
+            None if !held.is_empty() => Pace::Held(held.values().cloned().collect::<Vec<_>>().join("; ")),
+            left => Pace::Known { rate, left },
+        });
         if let Following::Lost(_) = following {
             notes.push("the broker cannot be read now".to_owned());
         }
-        notes.extend(held.values().cloned());
+        if left.is_some() {
+            notes.extend(held.values().cloned());
+        }
         notes.retain(|note| !note.is_empty());
         self.progress.set(batch.done(), &notes.join("; "));
         // The times in a text change by themselves; what it begins with does not.
