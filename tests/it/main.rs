@@ -14,6 +14,7 @@ mod explain;
 mod fleet;
 mod gateway;
 mod main_job;
+mod observability;
 mod permissions;
 mod protocol_page;
 mod queue_contract;
