@@ -13,9 +13,10 @@
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
 //! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets, content encryption; both directions | domain |
 //! | [`tls`] | whom to trust over TLS, as whom to come, why a handshake failed | domain |
+//! | [`trace`] | spans of a process, for whoever collects them | domain |
 //! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing, tls |
 //! | [`limits`] | an account's rate and its share among replicas, calls in flight, holds | domain |
-//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain, tls |
+//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain, tls, trace |
 //! | [`desk`] | what operators see and do: outcomes counted, batches | domain, queue |
 //! | [`worker`] | the pipeline that joins the three above | everything below |
 //! | [`sandbox`] | both gateways and all three protocols on loopback, strict, scriptable | domain, signing |
@@ -56,6 +57,13 @@
 //! An account's rate belongs to the account. Replicas tell each other what they want of it ([`domain::fleet`]) over a
 //! fanout exchange ([`queue::amqp::fleet`]); [`limits::fleet`] makes shares of that, with a proof that they never come to
 //! more than the whole; [`worker::fleet`] beats, hears and gives them out.
+//!
+//! # What is told meanwhile
+//! Metrics ([`ops::metrics`], with a table of them all, a dashboard and alert rules), lines of the log ([`ops::observe`]) and
+//! spans. The trace a message belongs to ([`domain::trace`]) comes by its headers and goes on to the gateway's call, to
+//! retries and dead letters, and to the outcome, whether or not spans are made. They are ([`trace`]) where a collector is
+//! configured ([`ops::telemetry`]): of the delivery, and as its parts of the time in hand before a task took it, the wait
+//! for its turn, the call and the settlement. (The embedded queue keeps no trace: each attempt begins one.)
 //!
 //! # Attempts and deferrals
 //! An attempt is a call that used up a try. A deferral (throttled, held, unreachable, rate-limited, early) does not.
@@ -100,4 +108,5 @@ pub mod queue;
 pub mod sandbox;
 pub mod signing;
 pub mod tls;
+pub mod trace;
 pub mod worker;

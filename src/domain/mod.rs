@@ -18,3 +18,4 @@ pub mod retry;
 pub mod secret;
 pub mod settlement;
 pub mod takedown;
+pub mod trace;

@@ -1,4 +1,4 @@
-//! What people touch: configuration, command line, metrics, status.
+//! What people touch: configuration, command line, metrics, traces, status.
 //!
 //! The top layer: it alone knows configuration files, the environment, clap, axum and Prometheus. Promise: everything a
 //! person or a monitoring system is shown is free of secrets, and every fault comes with its remedy.
@@ -14,4 +14,5 @@ pub mod observe;
 pub mod operator;
 pub mod report;
 pub mod status;
+pub mod telemetry;
 pub mod web;

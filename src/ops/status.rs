@@ -162,9 +162,20 @@ async fn ready(State(status): State<Status>) -> Response {
     }
 }
 
-async fn metrics(State(status): State<Status>) -> Response {
+/// `OpenMetrics`, but for whoever asks for plain text and not for that, as scrapers before Prometheus 2.5 and some tools do
+/// (<https://prometheus.io/docs/instrumenting/content_negotiation/>).
+async fn metrics(State(status): State<Status>, headers: HeaderMap) -> Response {
     (status.refresh)(&status.metrics);
     status.metrics.look_at_process();
+    status.metrics.set_ready((status.readiness)().is_ok());
+    let accepts = |kind| {
+        let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        accepted.any(|value| value.contains(kind))
+    };
+    if accepts("text/plain") && !accepts("application/openmetrics-text") {
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        return ([(header::CONTENT_TYPE, kind)], status.metrics.classic_text()).into_response();
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], status.metrics.text()).into_response()
 }
@@ -233,10 +244,15 @@ mod tests {
         *why.lock().unwrap() = Ok(());
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        let plain = "GET /metrics HTTP/1.1\r\nHost: worker\r\nAccept: text/plain;version=0.0.4\r\n\r\n";
+        let classic = ask(address, plain).await;
+        assert!(classic.contains("content-type: text/plain; version=0.0.4") && !classic.contains("# EOF"), "{classic}");
+        assert!(classic.contains("# TYPE takedown_panics_total counter\n"), "{classic}");
         let metrics = get(address, "/metrics").await;
         assert!(metrics.contains("application/openmetrics-text; version=1.0.0"), "{metrics}");
         for line in [
             r#"takedown_in_flight{account="shops"} 7"#,
+            "takedown_ready 1",
             r#"takedown_account_rate{account="shops"} 10.0"#,
             r#"takedown_account_share{account="shops"} 0.25"#,
             r#"takedown_account_rate_factor{account="shops"} 0.7"#,

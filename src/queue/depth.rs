@@ -12,6 +12,8 @@ pub struct AccountDepth {
     pub work: u64,
     /// Dead letters.
     pub dead: u64,
+    /// Who takes the messages, of all replicas.
+    pub consumers: u32,
 }
 
 /// What waits, by place; counted by the broker, each queue at its own moment.
@@ -23,6 +25,8 @@ pub struct Depths {
     pub rungs: Vec<(Duration, u64)>,
     /// Messages nobody was bound for; more than 0 wants somebody to look.
     pub unrouted: u64,
+    /// Outcomes nobody has read from the queue that takes them all.
+    pub results: u64,
 }
 
 impl Depths {

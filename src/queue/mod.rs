@@ -13,6 +13,7 @@ pub mod letters;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 
@@ -22,6 +23,7 @@ use crate::domain::notice::ledger::Ledger;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::domain::takedown::Takedown;
+use crate::domain::trace::TraceContext;
 use crate::queue::envelope::Envelope;
 
 pub use crate::queue::letters::{DeadLetter, DeadLetters};
@@ -33,11 +35,22 @@ pub struct Delivery {
     pub body: Vec<u8>,
     /// What the queue knows about it.
     pub envelope: Envelope,
+    /// The place in a trace its outcome comes from; without one, the message's own.
+    pub told_in: Option<TraceContext>,
     /// The adapter's own handle.
     pub(crate) receipt: Receipt,
 }
 
 impl Delivery {
+    /// Returns when this process was handed it.
+    #[must_use]
+    pub fn received_at(&self) -> SystemTime {
+        match &self.receipt {
+            Receipt::Amqp(tag) => tag.received_at(),
+            Receipt::Embedded(lease) => lease.received(),
+        }
+    }
+
     /// Says whether it is still held; if not, its message is back in the queue, and somebody else may have it in hand.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -51,10 +64,11 @@ impl Delivery {
 impl fmt::Debug for Delivery {
     /// Shows no body: it may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { body, envelope, receipt } = self;
+        let Self { body, envelope, told_in, receipt } = self;
         f.debug_struct("Delivery")
             .field("body_bytes", &body.len())
             .field("envelope", envelope)
+            .field("told_in", told_in)
             .field("receipt", receipt)
             .finish()
     }

@@ -11,6 +11,7 @@ use crate::gateway::GatewayAccount;
 use crate::gateway::http::HttpClient;
 use crate::limits::Limits;
 use crate::limits::fleet::Pace;
+use crate::trace::Tracer;
 use crate::worker::event::{Observer, WorkerEvent};
 use crate::worker::tally::Tally;
 
@@ -69,8 +70,22 @@ pub struct Context {
     pub drain_timeout: Duration,
     /// The time of day: deadlines, ages, request timestamps.
     pub clock: Clock,
+    /// Makes the spans of deliveries.
+    pub tracer: Tracer,
+    /// What a gateway is told of a delivery's trace.
+    pub gateway_trace: GatewayTrace,
     /// Receives every event.
     pub observer: Observer,
+}
+
+/// Whether a call carries `traceparent` and `tracestate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GatewayTrace {
+    /// It does.
+    #[default]
+    Told,
+    /// It does not: the trace's id and what tracing systems keep in it are nobody else's business.
+    Kept,
 }
 
 impl Context {
@@ -94,6 +109,8 @@ impl Context {
             WorkerEvent::Unreachable { account, cause, .. } => count(account, &|tally| tally.cut_off(cause)),
             WorkerEvent::Reached { account } => count(account, &Tally::reach),
             WorkerEvent::Started { .. }
+            | WorkerEvent::Taken { .. }
+            | WorkerEvent::Settled { .. }
             | WorkerEvent::Retried { .. }
             | WorkerEvent::Deferred { .. }
             | WorkerEvent::GivenBack { .. }

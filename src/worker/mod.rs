@@ -10,6 +10,7 @@ pub mod shutdown;
 pub mod tally;
 
 mod case;
+mod journey;
 mod learnt;
 mod sweep;
 

@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::Either;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument as _;
 
 use crate::domain::cause::chain;
 use crate::domain::classify::{self, Cause, Outcome};
@@ -23,10 +24,12 @@ use crate::domain::settlement::{Deferral, Hold, Settlement};
 use crate::limits::in_flight::Load;
 use crate::limits::pause::HoldChange;
 use crate::limits::{Admission, Recorded, Ticket};
+use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, Queue, Settled};
 use crate::worker::case::{self, Case, Message};
 use crate::worker::context::{Account, Context};
 use crate::worker::event::WorkerEvent;
+use crate::worker::journey::{self, Journey};
 use crate::worker::learnt::Learnt;
 use crate::worker::shutdown::Shutdown;
 
@@ -88,11 +91,21 @@ impl<Q: Queue> Replica<Q> {
     pub(super) async fn process(&self, mut delivery: Delivery) {
         fault_point!(Received);
         let _innocent = (!case::is_suspect(&delivery.envelope)).then(|| Innocent::enter(&self.innocent));
-        case::remember(&mut delivery.envelope, self.context.now());
+        let now = self.context.now();
+        case::remember(&mut delivery.envelope, now);
+        let Envelope { account, .. } = &delivery.envelope;
+        let waited = delivery.envelope.waited(now.wall);
+        self.context.tell(&WorkerEvent::Taken { account: account.clone(), waited });
+        let journey = Journey::begin(&self.context, &mut delivery);
+        let lines = journey.lines(&delivery.envelope);
+        self.work(delivery, journey).instrument(lines).await;
+    }
+
+    async fn work(&self, mut delivery: Delivery, mut journey: Journey) {
         let message = self.message(&delivery);
         let mut learnt = Learnt::of(message.label());
         // The delivery stays outside, so that a panic leaves something to settle.
-        let judged = AssertUnwindSafe(self.judge(&delivery, message, &mut learnt)).catch_unwind().await;
+        let judged = AssertUnwindSafe(self.judge(&delivery, message, &journey, &mut learnt)).catch_unwind().await;
         let settlement = judged.unwrap_or_else(|_panic| {
             learnt.note_panic();
             self.context.tell(&WorkerEvent::Panicked { id: learnt.id.clone() });
@@ -103,10 +116,14 @@ impl<Q: Queue> Replica<Q> {
         let id = learnt.id;
         let fact = fact(&id, &delivery, &settlement);
         let account = delivery.envelope.account.clone();
+        let mut span = journey.settle(&id, &delivery, &settlement);
+        delivery.told_in = span.context();
+        let start = Instant::now();
         let settled = AssertUnwindSafe(self.queue.settle(delivery, settlement)).catch_unwind().await;
         let error = match settled {
             Ok(Ok(settled)) => {
                 self.settled.fetch_add(1, Ordering::Relaxed);
+                self.context.tell(&WorkerEvent::Settled { account: account.clone(), took: start.elapsed() });
                 let Settled::AsBefore(outcome) = settled else { return self.context.tell(&fact) };
                 self.context.tell(&WorkerEvent::EndedBefore { id, account });
                 return self.context.tell(&WorkerEvent::Finished { outcome });
@@ -114,6 +131,7 @@ impl<Q: Queue> Replica<Q> {
             Ok(Err(error)) => chain(&error),
             Err(_panic) => "the queue panicked".to_owned(),
         };
+        span.fail("not settled");
         self.context.tell(&WorkerEvent::SettleFailed { id, error });
     }
 
@@ -123,7 +141,13 @@ impl<Q: Queue> Replica<Q> {
     }
 
     /// Finds how a message is settled.
-    async fn judge(&self, delivery: &Delivery, message: Message<'_>, learnt: &mut Learnt) -> Settlement {
+    async fn judge(
+        &self,
+        delivery: &Delivery,
+        message: Message<'_>,
+        journey: &Journey,
+        learnt: &mut Learnt,
+    ) -> Settlement {
         let accounts = &self.context.accounts;
         let gateway_of = |account: &AccountId| accounts.get(account).map(|account| account.gateway().gateway());
         let case = match message.open(gateway_of, self.context.now()) {
@@ -147,12 +171,14 @@ impl<Q: Queue> Replica<Q> {
         if let Some(settlement) = case.turn_away(self.context.now()) {
             return settlement;
         }
+        let turn = journey.part("wait for turn");
         let entered = tokio::select! {
             biased;
             () = self.shutdown.draining() => return Settlement::GiveBack,
             () = self.cancelled(&case) => return case.cancel(self.context.now()),
             entered = self.enter(&case, account) => entered,
         };
+        drop(turn);
         let (ticket, _company) = match entered {
             Ok(entered) => entered,
             Err((wait, why)) => return case.put_off(wait, why, self.context.now()),
@@ -165,7 +191,7 @@ impl<Q: Queue> Replica<Q> {
         if !delivery.is_held() {
             return Settlement::GiveBack;
         }
-        let settlement = self.call(&case, account, ticket, learnt).await;
+        let settlement = self.call(&case, account, ticket, journey, learnt).await;
         if self.is_cancelled(&case) { case.cancel_successor(settlement, self.context.now()) } else { settlement }
     }
 
@@ -221,17 +247,28 @@ impl<Q: Queue> Replica<Q> {
         sleep(SPREAD.mul_f64(rand::random::<f64>())).await;
     }
 
-    async fn call(&self, case: &Case<'_>, account: &Account, ticket: Ticket, learnt: &mut Learnt) -> Settlement {
+    async fn call(
+        &self,
+        case: &Case<'_>,
+        account: &Account,
+        ticket: Ticket,
+        journey: &Journey,
+        learnt: &mut Learnt,
+    ) -> Settlement {
         #[cfg(feature = "fault-points")]
         if case.takedown.id.as_str().starts_with(crate::fault_points::POISON) {
             fault_point!(Poison);
         }
         let start = Instant::now();
         let gateway = account.gateway();
-        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now().wall).await;
+        let mut span = journey.call(&gateway);
+        let http = self.context.http.part_of(journey.told_to_gateway(&span));
+        let reply = gateway.call(&http, &case.takedown.item, self.context.now().wall).await;
         fault_point!(Answered);
         let took = start.elapsed();
         let outcome = classify::classify(gateway.gateway(), &reply, case.history());
+        journey::note_reply(&mut span, &reply, outcome_word(&outcome), verdict_word(&reply));
+        drop(span);
         learnt.note_call(&reply, &outcome);
         account.limits.note_load(start, Load::of(&reply, &outcome));
         let recorded = if hangs_on_credentials(&outcome) && !Arc::ptr_eq(&gateway, &account.gateway()) {

@@ -15,6 +15,7 @@ mod fleet;
 mod gateway;
 mod main_job;
 mod night;
+mod observability;
 mod permissions;
 mod protocol_page;
 mod queue_contract;

@@ -133,6 +133,11 @@ async fn each_does_its_job(guarded: &Guarded) {
         within("a settlement", queue.settle(delivery, settlement)).await.unwrap();
     }
 
+    let depths = within("a look", queue.depths()).await.unwrap();
+    let [desk, shops] = accounts.each_ref().map(|account| depths.accounts[account]);
+    assert_eq!((desk.dead, shops.work, shops.consumers, depths.unrouted), (1, 0, 1, 0), "{depths:?}");
+    assert!(depths.results > 0, "{depths:?}");
+
     let connection = guarded.connect("consumer").await;
     let channel = connection.create_channel().await.unwrap();
     let got = channel.basic_get("takedown.results.all".into(), BasicGetOptions { no_ack: true }).await.unwrap();

@@ -16,6 +16,8 @@ use crate::ops::cli::progress::Progress;
 use crate::ops::cli::signals;
 use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
+use crate::ops::metrics::SpanCounters;
+use crate::ops::telemetry::Telemetry;
 use crate::queue::Intake;
 use crate::queue::amqp::desk_log::AmqpDeskLog;
 use crate::queue::amqp::publisher::AmqpIntake;
@@ -29,7 +31,8 @@ const CHUNK: usize = 500;
 /// Every row is checked before the first is published. A bad row stops the command and is written, with its line and
 /// reason, to a file beside the input. The items make a batch, which `takedown batch watch ID` follows and
 /// `takedown batch cancel ID` ends; without --batch its id comes of the day and the items. Running it again is safe: ids
-/// are stable, consumers drop repeats by them, and the same items count once in their batch. Needs no keys.
+/// are stable, consumers drop repeats by them, and the same items count once in their batch. Needs no keys. With
+/// `telemetry.endpoint` every item begins a trace, which its message carries.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  takedown enqueue items.csv\n  \
     takedown enqueue goods.csv --account desk --charset gbk --batch night-4711\n  \
@@ -57,7 +60,8 @@ impl Enqueue {
             terminal.result(&format!("{ready} ready to be enqueued; nothing was published"))?;
             return Ok(Exit::Done);
         }
-        let intake = AmqpIntake::connect(&config.amqp).await?;
+        let telemetry = Telemetry::start(&config.telemetry, None, SpanCounters::default());
+        let intake = AmqpIntake::connect(&config.amqp).await?.traced(telemetry.tracer());
         intake.require(batches.accounts()).await?;
         let log = AmqpDeskLog::connect(&config.amqp).await?;
         let existing = if self.add { Existing::Add } else { Existing::Refuse };
@@ -67,6 +71,7 @@ impl Enqueue {
         let published = publish(&intake, takedowns, &progress, terminal).await;
         progress.finish();
         intake.close().await;
+        telemetry.finish().await;
         let confirmed = published?;
         let rate = per_second(confirmed, progress.elapsed());
         let all = counted(count as u64, "item", "items");

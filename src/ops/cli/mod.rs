@@ -1,4 +1,4 @@
-//! The command line: `takedown demo|run|worker|desk|enqueue|batch|status|pause|resume|dead-letters|sandbox|topology|check|explain|config|completions|man`.
+//! The command line: `takedown demo|run|worker|desk|enqueue|batch|status|pause|resume|dead-letters|sandbox|topology|check|explain|config|metrics|completions|man`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -19,6 +19,7 @@ mod explain;
 mod failure;
 mod intake;
 mod man;
+mod metrics;
 mod pause;
 mod progress;
 mod rehearsal;
@@ -126,6 +127,7 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Config(config::ConfigCommand),
+    Metrics(metrics::MetricsCommand),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -199,6 +201,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         | Command::Check(_)
         | Command::Explain(_)
         | Command::Config(_)
+        | Command::Metrics(_)
         | Command::Completions(_)
         | Command::Man(_) => "warn,lapin=off",
     };
@@ -226,6 +229,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Check(command) => command.execute(&surroundings).await,
         Command::Explain(command) => command.execute(&surroundings).await,
         Command::Config(command) => command.execute(&surroundings),
+        Command::Metrics(command) => command.execute(&surroundings),
         Command::Completions(command) => command.execute(&surroundings),
         Command::Man(command) => command.execute(&surroundings),
     }

@@ -25,6 +25,7 @@ use crate::ops::cli::{Surroundings, assemble, canvas, signals};
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::report::Report;
+use crate::ops::telemetry::Telemetry;
 use crate::queue::Intake;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::worker::shutdown::Shutdown;
@@ -72,11 +73,14 @@ impl Run {
         let shutdown = Shutdown::new();
         let signals = signals::watch(shutdown.clone(), Some(terminal.clone()))?;
         let watch = Arc::new(Watch::default());
-        let context = assemble::context(config, watch.observer(observer(Arc::new(Metrics::new()))))?;
+        let metrics = Arc::new(Metrics::new());
+        let telemetry = Telemetry::start(&config.telemetry, None, metrics.spans());
+        let context = assemble::context(config, telemetry.tracer(), watch.observer(observer(metrics)))?;
         let progress = Progress::new(terminal, "ended", left);
         let end = to_the_end::work(queue, context, shutdown, &watch, &progress).await;
         progress.finish();
         signals.abort();
+        telemetry.finish().await;
         let end = end?;
 
         let queue = EmbeddedQueue::open(&file)?;

@@ -1,6 +1,8 @@
 //! What a command has of its terminal: results to stdout, progress and logs to stderr, and the two not garbling each
 //! other.
 
+mod json_lines;
+
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -18,6 +21,7 @@ use crate::ops::chart::text::{Paint, visible};
 use crate::ops::cli::canvas;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
+use crate::ops::cli::terminal::json_lines::JsonLines;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,7 +54,9 @@ impl Terminal {
             .with_ansi(canvas::stderr().paint == Paint::Coloured);
         let lines = match format {
             LogFormat::Text => lines.with_filter(filter).boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+            LogFormat::Json => {
+                lines.fmt_fields(JsonFields::new()).event_format(JsonLines::new()).with_filter(filter).boxed()
+            }
         };
         let started = tracing_subscriber::registry().with(lines).try_init();
         started.map_err(|error| Failure::new(Exit::Unexpected, format!("logging cannot start: {error}")))

@@ -44,6 +44,8 @@ impl Watch {
             WorkerEvent::Held { .. } | WorkerEvent::Unreachable { .. } => &self.holds,
             WorkerEvent::Suspicious { .. } => &self.suspicious,
             WorkerEvent::Started { .. }
+            | WorkerEvent::Taken { .. }
+            | WorkerEvent::Settled { .. }
             | WorkerEvent::GivenBack { .. }
             | WorkerEvent::UnknownCertificate { .. }
             | WorkerEvent::UnlistedCode { .. }

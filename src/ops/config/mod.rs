@@ -19,6 +19,7 @@ mod raw;
 mod section;
 mod sources;
 pub(super) mod suggest;
+mod telemetry;
 mod tls;
 pub(super) mod units;
 mod worker;
@@ -51,6 +52,7 @@ use crate::ops::config::raw::Table;
 use crate::ops::config::section::Section;
 use crate::ops::config::sources::Sources;
 use crate::ops::config::worker::Worker;
+use crate::ops::telemetry::TelemetrySettings;
 use crate::queue::amqp::AmqpSettings;
 
 /// The annotated default file: the reference of every setting.
@@ -76,6 +78,8 @@ pub struct Config {
     pub desk_file: PathBuf,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// Where spans go.
+    pub telemetry: TelemetrySettings,
     /// Every account; at least one.
     pub accounts: BTreeMap<AccountId, AccountConfig>,
     /// What is no fault but should be mended: files of secrets that others may read.
@@ -97,6 +101,8 @@ pub struct Outline {
     pub amqp: AmqpSettings,
     /// How often replicas hear of each other.
     pub pace: Pace,
+    /// Where spans go.
+    pub telemetry: TelemetrySettings,
     /// Where the desk keeps what it counted.
     pub desk_file: PathBuf,
     /// The gateway of every account; at least one.
@@ -150,6 +156,7 @@ impl Config {
             amqp: self.amqp.clone(),
             pace: self.pace,
             desk_file: self.desk_file.clone(),
+            telemetry: self.telemetry.clone(),
             accounts: self.accounts.iter().map(|(id, account)| (id.clone(), gateway(account))).collect(),
             sharing: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.sharing)).collect(),
             rates: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.rate)).collect(),
@@ -170,6 +177,7 @@ impl Config {
                 http: document.http?,
                 desk_file: document.desk_file?,
                 retry: document.retry?,
+                telemetry: document.telemetry?,
                 accounts: document.accounts?.into_iter().map(account).collect::<Option<_>>()?,
                 warnings: document.warnings,
             })
@@ -190,8 +198,8 @@ impl Outline {
             let sharing = accounts.iter().map(|(id, read)| (id.clone(), read.sharing)).collect();
             let rates = accounts.iter().map(|(id, read)| (id.clone(), read.rate)).collect();
             let accounts = accounts.into_iter().map(|(id, read)| (id, read.gateway)).collect();
-            let desk_file = document.desk_file?;
-            Some(Self { amqp: document.amqp?, pace: document.pace?, desk_file, accounts, sharing, rates })
+            let (pace, telemetry, desk_file) = (document.pace?, document.telemetry?, document.desk_file?);
+            Some(Self { amqp: document.amqp?, pace, telemetry, desk_file, accounts, sharing, rates })
         });
         outline.map_err(|faults| error(path, faults))
     }
@@ -221,6 +229,7 @@ fn parse<T>(
     }
     let faults = Faults::default();
     environment::overlay(&mut tree, environment, &faults);
+    telemetry::fill(&mut tree, environment, &faults);
     let built = build(read(&tree, sources, secrets, environment, &faults));
     let faults = faults.into_sorted();
     built.filter(|_| faults.is_empty()).ok_or(faults)
@@ -254,6 +263,7 @@ struct Document {
     http: Option<HttpSettings>,
     desk_file: Option<PathBuf>,
     retry: Option<RetryPolicy>,
+    telemetry: Option<TelemetrySettings>,
     accounts: Option<Vec<(AccountId, account::Read)>>,
     warnings: Vec<Fault>,
 }
@@ -271,6 +281,7 @@ fn read(
     let (retry, rungs) = retry(root.section("retry"));
     let amqp = amqp::read(root.section("amqp"), Secrets::From(sources));
     let http = http(root.section("http"), secrets);
+    let telemetry = telemetry::read(root.section("telemetry"));
     let desk = desk::read(root.section("desk"), sources.base());
     let accounts = accounts(&root.section("accounts"), secrets);
     root.finish();
@@ -283,7 +294,7 @@ fn read(
     let desk_file = desk.zip(amqp.as_ref()).map(|(named, amqp): (_, &AmqpSettings)| {
         named.unwrap_or_else(|| desk::default_file(sources.base(), environment, amqp))
     });
-    Document { worker, pace, amqp, http, desk_file, retry, accounts, warnings: faults.take_warnings() }
+    Document { worker, pace, amqp, http, desk_file, retry, telemetry, accounts, warnings: faults.take_warnings() }
 }
 
 /// Shorter beats make more traffic, longer ones slower changes; a fence of less than a second would trip over any hiccup.

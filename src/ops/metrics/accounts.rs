@@ -9,7 +9,8 @@ use prometheus_client::registry::Registry;
 
 use crate::limits::rate::Rate;
 use crate::limits::standing::{Bound, Standing};
-use crate::ops::metrics::{AccountLabels, gauge};
+use crate::ops::metrics::gauge;
+use crate::ops::metrics::labels::AccountLabels;
 
 type Number = Gauge<f64, AtomicU64>;
 

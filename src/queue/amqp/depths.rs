@@ -2,7 +2,6 @@
 //!
 //! Promise: no message is touched, and a queue that is missing is no error: it holds nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +45,11 @@ impl AmqpDepths {
         Self { link: Arc::clone(&visitor.consume), names: Names::new(settings), rungs: settings.rungs.clone() }
     }
 
+    /// Counts over the connection a worker consumes by.
+    pub(super) fn over(link: &Arc<Link>, names: &Names, rungs: &[Duration]) -> Self {
+        Self { link: Arc::clone(link), names: names.clone(), rungs: rungs.to_vec() }
+    }
+
     /// Counts; some milliseconds for ten accounts.
     ///
     /// # Errors
@@ -55,26 +59,32 @@ impl AmqpDepths {
         let (names, rungs) = (&self.names, &self.rungs);
         let of_accounts = accounts.iter().flat_map(|account| [names.work(account), names.dead(account)]);
         let of_rungs = rungs.iter().map(|rung| names.retry(*rung));
-        let queues: Vec<String> = of_accounts.chain(of_rungs).chain([names.unrouted()]).collect();
+        let shared = [names.unrouted(), names.results_all()];
+        let queues: Vec<String> = of_accounts.chain(of_rungs).chain(shared).collect();
         let mut counts = Vec::with_capacity(queues.len());
         for lot in queues.chunks(AT_ONCE) {
             counts.extend(self.count_lot(lot).await?);
         }
         let mut counts = counts.into_iter();
-        let mut depths = Depths { accounts: BTreeMap::new(), rungs: Vec::new(), unrouted: 0 };
+        let mut depths = Depths::default();
         for account in accounts {
             let (work, dead) = (counts.next().flatten(), counts.next().flatten());
             if work.is_some() || dead.is_some() {
-                let depth = AccountDepth { work: work.unwrap_or(0), dead: dead.unwrap_or(0) };
+                let depth = AccountDepth {
+                    work: work.map_or(0, |work| work.messages),
+                    dead: dead.map_or(0, |dead| dead.messages),
+                    consumers: work.map_or(0, |work| work.consumers),
+                };
                 depths.accounts.insert(account.clone(), depth);
             }
         }
-        depths.rungs = rungs.iter().map(|rung| (*rung, counts.next().flatten().unwrap_or(0))).collect();
-        depths.unrouted = counts.next().flatten().unwrap_or(0);
+        let mut next = || counts.next().flatten().map_or(0, |count| count.messages);
+        depths.rungs = rungs.iter().map(|rung| (*rung, next())).collect();
+        (depths.unrouted, depths.results) = (next(), next());
         Ok(depths)
     }
 
-    async fn count_lot(&self, queues: &[String]) -> Result<Vec<Option<u64>>, QueueError> {
+    async fn count_lot(&self, queues: &[String]) -> Result<Vec<Option<Count>>, QueueError> {
         let channel = self.link.channel().await?;
         let all = join_all(queues.iter().map(|queue| ask(&channel, queue))).await;
         if all.iter().all(Option::is_some) {
@@ -103,10 +113,19 @@ impl AmqpDepths {
     }
 }
 
-async fn ask(channel: &Channel, queue: &str) -> Option<u64> {
+/// What the broker tells of a queue.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    messages: u64,
+    consumers: u32,
+}
+
+async fn ask(channel: &Channel, queue: &str) -> Option<Count> {
     let options = QueueDeclareOptions::durable().passive();
     let looked = channel.queue_declare(short(queue), options, FieldTable::default()).await;
-    looked.ok().map(|queue| u64::from(queue.message_count()))
+    let count =
+        |queue: lapin::Queue| Count { messages: queue.message_count().into(), consumers: queue.consumer_count() };
+    looked.ok().map(count)
 }
 
 async fn close(channel: &Channel) {

@@ -3,6 +3,10 @@
 //! A producer may send anything. Promise: no header, however odd, fails or changes the fate of a message; at worst it
 //! is read as absent. `x-death` is not read (it counts what the broker did, not what we did).
 
+mod trace;
+
+pub(super) use trace::told;
+
 use std::time::{Duration, SystemTime};
 
 use lapin::BasicProperties;
@@ -13,6 +17,7 @@ use crate::domain::history::Record;
 use crate::domain::ids::{AccountId, PlanId};
 use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use crate::domain::takedown::{Priority, Takedown};
+use crate::domain::trace::TraceContext;
 use crate::queue::DeadLetter;
 use crate::queue::envelope::Envelope;
 
@@ -23,6 +28,7 @@ const NOT_BEFORE: &str = "x-td-not-before";
 const AMBIGUOUS: &str = "x-td-ambiguous";
 const LAST_CODE: &str = "x-td-last-code";
 const REPLAYS: &str = "x-td-replays";
+const DUE: &str = "x-td-due";
 const PLAN: &str = "x-td-plan";
 const HISTORY: &str = "x-td-history";
 const REASON: &str = "x-td-reason";
@@ -70,11 +76,22 @@ pub(super) fn read_envelope(account: &AccountId, properties: &BasicProperties, r
         effect: if flag(headers, AMBIGUOUS) { Effect::Possible } else { Effect::None },
         last_code: string(headers, LAST_CODE),
         replays: count(REPLAYS),
+        trace: trace::read(headers),
+        due: time(DUE).or_else(|| sent_at(properties, headers)),
         plan: string(headers, PLAN).and_then(|id| PlanId::new(id).ok()),
         history: string(headers, HISTORY).map(|text| Record::decode(&text)).unwrap_or_default(),
         redelivery: if is_again { Redelivery::Again } else { Redelivery::First },
         delivery_count,
     }
+}
+
+/// When a producer says it sent a message that no worker has put back yet: a property in whole seconds
+/// (AMQP 0-9-1, basic class, `timestamp`). One that was put back waits anew, from a time of our own.
+fn sent_at(properties: &BasicProperties, headers: &FieldTable) -> Option<SystemTime> {
+    if headers.inner().contains_key(ATTEMPT) {
+        return None;
+    }
+    moment(i64::try_from(*properties.timestamp().as_ref()?).ok()?.checked_mul(1000)?)
 }
 
 /// Returns the properties of a message of which nothing is known.
@@ -85,8 +102,15 @@ pub(super) fn raw() -> BasicProperties {
 /// Returns the properties of a takedown that is enqueued for the first time.
 ///
 /// Quorum queues of RabbitMQ 4 serve priorities above 4 first; older ones take no notice.
-pub(super) fn first(takedown: &Takedown) -> BasicProperties {
-    let properties = raw().with_content_type(short("application/json")).with_message_id(short(takedown.id.as_str()));
+pub(super) fn first(takedown: &Takedown, now: SystemTime, trace: Option<&TraceContext>) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    headers.insert(short(DUE), milliseconds(now).into());
+    trace::write(&mut headers, trace);
+    let properties = raw()
+        .with_content_type(short("application/json"))
+        .with_message_id(short(takedown.id.as_str()))
+        .with_timestamp(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+        .with_headers(headers);
     match takedown.priority {
         Priority::Normal => properties,
         Priority::High => ranked(properties, Priority::High),
@@ -117,9 +141,7 @@ pub(super) fn stream_offset(properties: &BasicProperties) -> Option<u64> {
 
 /// Returns the properties of a message that goes round again: the producer's, and the envelope's headers.
 pub(super) fn successor(original: &BasicProperties, envelope: &Envelope) -> BasicProperties {
-    let mut headers = foreign_headers(original);
-    write_envelope(&mut headers, envelope);
-    kept(original).with_headers(headers)
+    kept(original).with_headers(headers_of(original, envelope))
 }
 
 /// Returns the properties of a message that is published once more as it was: all headers but those by which the broker
@@ -136,8 +158,7 @@ pub(super) fn sent_on(original: &BasicProperties) -> BasicProperties {
 
 /// Returns the properties of a dead letter: a successor's, and the outcome for the operator to see.
 pub(super) fn dead(original: &BasicProperties, envelope: &Envelope, outcome: &FinalOutcome) -> BasicProperties {
-    let mut headers = foreign_headers(original);
-    write_envelope(&mut headers, envelope);
+    let mut headers = headers_of(original, envelope);
     let shown = FinalOutcome {
         gateway_code: outcome.gateway_code.as_deref().map(cut),
         gateway_message: outcome.gateway_message.as_deref().map(cut),
@@ -259,6 +280,19 @@ fn foreign_headers(original: &BasicProperties) -> FieldTable {
     kept
 }
 
+/// Returns a producer's headers and ours. A trace that could not be read is replaced as a whole, once the message has one
+/// of its own (W3C Trace Context, section 4.3): its `tracestate` is of no other.
+fn headers_of(original: &BasicProperties, envelope: &Envelope) -> FieldTable {
+    let mut headers = FieldTable::default();
+    for (key, value) in foreign_headers(original).inner() {
+        if envelope.trace.is_none() || !trace::is_header(key.as_str()) {
+            headers.insert(key.clone(), value.clone());
+        }
+    }
+    write_envelope(&mut headers, envelope);
+    headers
+}
+
 fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
     let Envelope {
         account: _,
@@ -270,11 +304,14 @@ fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
         effect,
         last_code,
         replays,
+        trace,
+        due,
         plan,
         history,
         redelivery: _,
         delivery_count: _,
     } = envelope;
+    trace::write(headers, trace.as_ref());
     let mut put = |key, value: AMQPValue| {
         headers.insert(short(key), value);
     };
@@ -287,6 +324,9 @@ fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
     }
     if let Some(time) = not_before {
         put(NOT_BEFORE, milliseconds(*time).into());
+    }
+    if let Some(time) = due {
+        put(DUE, milliseconds(*time).into());
     }
     if let Some(code) = last_code {
         put(LAST_CODE, text(code));

@@ -38,6 +38,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::AccountId;
@@ -46,6 +47,7 @@ use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Supervisor;
+use crate::queue::amqp::depths::AmqpDepths;
 use crate::queue::amqp::dial::masked;
 use crate::queue::amqp::fleet::AmqpFleet;
 use crate::queue::amqp::inbox::Inbox;
@@ -58,10 +60,14 @@ use crate::queue::amqp::tail::Streams;
 use crate::queue::amqp::tls::TlsSettings;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
+use crate::queue::depth::Depths;
 use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, Queue, QueueError, Settled};
 
 pub(crate) use crate::queue::amqp::consumer::Tag;
+
+/// Longest wait for the broker to tell of all queues.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to reach the broker, and how its objects are called.
 #[derive(Clone, PartialEq, Eq)]
@@ -225,6 +231,21 @@ impl AmqpQueue {
         let settler = Settler { publisher, journal, names, rungs: settings.rungs, mender, stop: stop.clone() };
         let (supervisors, readers) = (Mutex::new(supervisors), Mutex::new(readers));
         Ok(Self { consume, settler, board, inboxes, supervisors, readers, stop })
+    }
+}
+
+impl AmqpQueue {
+    /// Counts what waits in the queues of its accounts and in those they share.
+    ///
+    /// # Errors
+    /// [`QueueError::Broker`] when the broker does not answer in time; a retry may help.
+    pub async fn depths(&self) -> Result<Depths, QueueError> {
+        let Settler { names, rungs, .. } = &self.settler;
+        let depths = AmqpDepths::over(&self.consume, names, rungs);
+        let counted = timeout(COUNT_TIMEOUT, depths.count(self.inboxes.keys())).await;
+        counted.unwrap_or_else(|elapsed| {
+            Err(QueueError::Broker { action: "tell how many messages wait".to_owned(), source: elapsed.into() })
+        })
     }
 }
 

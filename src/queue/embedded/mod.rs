@@ -231,7 +231,7 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
-        let Delivery { body: _, envelope, receipt } = delivery;
+        let Delivery { body: _, envelope, told_in: _, receipt } = delivery;
         let lease = match receipt {
             Receipt::Embedded(lease) if self.inner.desks.has(&lease.desk) => lease,
             Receipt::Embedded(_) | Receipt::Amqp(_) => return Err(QueueError::Stale),

@@ -29,6 +29,9 @@ pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {
         // A word of ours, and nothing is decided by one that is not.
         plan: row.get::<_, Option<String>>("plan")?.and_then(|id| PlanId::new(id).ok()),
         history: Record::decode(&row.get::<_, String>("history")?),
+        // Columns hold neither: a file is worked by one process, which nobody asks for its waits.
+        trace: None,
+        due: None,
         redelivery: Redelivery::First,
         delivery_count: 0,
     })
