@@ -79,7 +79,7 @@ fn line(error: &QueueError) -> String {
 async fn unbind_results(settings: &AmqpSettings) -> lapin::Channel {
     let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    for name in ["results.all", "unrouted"] {
+    for name in ["results.all", "results.log", "unrouted"] {
         let name = format!("{}.{name}", settings.prefix);
         channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     }

@@ -105,9 +105,9 @@ async fn a_letter_whose_note_is_refused_is_published_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs RabbitMQ"]
 async fn a_journal_that_refuses_a_look_is_asked_again() {
-    // Channels for the journal's reader, the consumer, and one more.
+    // Channels for the readers of the journal and of the operators' log, the consumer, and one more.
     let mut settings = shared().await;
-    settings.urls[0] = format!("{}?channel_max=3", settings.urls[0]);
+    settings.urls[0] = format!("{}?channel_max=4", settings.urls[0]);
     let queue = start(&settings, 4).await;
     eventually("readiness", async || queue.is_ready()).await;
     enqueue(&settings, ["t-1".into(), "t-1".into()]).await;

@@ -188,9 +188,11 @@ async fn what_was_unrouted_is_sent_on_when_the_topology_is_put_right() {
     let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let name = |name: &str| format!("{}.{name}", settings.prefix);
-    for (bound, exchange, key) in
-        [("results.all", name("results"), "#"), ("work.desk", settings.prefix.clone(), "desk")]
-    {
+    for (bound, exchange, key) in [
+        ("results.all", name("results"), "#"),
+        ("results.log", name("results"), "#"),
+        ("work.desk", settings.prefix.clone(), "desk"),
+    ] {
         let unbound = channel.queue_unbind(name(bound).into(), exchange.into(), key.into(), FieldTable::default());
         unbound.await.unwrap();
     }
