@@ -4,7 +4,7 @@
 //! Promise: a letter leaves only after what stands in for it is confirmed, or purged. Where it lies in its queue says
 //! nothing: letters are shown in the order of their deaths.
 //!
-//! Nothing is held for longer than [`LONGEST`]: the broker closes the channel of one who holds a message for longer than its
+//! Nothing is held for longer than five minutes and a walk: the broker closes the channel of one who holds a message longer than its
 //! `consumer_timeout`, 30 min by default (rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout").
 
 mod browser;

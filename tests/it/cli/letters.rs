@@ -8,7 +8,7 @@ use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use serde_json::Value;
-use takedown::domain::outcome::{FinalOutcome, Status};
+use takedown::domain::outcome::{FinalOutcome, ItemIds, Status};
 
 use super::broker::Production;
 use crate::support::broker::shared_url;
@@ -88,7 +88,12 @@ impl Night {
     }
 
     async fn waiting(&self) -> u32 {
-        self.ready("work.desk").await + self.ready("work.shops").await
+        let mut sum = 0;
+        // A call that a busy machine did not make in time is put off for a while.
+        for queue in ["work.desk", "work.shops", "retry.5s", "retry.30s"] {
+            sum += self.ready(queue).await;
+        }
+        sum
     }
 
     /// Works off all that is at work, and has the worker leave.
@@ -141,6 +146,7 @@ async fn assert_replayed_once(night: &Night, calls_before: &BTreeMap<String, usi
         let outcome = FinalOutcome::decode(body).unwrap();
         rounds.entry((outcome.id, outcome.replays)).or_default().insert(body.clone());
     }
+    let mut allowed = BTreeMap::new();
     let ids: BTreeSet<&str> = rounds.keys().map(|(id, _)| id.as_str()).collect();
     assert_eq!(ids.len(), ITEMS);
     for id in ids {
@@ -150,15 +156,18 @@ async fn assert_replayed_once(night: &Night, calls_before: &BTreeMap<String, usi
         assert_eq!(round(2), None, "{id}: replayed twice");
         let ended = FinalOutcome::decode(round(1).unwrap().first().unwrap()).unwrap();
         assert_ne!(ended.status(), Status::Dead, "{ended:?}");
+        let ItemIds { goods_id, commodity_id, shop_id } = ended.item;
+        let item = goods_id.unwrap_or_else(|| format!("{}@{}", commodity_id.unwrap(), shop_id.unwrap()));
+        *allowed.entry(item).or_insert(0) += (ended.attempts + ended.deferrals) as usize;
     }
     assert!(night.letters().is_empty());
     assert_eq!(night.waiting().await, 0);
     let again: Vec<_> = night
         .calls()
         .into_iter()
-        .filter(|(item, count)| *count != calls_before.get(item).copied().unwrap_or_default() + 1)
+        .filter(|(item, count)| *count > calls_before.get(item).copied().unwrap_or_default() + allowed[item])
         .collect();
-    assert_eq!(again, [], "calls other than one for each item");
+    assert_eq!(again, [], "calls that no attempt accounts for");
 }
 
 /// Killed at several moments, each time in the midst of what it publishes, or between a confirm and the ack.
