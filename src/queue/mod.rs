@@ -225,6 +225,7 @@ pub struct Enqueued {
     /// Already there (embedded queue only).
     pub repeated: u64,
 }
+
 /// What operators did and planned, for every desk and worker to read: an append-only log.
 pub trait DeskLog: Send + Sync {
     /// Writes a notice; returns once it is confirmed (or committed), and so found by whoever reads from then on.

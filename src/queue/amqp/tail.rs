@@ -59,7 +59,7 @@ pub enum Told {
     Outcome(Box<FinalOutcome>),
     /// A notice, and the id of its entry.
     Notice(String, Box<Notice>),
-    /// A mark that [`Tail::mark`] wrote.
+    /// A mark that [`Streams::mark`] wrote.
     Mark(String),
 }
 
