@@ -30,13 +30,15 @@ pub enum Point {
     Committed,
     /// A drain was asked for, with work in flight.
     Draining,
+    /// A dead letter is back at work, confirmed; it is a dead letter still.
+    Replaying,
 }
 
 /// How the id of a takedown begins that reaches [`Point::Poison`].
 pub const POISON: &str = "poison-";
 
 /// All of them, by the names they are armed with.
-const NAMES: [(&str, Point); 8] = [
+const NAMES: [(&str, Point); 9] = [
     ("received", Point::Received),
     ("poison", Point::Poison),
     ("answered", Point::Answered),
@@ -45,6 +47,7 @@ const NAMES: [(&str, Point); 8] = [
     ("committing", Point::Committing),
     ("committed", Point::Committed),
     ("draining", Point::Draining),
+    ("replaying", Point::Replaying),
 ];
 
 impl Point {

@@ -13,9 +13,11 @@
 //! | [`domain`] | takedown, reply, codes, classification, retry, settlement | nothing: pure functions |
 //! | [`signing`] | canonical bytes, MD5, DSA, RSA, keys, certificates, charsets, content encryption; both directions | domain |
 //! | [`tls`] | whom to trust over TLS, as whom to come, why a handshake failed | domain |
+//! | [`trace`] | spans of a process, for whoever collects them | domain |
 //! | [`gateway`] | the two gateways by three protocols: requests and answers over HTTP, notifications, why a signature fails | domain, signing, tls |
 //! | [`limits`] | an account's rate and its share among replicas, calls in flight, holds | domain |
-//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain, tls |
+//! | [`queue`] | the queue port; RabbitMQ and embedded adapters | domain, tls, trace |
+//! | [`desk`] | what operators see and do: outcomes counted, batches | domain, queue |
 //! | [`worker`] | the pipeline that joins the three above | everything below |
 //! | [`sandbox`] | both gateways and all three protocols on loopback, strict, scriptable | domain, signing |
 //! | [`ops`] | configuration, command line, metrics, status | everything |
@@ -48,10 +50,20 @@
 //! address; it is a library, the takedown asks for no notification. [`sandbox`] plays both gateways for rehearsals and
 //! tests; it shares [`signing`] with step 5 and no line of building or reading.
 //!
+//! What could not be resolved is an operator's: [`desk`] reads, plans and replays, and `takedown desk` and every worker show
+//! it in a browser ([`ops::web`]). A worker whose pages nobody looks at holds nothing for them.
+//!
 //! # One rate, many replicas
 //! An account's rate belongs to the account. Replicas tell each other what they want of it ([`domain::fleet`]) over a
 //! fanout exchange ([`queue::amqp::fleet`]); [`limits::fleet`] makes shares of that, with a proof that they never come to
 //! more than the whole; [`worker::fleet`] beats, hears and gives them out.
+//!
+//! # What is told meanwhile
+//! Metrics ([`ops::metrics`], with a table of them all, a dashboard and alert rules), lines of the log ([`ops::observe`]) and
+//! spans. The trace a message belongs to ([`domain::trace`]) comes by its headers and goes on to the gateway's call, to
+//! retries and dead letters, and to the outcome, whether or not spans are made. They are ([`trace`]) where a collector is
+//! configured ([`ops::telemetry`]): of the delivery, and as its parts of the time in hand before a task took it, the wait
+//! for its turn, the call and the settlement. (The embedded queue keeps no trace: each attempt begins one.)
 //!
 //! # Attempts and deferrals
 //! An attempt is a call that used up a try. A deferral (throttled, held, unreachable, rate-limited, early) does not.
@@ -85,6 +97,7 @@ macro_rules! fault_point {
 }
 
 pub mod clock;
+pub mod desk;
 pub mod domain;
 #[cfg(feature = "fault-points")]
 pub mod fault_points;
@@ -95,4 +108,5 @@ pub mod queue;
 pub mod sandbox;
 pub mod signing;
 pub mod tls;
+pub mod trace;
 pub mod worker;

@@ -4,6 +4,7 @@
 //! beat is secret, and what cannot be read is an error, never a guess.
 
 pub mod hold;
+pub mod standing;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,12 +12,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::fleet::hold::HoldNotice;
+use crate::domain::fleet::standing::ReplicaStanding;
 use crate::domain::ids::{AccountId, WorkerId};
 
 /// Version of the JSON; replicas that speak another do not share a rate.
 pub const VERSION: u32 = 1;
 
-/// Longest beat read, in bytes: a thousand accounts need a tenth of it.
+/// Longest beat read, in bytes: a thousand busy accounts need a quarter of it.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// One process of a fleet. A replica that restarts under its old name is another member.
@@ -94,6 +96,10 @@ pub struct AccountBeat {
     /// Calls made today, where the account has a daily quota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
+    /// How it stands with the account, for people; left out of beats between two that tell news alone, and of those of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<ReplicaStanding>,
 }
 
 /// Calls made since the quota of an account was last reset.
@@ -111,7 +117,7 @@ impl AccountBeat {
     /// A beat that tells of a demand alone.
     #[must_use]
     pub fn wanting(demand: Demand) -> Self {
-        Self { demand, slowdown: None, holds: Vec::new(), order: None, spent: None }
+        Self { demand, slowdown: None, holds: Vec::new(), order: None, spent: None, standing: None }
     }
 }
 
@@ -190,7 +196,8 @@ mod tests {
 
     fn beat() -> Heartbeat {
         let slowdown = Slowdown { factor: 0.7, age_ms: 1200, cool_ms: 0 };
-        let lifted = HoldNotice { party: Some("m1".into()), version: 4, by: 9, state: hold::HoldState::Lifted };
+        let lifted =
+            HoldNotice { party: Some("m1".into()), version: 4, by: 9, age_ms: Some(7), state: hold::HoldState::Lifted };
         let desk = AccountBeat {
             slowdown: Some(slowdown),
             holds: vec![lifted],
@@ -210,6 +217,38 @@ mod tests {
     #[test]
     fn a_beat_comes_back_as_it_was_sent() {
         assert_eq!(Heartbeat::decode(&beat().encode()).unwrap(), beat());
+    }
+
+    #[test]
+    fn a_beat_of_a_thousand_accounts_stays_far_below_what_is_read() {
+        let idle = ReplicaStanding {
+            share: 0.333_333,
+            rate: 20.0,
+            factor: 1.0,
+            in_flight: 0,
+            in_hand: 0,
+            called: 0,
+            ended: 0,
+            bound: standing::Bound::Idle,
+            cut_off: None,
+        };
+        let busy = ReplicaStanding {
+            factor: 0.7,
+            in_flight: 64,
+            in_hand: 500,
+            called: 10_000_000,
+            ended: 10_000_000,
+            bound: standing::Bound::Latency,
+            ..idle.clone()
+        };
+        let bytes = |standing: &ReplicaStanding| {
+            let told = AccountBeat { standing: Some(standing.clone()), ..AccountBeat::wanting(Demand::BUSY) };
+            let name = |number| AccountId::new(format!("account-{number:04}")).unwrap();
+            let accounts = (0..1000).map(|number| (name(number), told.clone())).collect();
+            Heartbeat { accounts, ..beat() }.encode().len()
+        };
+        assert!(bytes(&idle) < 100_000, "{}", bytes(&idle));
+        assert!(bytes(&busy) < MAX_BYTES / 4, "{}", bytes(&busy));
     }
 
     #[test]

@@ -119,6 +119,10 @@ identifier!(
     /// Names a worker replica in outcomes and logs: 1..64 of `A-Za-z0-9._-`.
     WorkerId, 64, "._-", "A-Z a-z 0-9 . _ -"
 );
+identifier!(
+    /// Names a plan of an operator: 1..32 of `A-Za-z0-9-`, short enough to be typed.
+    PlanId, 32, "-", "A-Z a-z 0-9 -"
+);
 
 #[cfg(test)]
 mod tests {

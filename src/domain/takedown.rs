@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{AccountId, BatchId, MerchantId, RequestId};
+use crate::domain::outcome::ItemIds;
 use crate::domain::secret::Secret;
 
 /// Largest message accepted, in bytes (64 KiB); a takedown is a few hundred.
@@ -110,6 +111,19 @@ pub struct OpenPlatformItem {
 }
 
 impl Item {
+    /// Returns the ids an outcome tells.
+    #[must_use]
+    pub fn ids(&self) -> ItemIds {
+        match self {
+            Self::Mapi(item) => ItemIds { goods_id: item.goods_id.clone(), ..ItemIds::default() },
+            Self::OpenPlatform(item) => ItemIds {
+                commodity_id: Some(item.commodity_id.clone()),
+                shop_id: Some(item.shop_id.clone()),
+                ..ItemIds::default()
+            },
+        }
+    }
+
     /// Returns the gateway this item is for.
     #[must_use]
     pub fn gateway(&self) -> Gateway {

@@ -39,6 +39,7 @@ pub use crate::gateway::http::skew::Skew;
 use crate::clock;
 use crate::domain::cause::chain;
 use crate::domain::reply::{BrokenCall, Reply};
+use crate::domain::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 use crate::tls::{Roots, TlsFault};
 
 /// Settings of the HTTP client.
@@ -156,6 +157,8 @@ impl fmt::Debug for HttpAnswer {
 pub struct HttpClient {
     client: reqwest::Client,
     max_body_bytes: usize,
+    /// What calls say of the trace they are part of; beside the request, and so not signed.
+    trace: Option<TraceContext>,
 }
 
 impl HttpClient {
@@ -227,7 +230,16 @@ impl HttpClient {
 
     fn build(settings: &HttpSettings, builder: reqwest::ClientBuilder) -> Result<Self, GatewayError> {
         let client = builder.build().map_err(|error| GatewayError::Client(error.without_url()))?;
-        Ok(Self { client, max_body_bytes: settings.max_body_bytes })
+        Ok(Self { client, max_body_bytes: settings.max_body_bytes, trace: None })
+    }
+
+    /// Returns the same client, for calls that tell which trace they are part of.
+    ///
+    /// Two headers the gateways' documents do not name: whoever gets a header field it does not know ignores it
+    /// (RFC 9110, section 5.1), and both gateways sign parameters or named fields only.
+    #[must_use]
+    pub fn part_of(&self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self.clone() }
     }
 
     /// Sends one request and reads the whole answer, whatever its status.
@@ -247,6 +259,12 @@ impl HttpClient {
             let mut value = HeaderValue::try_from(value).map_err(|_| Reply::NotSent(BrokenCall::Protocol))?;
             value.set_sensitive(true);
             request = request.header(name, value);
+        }
+        if let Some(trace) = &self.trace {
+            request = request.header(TRACEPARENT, trace.to_string());
+            if let Some(state) = &trace.state {
+                request = request.header(TRACESTATE, state);
+            }
         }
         let mut response = request.send().await.map_err(broken)?;
         let retry_after = retry_after::of(response.headers(), clock::now());

@@ -41,6 +41,12 @@ impl Rate {
         Self { burst, ..self }
     }
 
+    /// Returns the calls of a second.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        f64::from(self.calls.get()) / self.per.as_secs_f64()
+    }
+
     /// Returns the time from one call to the next at a steady pace, rounded up so that the rate is never exceeded.
     #[must_use]
     pub fn period(&self) -> Duration {

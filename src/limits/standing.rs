@@ -6,34 +6,7 @@ use tokio::time::Instant;
 
 use crate::limits::Limits;
 
-/// What keeps an account from making more calls. Exactly one holds at any moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// Calls wait for their turn within the rate: more replicas make no more calls.
-    Rate,
-    /// Every place in flight is taken while turns are free: the gateway, or the broker, is slow. More replicas help.
-    Latency,
-    /// Held, cooling down, or without a share of the rate: more replicas help nothing.
-    Paused,
-    /// Nothing waits.
-    Idle,
-}
-
-impl Bound {
-    /// Every one, in the order they are told.
-    pub const ALL: [Self; 4] = [Self::Rate, Self::Latency, Self::Paused, Self::Idle];
-
-    /// Returns the word for a label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rate => "rate",
-            Self::Latency => "latency",
-            Self::Paused => "paused",
-            Self::Idle => "idle",
-        }
-    }
-}
+pub use crate::domain::fleet::standing::Bound;
 
 /// How an account stands at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,79 +1,54 @@
-//! Counters, gauges and a histogram of a worker, in the `OpenMetrics` text format.
+//! Counters, gauges and histograms of a worker, in the `OpenMetrics` text format, or that of Prometheus before it.
 //!
 //! Labels are closed sets: accounts of the configuration, words of our own enums. The one text a gateway chooses, an
-//! unlisted code, is cut and capped in number. Promise: no label holds an id, a URL or a secret.
+//! unlisted code, is cut and capped in number. Promise: no label holds an id, a URL or a secret; and what an alert rule
+//! counts is there, at 0, before it first happens, since Prometheus sees no increase in a series that begins at 1.
+//!
+#![doc = include_str!("metrics/table.md")]
+
+pub mod files;
+
+pub use spans::SpanCounters;
 
 mod accounts;
+mod classic;
+mod labels;
+mod latency;
 mod process;
+mod queues;
+mod spans;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
 use crate::domain::ids::AccountId;
+use crate::domain::outcome::{Reason, Status};
+use crate::domain::takedown::Gateway;
 use crate::limits::pause::HoldChange;
 use crate::limits::rate::Rate;
 use crate::limits::standing::Standing;
 use crate::ops::metrics::accounts::AccountGauges;
+use crate::ops::metrics::labels::{
+    AccountLabels, CallLabels, CodeLabels, DeferralLabels, OutcomeLabels, ReadingLabels, VerdictLabels,
+};
+use crate::ops::metrics::latency::Latencies;
 use crate::ops::metrics::process::ProcessGauges;
+use crate::ops::metrics::queues::QueueGauges;
+use crate::queue::depth::Depths;
 use crate::worker::event::WorkerEvent;
 
 /// Distinct unlisted codes counted by name in one process; further ones count as `other`.
 const MAX_UNLISTED_CODES: usize = 32;
 /// Characters of an unlisted code shown.
 const MAX_CODE_CHARS: usize = 64;
-/// Upper bounds of the call histogram, in seconds: from a loopback answer to the longest time-outs in use.
-const CALL_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    account: String,
-    gateway: &'static str,
-    status: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    account: String,
-    outcome: &'static str,
-    verdict: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AccountLabels {
-    account: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DeferralLabels {
-    account: String,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct VerdictLabels {
-    account: String,
-    verdict: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabels {
-    account: String,
-    code: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReadingLabels {
-    result: &'static str,
-}
+/// Verdicts an answer that is not believed may have, as labels.
+const SUSPICIOUS: [&str; 6] = ["valid", "invalid", "unsigned", "structure", "unverifiable", "contradictory"];
 
 /// What came of reading the configuration anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,38 +65,32 @@ pub enum Reading {
     },
 }
 
-/// Makes the histograms of a family.
-#[derive(Debug, Clone, Copy)]
-struct CallHistogram;
-
-impl MetricConstructor<Histogram> for CallHistogram {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(CALL_BUCKETS)
-    }
-}
-
 /// The metrics of one process.
 pub struct Metrics {
     registry: Registry,
     outcomes: Family<OutcomeLabels, Counter>,
     calls: Family<CallLabels, Counter>,
-    call_seconds: Family<AccountLabels, Histogram, CallHistogram>,
+    latencies: Latencies,
     retries: Family<AccountLabels, Counter>,
     deferrals: Family<DeferralLabels, Counter>,
     repeats: Family<AccountLabels, Counter>,
     unlisted_codes: Family<CodeLabels, Counter>,
     suspicious: Family<VerdictLabels, Counter>,
     settle_failures: Counter,
+    journal_failures: Counter,
     panics: Counter,
     holds: Family<AccountLabels, Gauge>,
     unreachable: Family<AccountLabels, Gauge>,
     accounts: AccountGauges,
     process: ProcessGauges,
+    queues: QueueGauges,
+    spans: SpanCounters,
     fleet_members: Gauge,
     config_reloads: Family<ReadingLabels, Counter>,
     config_faults: Gauge,
     config_waiting: Gauge,
     draining: Gauge,
+    ready: Gauge,
     held: Mutex<HashSet<(String, Option<String>)>>,
     codes: Mutex<HashSet<String>>,
 }
@@ -150,18 +119,21 @@ impl Metrics {
                 metric
             }};
         }
-        let call_seconds = Family::new_with_constructor(CallHistogram);
-        registry.register_with_unit("call", "Time from permit to reply", Unit::Seconds, call_seconds.clone());
         Self {
             outcomes: metric!("outcomes", "Items that ended", Family::default()),
             calls: metric!("calls", "Gateway calls", Family::default()),
-            call_seconds,
+            latencies: Latencies::register(&mut registry),
             retries: metric!("retries", "Attempts that will be followed by another", Family::default()),
             deferrals: metric!("deferrals", "Deliveries put off without using an attempt", Family::default()),
             repeats: metric!("repeats", "Outcomes told again, of items that had ended before", Family::default()),
             unlisted_codes: metric!("unlisted_codes", "Gateway codes no table lists", Family::default()),
             suspicious: metric!("suspicious_answers", "Answers that should not exist", Family::default()),
             settle_failures: metric!("settle_failures", "Settlements that failed", Counter::default()),
+            journal_failures: metric!(
+                "journal_failures",
+                "Deliveries handed back because nobody could tell whether their item has ended",
+                Counter::default()
+            ),
             panics: metric!("panics", "Pipelines that panicked", Counter::default()),
             holds: metric!(
                 "holds",
@@ -175,6 +147,8 @@ impl Metrics {
             ),
             accounts: AccountGauges::register(&mut registry),
             process: ProcessGauges::register(&mut registry),
+            queues: QueueGauges::register(&mut registry),
+            spans: SpanCounters::register(&mut registry),
             fleet_members: metric!(
                 "fleet_members",
                 "Replicas heard, this one too; 0 outside a fleet",
@@ -184,6 +158,7 @@ impl Metrics {
             config_faults: metric!("config_faults", "Faults of the configuration last read", Gauge::default()),
             config_waiting: metric!("config_waiting", "Changed settings that wait for a restart", Gauge::default()),
             draining: metric!("draining", "1 while the replica drains", Gauge::default()),
+            ready: metric!("ready", "1 while the replica takes messages, as /readyz says", Gauge::default()),
             held: Mutex::default(),
             codes: Mutex::default(),
             registry,
@@ -196,11 +171,11 @@ impl Metrics {
             WorkerEvent::Started { .. } => {
                 self.draining.set(0);
             }
+            WorkerEvent::Taken { account, waited } => self.latencies.taken(account, *waited),
+            WorkerEvent::Settled { account, took } => self.latencies.settled(account, *took),
             WorkerEvent::Called { account, outcome, verdict, took } => {
+                self.latencies.called(account, *took);
                 let account = account.to_string();
-                self.call_seconds
-                    .get_or_create(&AccountLabels { account: account.clone() })
-                    .observe(took.as_secs_f64());
                 self.calls.get_or_create(&CallLabels { account, outcome, verdict }).inc();
             }
             WorkerEvent::Finished { outcome } => {
@@ -262,8 +237,46 @@ impl Metrics {
             WorkerEvent::EndedBefore { account, .. } => {
                 self.repeats.get_or_create(&AccountLabels { account: account.to_string() }).inc();
             }
-            WorkerEvent::NotKnown { .. } | WorkerEvent::GivenBack { .. } | WorkerEvent::Stopped { .. } => {}
+            WorkerEvent::NotKnown { .. } => {
+                self.journal_failures.inc();
+            }
+            WorkerEvent::GivenBack { .. } | WorkerEvent::Stopped { .. } => {}
         }
+    }
+
+    /// Begins at 0 what may happen to an account and somebody should hear of.
+    pub fn begin_account(&self, account: &AccountId, gateway: Gateway) {
+        let labels = AccountLabels { account: account.to_string() };
+        drop(self.holds.get_or_create(&labels));
+        drop(self.unreachable.get_or_create(&labels));
+        drop(self.retries.get_or_create(&labels));
+        drop(self.repeats.get_or_create(&labels));
+        self.latencies.begin(account);
+        for verdict in SUSPICIOUS {
+            drop(self.suspicious.get_or_create(&VerdictLabels { account: account.to_string(), verdict }));
+        }
+        for reason in Reason::ALL.iter().filter(|reason| reason.status() == Status::Dead) {
+            // What cannot be read names no gateway.
+            let gateway = if *reason == Reason::InvalidMessage { "unknown" } else { gateway.as_str() };
+            let (status, reason) = (Status::Dead.as_str(), reason.as_str());
+            drop(self.outcomes.get_or_create(&OutcomeLabels { account: account.to_string(), gateway, status, reason }));
+        }
+    }
+
+    /// Tells how the queues of the broker stand; nothing, where that could not be seen.
+    pub fn set_depths(&self, depths: Option<&Depths>) {
+        self.queues.set(depths);
+    }
+
+    /// Tells whether the replica takes messages; asked at each scrape.
+    pub fn set_ready(&self, is_ready: bool) {
+        self.ready.set(i64::from(is_ready));
+    }
+
+    /// Returns the counters of spans.
+    #[must_use]
+    pub fn spans(&self) -> SpanCounters {
+        self.spans.clone()
     }
 
     /// Tells how one account stands; asked for at each scrape.
@@ -301,6 +314,12 @@ impl Metrics {
         text
     }
 
+    /// Writes everything as Prometheus read it before `OpenMetrics`, for those who do not ask for that.
+    #[must_use]
+    pub fn classic_text(&self) -> String {
+        classic::of(&self.text())
+    }
+
     fn set_holds(&self, held: &HashSet<(String, Option<String>)>, account: &str) {
         let count = held.iter().filter(|(held, _)| held == account).count();
         let labels = AccountLabels { account: account.to_owned() };
@@ -328,64 +347,4 @@ fn gauge(count: usize) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn account() -> AccountId {
-        AccountId::new("shops").unwrap()
-    }
-
-    fn has_line(metrics: &Metrics, line: &str) -> bool {
-        metrics.text().lines().any(|found| found == line)
-    }
-
-    #[test]
-    fn a_call_is_counted_and_timed() {
-        let metrics = Metrics::new();
-        metrics.count(&WorkerEvent::Called {
-            account: account(),
-            outcome: "success",
-            verdict: "valid",
-            took: Duration::from_millis(7),
-        });
-        let text = metrics.text();
-        let calls = r#"takedown_calls_total{account="shops",outcome="success",verdict="valid"} 1"#;
-        assert!(has_line(&metrics, calls), "{text}");
-        assert!(has_line(&metrics, r#"takedown_call_seconds_bucket{le="0.01",account="shops"} 1"#), "{text}");
-        assert!(text.ends_with("# EOF\n"));
-    }
-
-    #[test]
-    fn a_hold_told_twice_counts_once_and_ends() {
-        let metrics = Metrics::new();
-        let held = |party: Option<&str>| WorkerEvent::Held {
-            account: account(),
-            party: party.map(str::to_owned),
-            cause: "isv.invalid-signature".into(),
-            probe_in: Duration::from_secs(30),
-        };
-        metrics.count(&held(None));
-        metrics.count(&held(None));
-        metrics.count(&held(Some("m1")));
-        let change = HoldChange::Held { party: None, cause: "as heard".into(), probe_in: Duration::ZERO };
-        metrics.count(&WorkerEvent::HoldHeard { account: account(), change });
-        assert!(has_line(&metrics, r#"takedown_holds{account="shops"} 2"#), "{}", metrics.text());
-        metrics.count(&WorkerEvent::Resumed { account: account(), party: None });
-        assert!(has_line(&metrics, r#"takedown_holds{account="shops"} 1"#), "{}", metrics.text());
-    }
-
-    #[test]
-    fn a_gateway_cannot_flood_the_labels() {
-        let metrics = Metrics::new();
-        for n in 0..100 {
-            let code = format!("CODE_{n}\"\n{}", "x".repeat(500));
-            metrics.count(&WorkerEvent::UnlistedCode { account: account(), code });
-        }
-        let text = metrics.text();
-        let series = text.lines().filter(|line| line.starts_with("takedown_unlisted_codes_total{")).count();
-        assert_eq!(series, MAX_UNLISTED_CODES + 1);
-        assert!(has_line(&metrics, r#"takedown_unlisted_codes_total{account="shops",code="other"} 68"#), "{text}");
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::{FinalOutcome, Status};
@@ -34,11 +35,20 @@ pub fn observer(metrics: Arc<Metrics>) -> Observer {
 fn log(event: &WorkerEvent) {
     match event {
         WorkerEvent::Started { accounts } => tracing::info!(accounts, "worker started"),
+        // Of each delivery, and told by the lines of what it comes to.
+        WorkerEvent::Taken { account, waited } => tracing::trace!(
+            account.id = %account,
+            waited_ms = waited.map(milliseconds),
+            "item taken"
+        ),
+        WorkerEvent::Settled { account, took } => {
+            tracing::trace!(account.id = %account, took_ms = milliseconds(*took), "delivery settled");
+        }
         WorkerEvent::Called { account, outcome, verdict, took } => tracing::debug!(
             account.id = %account,
             outcome,
             verdict,
-            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            took_ms = milliseconds(*took),
             "gateway called"
         ),
         WorkerEvent::Finished { outcome } => finished(outcome),
@@ -122,6 +132,10 @@ fn log(event: &WorkerEvent) {
             tracing::warn!(abandoned, "worker stopped; deliveries left in hand come back to the queue");
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The replica that found a hold logs it as an error; the others need not alarm anyone again.

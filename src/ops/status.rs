@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics` of a worker.
+//! `/healthz`, `/readyz` and `/metrics` of a worker, and beside them the pages of the desk.
 //!
 //! Plain HTTP, on loopback unless configured otherwise; elsewhere a bearer token (RFC 6750) is asked for, of all but
 //! `/healthz`: a probe of an orchestrator has no place to keep one, and learns from it only that the process lives.
@@ -7,13 +7,15 @@
 
 mod connections;
 
+pub use connections::{Patience, Peer};
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::secret::Secret;
 use crate::ops::metrics::Metrics;
 
-const HINT: &str = "takedown worker\n\n\
+/// What a program is told at `/`.
+pub(in crate::ops) const HINT: &str = "takedown worker\n\n\
     /healthz  the process lives\n\
     /readyz   it takes messages, or 503 and why not\n\
     /metrics  OpenMetrics text\n";
@@ -42,6 +45,8 @@ pub struct Status {
     pub token: Option<Secret>,
     /// Brings gauges up to date before each `/metrics`.
     pub refresh: Arc<dyn Fn(&Metrics) + Send + Sync>,
+    /// The desk's pages, if they are served too; they have a door of their own.
+    pub pages: Option<Router>,
 }
 
 /// Says why the status server cannot start.
@@ -93,13 +98,22 @@ impl StatusServer {
 
     /// Serves until stopped; open connections do not delay the end.
     pub async fn serve(self, status: Status, stop: CancellationToken) {
-        let router = Router::new()
-            .route("/", get(|| async { HINT }))
-            .route("/readyz", get(ready))
-            .route("/metrics", get(metrics))
+        let pages = status.pages.clone();
+        let guarded = Router::new().route("/readyz", get(ready)).route("/metrics", get(metrics));
+        let guarded = if pages.is_some() { guarded } else { guarded.route("/", get(|| async { HINT })) };
+        let router = guarded
             .route_layer(from_fn_with_state(status.token.clone(), admit))
             .route("/healthz", get(|| async { "alive\n" }))
             .with_state(status);
+        self.answer(router.merge(pages.unwrap_or_default()), stop).await;
+    }
+
+    /// Serves pages alone until stopped.
+    pub async fn serve_pages(self, pages: Router, stop: CancellationToken) {
+        self.answer(pages, stop).await;
+    }
+
+    async fn answer(self, router: Router, stop: CancellationToken) {
         tokio::select! {
             () = connections::answer_all(self.listener, router) => {}
             () = stop.cancelled() => {}
@@ -110,12 +124,24 @@ impl StatusServer {
 /// Lets a request through that shows the token, or all where there is none.
 async fn admit(State(token): State<Option<Secret>>, request: Request, next: Next) -> Response {
     let Some(token) = token else { return next.run(request).await };
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-    match shown {
-        Some(shown) if verify_slices_are_equal(shown, token.expose().as_bytes()).is_ok() => next.run(request).await,
+    if is_shown(&token, request.headers()) { next.run(request).await } else { challenge(request.headers()) }
+}
+
+/// Says whether a request shows the token as programs do.
+pub(in crate::ops) fn is_shown(token: &Secret, headers: &HeaderMap) -> bool {
+    shown(headers).is_some_and(|shown| verify_slices_are_equal(shown, token.expose().as_bytes()).is_ok())
+}
+
+/// Asks for the token.
+pub(in crate::ops) fn challenge(headers: &HeaderMap) -> Response {
+    match shown(headers) {
         Some(_) => refuse("Bearer realm=\"takedown\", error=\"invalid_token\""),
         None => refuse("Bearer realm=\"takedown\""),
     }
+}
+
+fn shown(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()))
 }
 
 /// The name of the scheme comes in any letter case (RFC 9110, section 11.1).
@@ -136,9 +162,20 @@ async fn ready(State(status): State<Status>) -> Response {
     }
 }
 
-async fn metrics(State(status): State<Status>) -> Response {
+/// `OpenMetrics`, but for whoever asks for plain text and not for that, as scrapers before Prometheus 2.5 and some tools do
+/// (<https://prometheus.io/docs/instrumenting/content_negotiation/>).
+async fn metrics(State(status): State<Status>, headers: HeaderMap) -> Response {
     (status.refresh)(&status.metrics);
     status.metrics.look_at_process();
+    status.metrics.set_ready((status.readiness)().is_ok());
+    let accepts = |kind| {
+        let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        accepted.any(|value| value.contains(kind))
+    };
+    if accepts("text/plain") && !accepts("application/openmetrics-text") {
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        return ([(header::CONTENT_TYPE, kind)], status.metrics.classic_text()).into_response();
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], status.metrics.text()).into_response()
 }
@@ -183,6 +220,7 @@ mod tests {
             readiness: Arc::new(|| Ok(())),
             token: token.map(Secret::new),
             refresh: Arc::new(|_| ()),
+            pages: None,
         }
     }
 
@@ -198,6 +236,7 @@ mod tests {
                 let standing = Standing { share: 0.25, factor: 0.7, is_held: true, bound: Bound::Paused };
                 metrics.set_account("shops", "600/min".parse().unwrap(), standing, 7);
             }),
+            pages: None,
         };
         let (address, stop, serving) = serve(status).await;
         let refused = get(address, "/readyz").await;
@@ -205,10 +244,15 @@ mod tests {
         *why.lock().unwrap() = Ok(());
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        let plain = "GET /metrics HTTP/1.1\r\nHost: worker\r\nAccept: text/plain;version=0.0.4\r\n\r\n";
+        let classic = ask(address, plain).await;
+        assert!(classic.contains("content-type: text/plain; version=0.0.4") && !classic.contains("# EOF"), "{classic}");
+        assert!(classic.contains("# TYPE takedown_panics_total counter\n"), "{classic}");
         let metrics = get(address, "/metrics").await;
         assert!(metrics.contains("application/openmetrics-text; version=1.0.0"), "{metrics}");
         for line in [
             r#"takedown_in_flight{account="shops"} 7"#,
+            "takedown_ready 1",
             r#"takedown_account_rate{account="shops"} 10.0"#,
             r#"takedown_account_share{account="shops"} 0.25"#,
             r#"takedown_account_rate_factor{account="shops"} 0.7"#,

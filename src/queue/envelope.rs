@@ -3,11 +3,13 @@
 //! How it changes when a delivery ends is told here once, for both adapters. Promise: what is known of an item's past
 //! (an attempt that may have taken effect) is never forgotten, whatever way the message takes.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::domain::classify::{Effect, Redelivery};
-use crate::domain::ids::AccountId;
-use crate::domain::outcome::Reason;
+use crate::domain::history::{Entry, Record, What};
+use crate::domain::ids::{AccountId, PlanId};
+use crate::domain::outcome::{FinalOutcome, Reason};
+use crate::domain::trace::TraceContext;
 
 /// Metadata of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,14 @@ pub struct Envelope {
     pub last_code: Option<String>,
     /// Times an operator replayed it (`x-td-replays`).
     pub replays: u32,
+    /// The trace it belongs to (`traceparent`, `tracestate`), where it belongs to one.
+    pub trace: Option<TraceContext>,
+    /// From when on it could be taken (`x-td-due`, ms since 1970), where that is known.
+    pub due: Option<SystemTime>,
+    /// The plan by which it was replayed last (`x-td-plan`).
+    pub plan: Option<PlanId>,
+    /// What happened to it so far (`x-td-history`).
+    pub history: Record,
     /// Whether this very message was handed out before.
     pub redelivery: Redelivery,
     /// How often it was handed out and not settled; quorum queues count this (`x-delivery-count`).
@@ -50,8 +60,24 @@ impl Envelope {
             effect: Effect::None,
             last_code: None,
             replays: 0,
+            trace: None,
+            due: None,
+            plan: None,
+            history: Record::default(),
             redelivery: Redelivery::First,
             delivery_count: 0,
+        }
+    }
+
+    /// Returns how long it waited to be taken, by the clocks of whoever put it there and of this machine.
+    ///
+    /// Not known of a message that was handed out before (its first wait was told then), that tells no time, or whose
+    /// time has not come by this machine's clock.
+    #[must_use]
+    pub fn waited(&self, taken: SystemTime) -> Option<Duration> {
+        match self.redelivery {
+            Redelivery::First => taken.duration_since(self.due?).ok(),
+            Redelivery::Again => None,
         }
     }
 
@@ -83,22 +109,29 @@ impl Envelope {
     ///
     /// Some ends say by their reason that the last call may have taken effect; a replay has to know.
     #[must_use]
-    pub fn dead(&self, reason: Reason, received: SystemTime) -> Self {
+    pub fn dead(&self, outcome: &FinalOutcome, received: SystemTime) -> Self {
+        let FinalOutcome { reason, attempts, worker, finished_at, .. } = outcome;
         let mut dead = self.successor(received);
+        dead.history.push(Entry::new(What::End, *attempts, reason.as_str(), worker, *finished_at));
         if matches!(reason, Reason::OutcomeUnknown | Reason::UnknownCode | Reason::CrashLoop) {
             dead.effect = Effect::Possible;
         }
         dead
     }
 
-    /// Returns the envelope of a dead letter put back to work: attempts, deferrals and age begin anew.
+    /// Returns the envelope of a dead letter put back to work: attempts, deferrals and age begin anew, the history goes on
+    /// with this entry.
     #[must_use]
-    pub fn replayed(&self) -> Self {
+    pub fn replayed(&self, entry: Entry) -> Self {
+        let mut history = self.history.clone();
+        history.push(entry);
         Self {
+            history,
             message_id: self.message_id.clone(),
             effect: self.effect,
             last_code: self.last_code.clone(),
             replays: self.replays.saturating_add(1),
+            trace: self.trace.clone(),
             ..Self::fresh(self.account.clone())
         }
     }
@@ -113,6 +146,7 @@ impl Envelope {
         Self {
             first_seen: Some(self.first_seen.unwrap_or(received)),
             not_before: None,
+            due: None,
             effect,
             redelivery: Redelivery::First,
             delivery_count: 0,
@@ -123,15 +157,38 @@ impl Envelope {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::domain::outcome::ItemIds;
 
     fn fresh() -> Envelope {
         Envelope::fresh(AccountId::new("shops").unwrap())
     }
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn outcome(reason: Reason) -> FinalOutcome {
+        FinalOutcome {
+            id: "t-1".into(),
+            batch: None,
+            account: "shops".into(),
+            gateway: None,
+            reason,
+            gateway_code: None,
+            gateway_message: None,
+            attempts: 6,
+            deferrals: 0,
+            first_seen: NOW,
+            finished_at: NOW,
+            verified: false,
+            item: ItemIds::default(),
+            worker: "worker-1".into(),
+            replays: 0,
+        }
+    }
+
+    fn replay() -> Entry {
+        Entry::new(What::Replay, 6, "k7mq2x", "ada", NOW)
+    }
 
     #[test]
     fn a_retry_counts_an_attempt_and_a_deferral_does_not() {
@@ -147,11 +204,11 @@ mod tests {
     fn an_ambiguous_past_is_never_forgotten() {
         let ambiguous = fresh().retried(Effect::Possible, None, NOW);
         assert_eq!(
-            ambiguous.retried(Effect::None, None, NOW).deferred(Effect::None, NOW).replayed().effect,
+            ambiguous.retried(Effect::None, None, NOW).deferred(Effect::None, NOW).replayed(replay()).effect,
             Effect::Possible
         );
-        assert_eq!(fresh().dead(Reason::OutcomeUnknown, NOW).replayed().effect, Effect::Possible);
-        assert_eq!(fresh().dead(Reason::AttemptsExhausted, NOW).replayed().effect, Effect::None);
+        assert_eq!(fresh().dead(&outcome(Reason::OutcomeUnknown), NOW).replayed(replay()).effect, Effect::Possible);
+        assert_eq!(fresh().dead(&outcome(Reason::AttemptsExhausted), NOW).replayed(replay()).effect, Effect::None);
     }
 
     #[test]
@@ -167,9 +224,31 @@ mod tests {
     #[test]
     fn a_replay_starts_anew_under_the_same_id() {
         let dead = Envelope { message_id: Some("t-1".into()), attempt: 6, deferrals: 4, ..fresh() }
-            .dead(Reason::AttemptsExhausted, NOW);
-        let replayed = dead.replayed();
+            .dead(&outcome(Reason::AttemptsExhausted), NOW);
+        let replayed = dead.replayed(replay());
         assert_eq!((replayed.attempt, replayed.deferrals, replayed.replays), (1, 0, 1));
         assert_eq!((replayed.message_id.as_deref(), replayed.first_seen), (Some("t-1"), None));
+        let told: Vec<_> = replayed.history.entries().iter().map(|entry| (entry.what, entry.how.as_str())).collect();
+        assert_eq!(told, [(What::End, "attempts_exhausted"), (What::Replay, "k7mq2x")], "the history goes on");
+    }
+
+    #[test]
+    fn a_wait_is_told_once_and_only_where_its_beginning_is_known() {
+        let wait = Duration::from_secs(9);
+        let due = Envelope { due: Some(NOW), ..fresh() };
+        assert_eq!(due.waited(NOW + wait), Some(wait));
+        assert_eq!(fresh().waited(NOW + wait), None);
+        assert_eq!(Envelope { due: Some(NOW + wait), ..fresh() }.waited(NOW), None, "its time has not come");
+        assert_eq!(Envelope { redelivery: Redelivery::Again, ..due.clone() }.waited(NOW + wait), None);
+        assert_eq!(due.retried(Effect::None, None, NOW).due, None, "a successor waits anew");
+    }
+
+    #[test]
+    fn a_trace_goes_with_the_message_whatever_becomes_of_it() {
+        let trace = TraceContext::read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", Some("a=1"));
+        let traced = Envelope { trace: trace.clone(), ..fresh() };
+        let later = traced.retried(Effect::None, None, NOW).deferred(Effect::None, NOW);
+        let dead = later.dead(&outcome(Reason::UnknownCode), NOW);
+        assert_eq!((&dead.trace, &dead.replayed(replay()).trace), (&trace, &trace));
     }
 }

@@ -4,18 +4,29 @@
 //! successor is confirmed, no message is ever dropped, and an item has one outcome in each round of replays.
 
 pub mod amqp;
+pub mod cancel;
+pub mod depth;
 pub mod embedded;
 pub mod envelope;
+pub mod letters;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::domain::ids::{AccountId, RequestId};
-use crate::domain::outcome::{FinalOutcome, Reason};
+use tokio::sync::watch;
+
+use crate::domain::ids::AccountId;
+use crate::domain::notice::Notice;
+use crate::domain::notice::ledger::Ledger;
+use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::domain::takedown::Takedown;
+use crate::domain::trace::TraceContext;
 use crate::queue::envelope::Envelope;
+
+pub use crate::queue::letters::{DeadLetter, DeadLetters};
 
 /// One message in hand. It ends by [`Queue::settle`] alone; dropped, it comes back by itself.
 #[must_use = "a delivery ends by `settle` alone"]
@@ -24,11 +35,22 @@ pub struct Delivery {
     pub body: Vec<u8>,
     /// What the queue knows about it.
     pub envelope: Envelope,
+    /// The place in a trace its outcome comes from; without one, the message's own.
+    pub told_in: Option<TraceContext>,
     /// The adapter's own handle.
     pub(crate) receipt: Receipt,
 }
 
 impl Delivery {
+    /// Returns when this process was handed it.
+    #[must_use]
+    pub fn received_at(&self) -> SystemTime {
+        match &self.receipt {
+            Receipt::Amqp(tag) => tag.received_at(),
+            Receipt::Embedded(lease) => lease.received(),
+        }
+    }
+
     /// Says whether it is still held; if not, its message is back in the queue, and somebody else may have it in hand.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -42,10 +64,11 @@ impl Delivery {
 impl fmt::Debug for Delivery {
     /// Shows no body: it may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { body, envelope, receipt } = self;
+        let Self { body, envelope, told_in, receipt } = self;
         f.debug_struct("Delivery")
             .field("body_bytes", &body.len())
             .field("envelope", envelope)
+            .field("told_in", told_in)
             .field("receipt", receipt)
             .finish()
     }
@@ -164,6 +187,10 @@ pub trait Queue: Send + Sync + 'static {
     /// Closes after the last settle.
     fn close(&self) -> impl Future<Output = Result<(), QueueError>> + Send;
 
+    /// Tells what operators made and cancelled, and each time there is more: everything that was noted before the first
+    /// message was handed out, and what is noted from then on.
+    fn ledger(&self) -> watch::Receiver<Arc<Ledger>>;
+
     /// Returns the way to other replicas, where the queue has one.
     fn fleet(&self) -> Option<amqp::fleet::AmqpFleet> {
         None
@@ -199,64 +226,13 @@ pub struct Enqueued {
     pub repeated: u64,
 }
 
-/// One dead letter, as an operator sees it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The takedown's id, or the digest standing for it.
-    pub id: String,
-    /// The account whose queue it came from.
-    pub account: String,
-    /// Why it died.
-    pub reason: Reason,
-    /// The outcome published for it.
-    pub outcome: FinalOutcome,
-    /// The message as it came; may hold secrets: mask before showing.
-    pub body: Vec<u8>,
-    /// What the queue knew about it.
-    pub envelope: Envelope,
-    /// When it died.
-    pub died_at: SystemTime,
-}
+/// What operators did and planned, for every desk and worker to read: an append-only log.
+pub trait DeskLog: Send + Sync {
+    /// Writes a notice; returns once it is confirmed (or committed), and so found by whoever reads from then on.
+    fn note(&self, notice: &Notice) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-impl fmt::Debug for DeadLetter {
-    /// Shows no body: it may hold secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, account, reason, outcome, body, envelope, died_at } = self;
-        f.debug_struct("DeadLetter")
-            .field("id", id)
-            .field("account", account)
-            .field("reason", reason)
-            .field("outcome", outcome)
-            .field("body_bytes", &body.len())
-            .field("envelope", envelope)
-            .field("died_at", died_at)
-            .finish()
-    }
-}
-
-/// Which dead letters are meant; an empty filter means all of the account.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DeadLetterFilter {
-    /// Only these accounts; empty means every account.
-    pub accounts: Vec<AccountId>,
-    /// Only this reason.
-    pub reason: Option<Reason>,
-    /// Only this gateway code.
-    pub code: Option<String>,
-    /// Only this id.
-    pub id: Option<RequestId>,
-    /// Only this many, the oldest first.
-    pub limit: Option<usize>,
-}
-
-/// The dead letters of a queue, for operators.
-pub trait DeadLetters: Send + Sync {
-    /// Reads letters without removing, reordering or harming them.
-    fn list(&self, filter: &DeadLetterFilter) -> impl Future<Output = Result<Vec<DeadLetter>, QueueError>> + Send;
-
-    /// Puts letters back to work: attempts reset, id kept, replay counted. Returns how many.
-    fn replay(&self, filter: &DeadLetterFilter) -> impl Future<Output = Result<u64, QueueError>> + Send;
-
-    /// Deletes letters for good. Returns how many.
-    fn purge(&self, filter: &DeadLetterFilter) -> impl Future<Output = Result<u64, QueueError>> + Send;
+    /// Reads every notice there is at this moment, the oldest first.
+    ///
+    /// An entry that this program cannot read is passed over and logged.
+    fn notices(&self) -> impl Future<Output = Result<Vec<Notice>, QueueError>> + Send;
 }

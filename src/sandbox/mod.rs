@@ -181,6 +181,9 @@ pub struct Seen {
     pub answered: String,
     /// Whether this call took the item off sale.
     pub took_effect: bool,
+    /// Header `traceparent`, if there was one; nothing hangs on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// A running sandbox; dropped, it stops by itself.

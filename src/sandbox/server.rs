@@ -113,7 +113,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         path => return Ok(response(control::respond(&state, &head.method, path, &body))),
     };
     match spoken {
-        Ok(spoken) => deliver(&state, spoken, at).await,
+        Ok(spoken) => deliver(&state, spoken, at, traceparent(&head)).await,
         Err(error) => Ok(response(Page::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))),
     }
 }
@@ -125,8 +125,17 @@ fn form(head: &Parts, body: &[u8]) -> RawForm {
     }
 }
 
+fn traceparent(head: &Parts) -> Option<String> {
+    head.headers.get("traceparent")?.to_str().ok().map(str::to_owned)
+}
+
 /// Takes note of what was done, then answers in due time, or does not.
-async fn deliver(state: &State, spoken: Spoken, at: SystemTime) -> Result<Response<Full<Bytes>>, Cut> {
+async fn deliver(
+    state: &State,
+    spoken: Spoken,
+    at: SystemTime,
+    traceparent: Option<String>,
+) -> Result<Response<Full<Bytes>>, Cut> {
     let Spoken { item, answered, turn, page } = spoken;
     state.record(Seen {
         at_ms: at.duration_since(UNIX_EPOCH).map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
@@ -134,6 +143,7 @@ async fn deliver(state: &State, spoken: Spoken, at: SystemTime) -> Result<Respon
         fault: turn.as_ref().and_then(|turn| turn.fault.as_ref()).map(ToString::to_string),
         answered: answered.to_owned(),
         took_effect: turn.as_ref().is_some_and(|turn| turn.took_effect),
+        traceparent,
     });
     let delay = state.latency + turn.as_ref().map_or(Duration::ZERO, |turn| turn.delay());
     tokio::time::sleep(delay).await;

@@ -11,12 +11,13 @@ use crate::clock::Moment;
 use crate::domain::classify::{Cause, Effect, History, Outcome, Redelivery};
 use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, RequestId, WorkerId};
-use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
+use crate::domain::outcome::{FinalOutcome, Reason};
 use crate::domain::reply::Reply;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::settlement::{self, Decision, Deferral, Hold, Progress, Settlement};
 use crate::domain::takedown::{Gateway, Item, Priority, Takedown};
 use crate::limits::lanes::{Class, Round, Urgency};
+use crate::queue::cancel;
 use crate::queue::envelope::Envelope;
 
 /// Unsettled deliveries from which a message is worked alone, so that an innocent neighbour is not charged with it.
@@ -172,7 +173,7 @@ impl<'a> Message<'a> {
             first_seen: envelope.first_seen.unwrap_or(now.wall),
             finished_at: now.wall,
             verified,
-            item: takedown.map(|takedown| ids(&takedown.item)).unwrap_or_default(),
+            item: takedown.map(|takedown| takedown.item.ids()).unwrap_or_default(),
             worker: self.worker.to_string(),
             replays: envelope.replays,
         });
@@ -192,6 +193,31 @@ impl Case<'_> {
         let early =
             self.message.envelope.not_before?.duration_since(now.later()).ok().filter(|early| !early.is_zero())?;
         Some(self.put_off(early, Deferral::Early, now))
+    }
+
+    /// Settles a takedown whose batch was cancelled, before anything is done for it.
+    pub(super) fn cancel(&self, now: Moment) -> Settlement {
+        self.cancel_as(self.message.envelope, now)
+    }
+
+    /// Ends as cancelled what would wait for another try; any other end stands, for it is what the call came to.
+    pub(super) fn cancel_successor(&self, settlement: Settlement, now: Moment) -> Settlement {
+        let envelope = self.message.envelope;
+        match settlement {
+            Settlement::Retry { delay: _, effect, last_code } => {
+                self.cancel_as(&envelope.retried(effect, last_code, now.wall), now)
+            }
+            Settlement::Defer { delay: _, effect, reason: _ } => {
+                let effect = if effect == Effect::Possible { effect } else { envelope.effect };
+                self.cancel_as(&Envelope { effect, ..envelope.clone() }, now)
+            }
+            Settlement::Complete(_) | Settlement::DeadLetter(_) | Settlement::GiveBack => settlement,
+        }
+    }
+
+    fn cancel_as(&self, envelope: &Envelope, now: Moment) -> Settlement {
+        let outcome = cancel::outcome(&self.takedown, envelope, self.message.worker.as_str(), now.wall);
+        Settlement::of(Box::new(outcome))
     }
 
     /// Settles a takedown whose deadline has passed.
@@ -315,17 +341,6 @@ impl Case<'_> {
 
     fn end(&self, reason: Reason, attempt: Attempt, ground: Ground<'_>, now: Moment) -> Settlement {
         self.message.end(Some(&self.takedown), reason, attempt, ground, now)
-    }
-}
-
-fn ids(item: &Item) -> ItemIds {
-    match item {
-        Item::Mapi(item) => ItemIds { goods_id: item.goods_id.clone(), ..ItemIds::default() },
-        Item::OpenPlatform(item) => ItemIds {
-            commodity_id: Some(item.commodity_id.clone()),
-            shop_id: Some(item.shop_id.clone()),
-            ..ItemIds::default()
-        },
     }
 }
 

@@ -11,7 +11,9 @@ use crate::gateway::GatewayAccount;
 use crate::gateway::http::HttpClient;
 use crate::limits::Limits;
 use crate::limits::fleet::Pace;
+use crate::trace::Tracer;
 use crate::worker::event::{Observer, WorkerEvent};
+use crate::worker::tally::Tally;
 
 /// One account: how to call, and how often.
 #[derive(Debug)]
@@ -19,13 +21,15 @@ pub struct Account {
     gateway: RwLock<Arc<GatewayAccount>>,
     /// Rate, calls in flight, holds.
     pub limits: Limits,
+    /// What was done for it since the replica began.
+    pub tally: Tally,
 }
 
 impl Account {
     /// Opens an account.
     #[must_use]
     pub fn new(gateway: GatewayAccount, limits: Limits) -> Self {
-        Self { gateway: RwLock::new(Arc::new(gateway)), limits }
+        Self { gateway: RwLock::new(Arc::new(gateway)), limits, tally: Tally::default() }
     }
 
     /// Returns the credentials and settings at the gateway, as they are now; a call keeps those it began with.
@@ -66,8 +70,22 @@ pub struct Context {
     pub drain_timeout: Duration,
     /// The time of day: deadlines, ages, request timestamps.
     pub clock: Clock,
+    /// Makes the spans of deliveries.
+    pub tracer: Tracer,
+    /// What a gateway is told of a delivery's trace.
+    pub gateway_trace: GatewayTrace,
     /// Receives every event.
     pub observer: Observer,
+}
+
+/// Whether a call carries `traceparent` and `tracestate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GatewayTrace {
+    /// It does.
+    #[default]
+    Told,
+    /// It does not: the trace's id and what tracing systems keep in it are nobody else's business.
+    Kept,
 }
 
 impl Context {
@@ -77,8 +95,39 @@ impl Context {
         (self.clock)()
     }
 
-    /// Tells the observer.
+    /// Counts what an event is to its account, and tells the observer.
     pub fn tell(&self, event: &WorkerEvent) {
+        let count = |account: &AccountId, count: &dyn Fn(&Tally)| {
+            self.accounts.get(account).into_iter().for_each(|account| count(&account.tally));
+        };
+        match event {
+            WorkerEvent::Called { account, .. } => count(account, &Tally::call),
+            WorkerEvent::Finished { outcome } => {
+                // A message nobody could read may name any account.
+                AccountId::new(outcome.account.as_str()).iter().for_each(|account| count(account, &Tally::end));
+            }
+            WorkerEvent::Unreachable { account, cause, .. } => count(account, &|tally| tally.cut_off(cause)),
+            WorkerEvent::Reached { account } => count(account, &Tally::reach),
+            WorkerEvent::Started { .. }
+            | WorkerEvent::Taken { .. }
+            | WorkerEvent::Settled { .. }
+            | WorkerEvent::Retried { .. }
+            | WorkerEvent::Deferred { .. }
+            | WorkerEvent::GivenBack { .. }
+            | WorkerEvent::Suspicious { .. }
+            | WorkerEvent::UnknownCertificate { .. }
+            | WorkerEvent::UnlistedCode { .. }
+            | WorkerEvent::Held { .. }
+            | WorkerEvent::Resumed { .. }
+            | WorkerEvent::HoldHeard { .. }
+            | WorkerEvent::FleetChanged { .. }
+            | WorkerEvent::EndedBefore { .. }
+            | WorkerEvent::NotKnown { .. }
+            | WorkerEvent::SettleFailed { .. }
+            | WorkerEvent::Panicked { .. }
+            | WorkerEvent::Draining { .. }
+            | WorkerEvent::Stopped { .. } => {}
+        }
         (self.observer)(event);
     }
 }

@@ -16,6 +16,14 @@ pub enum WorkerEvent {
         /// Accounts served.
         accounts: usize,
     },
+    /// A message was taken out of the queue, to be worked now.
+    Taken {
+        /// The account.
+        account: AccountId,
+        /// How long it had waited since it was put in or fell due, by the clocks of two machines; `None` where the message
+        /// does not tell.
+        waited: Option<Duration>,
+    },
     /// A gateway call ended.
     Called {
         /// The account.
@@ -143,6 +151,13 @@ pub enum WorkerEvent {
         id: String,
         /// The whole error chain.
         error: String,
+    },
+    /// A delivery was settled: what comes of it is confirmed, and the message acked.
+    Settled {
+        /// The account.
+        account: AccountId,
+        /// From the decision to the ack.
+        took: Duration,
     },
     /// A settlement failed; the message comes back.
     SettleFailed {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::cause::chain;
 use crate::domain::fleet::hold::Order;
+use crate::domain::fleet::standing::ReplicaStanding;
 use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member};
 use crate::domain::ids::AccountId;
 use crate::limits::Sharing;
@@ -22,6 +23,7 @@ use crate::limits::fleet::Fleet;
 use crate::limits::part::Part;
 use crate::limits::pause::seat::Seat;
 use crate::limits::prefetch::resized;
+use crate::limits::standing::Standing;
 use crate::queue::Queue;
 use crate::queue::amqp::fleet::{AmqpFleet, FleetSession};
 use crate::worker::context::{Account, Context};
@@ -125,6 +127,15 @@ async fn stay(line: AmqpFleet, context: Arc<Context>, me: Member, news: Arc<Noti
     }
 }
 
+/// What a beat tells beside what the others act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// Also how the replica stands with each account, for people: the greater part of a beat.
+    Everything,
+    /// Nothing; such beats may follow each other at ten times the pace.
+    News,
+}
+
 /// A replica's place in one session.
 struct Place<'a> {
     fleet: Fleet,
@@ -148,9 +159,9 @@ impl Place<'_> {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut active = self.active();
         loop {
-            let is_due = tokio::select! {
-                _ = timer.tick() => true,
-                () = news(self.news, self.quiet_until) => true,
+            let due = tokio::select! {
+                _ = timer.tick() => Some(Telling::Everything),
+                () = news(self.news, self.quiet_until) => Some(Telling::News),
                 heard = self.session.hear() => {
                     let (mut heard, mut left) = (Some(heard), BEATS_AT_ONCE);
                     while let Some(beat) = heard {
@@ -161,13 +172,13 @@ impl Place<'_> {
                         left -= 1;
                         heard = if left > 0 { self.session.hear().now_or_never() } else { None };
                     }
-                    false
+                    None
                 }
             };
             // A lease begins with the beat that tells of an account taken over.
             let was_active = std::mem::replace(&mut active, self.active());
-            if (is_due || active > was_active)
-                && let Err(cause) = self.beat().await
+            if let Some(telling) = due.or((active > was_active).then_some(Telling::News))
+                && let Err(cause) = self.beat(telling).await
             {
                 return cause;
             }
@@ -184,7 +195,7 @@ impl Place<'_> {
         self.context.accounts.iter().filter(is_active).count()
     }
 
-    async fn beat(&mut self) -> Result<(), String> {
+    async fn beat(&mut self, telling: Telling) -> Result<(), String> {
         let pace = self.context.pace;
         let sticky = pace.lease() * STICKY_LEASES;
         let idle = Demand::idle_among(self.fleet.members(Instant::now()));
@@ -202,11 +213,31 @@ impl Place<'_> {
             let (holds, order) = limits.tell_holds();
             let slowdown = limits.slowdown().filter(|_| is_shared(account));
             let spent = limits.tell_spent(self.context.now().wall);
-            (id.clone(), AccountBeat { demand, slowdown, holds, order, spent })
+            let standing = (telling == Telling::Everything).then(|| self.standing(id, account));
+            (id.clone(), AccountBeat { demand, slowdown, holds, order, spent, standing })
         });
         let beat = self.fleet.beat(told.collect(), Instant::now());
         self.quiet_until = Instant::now() + pace.heartbeat / 10;
         self.tell(&beat).await
+    }
+
+    /// Says how this replica stands with an account, for people.
+    fn standing(&self, id: &AccountId, account: &Account) -> ReplicaStanding {
+        let Standing { share, factor, bound, .. } = account.limits.standing();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        // Finer than a millionth nobody sees it, and every beat would carry sixteen digits.
+        let rounded = |part: f64| (part * 1e6).round() / 1e6;
+        ReplicaStanding {
+            share: rounded(share),
+            rate: rounded(account.limits.settings().rate.per_second()),
+            factor: rounded(factor),
+            in_flight: count(account.limits.in_flight()),
+            in_hand: count(self.line.in_hand(id)),
+            called: account.tally.called(),
+            ended: account.tally.ended(),
+            bound,
+            cut_off: account.tally.told_cut_off(),
+        }
     }
 
     async fn tell(&self, beat: &Heartbeat) -> Result<(), String> {

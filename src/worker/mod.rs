@@ -7,8 +7,12 @@ pub mod event;
 pub mod fleet;
 pub mod pipeline;
 pub mod shutdown;
+pub mod tally;
 
 mod case;
+mod journey;
+mod learnt;
+mod sweep;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,6 +31,7 @@ use crate::worker::context::{Account, Context};
 use crate::worker::event::WorkerEvent;
 use crate::worker::pipeline::Replica;
 use crate::worker::shutdown::Shutdown;
+use crate::worker::sweep::Sweep;
 
 /// Longest wait for the queue to close; whatever it still holds comes back by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,8 +94,9 @@ struct Served {
 /// Takes one account's messages and spawns a task for each, until a drain, the queue's end or its final error.
 async fn serve<Q: Queue>(replica: Arc<Replica<Q>>, id: AccountId, account: Arc<Account>) -> Served {
     let mut tasks = JoinSet::new();
+    let mut sweep = Sweep::new(replica.ledger.clone(), id.clone());
     loop {
-        let mut taking = pin!(replica.take(&id, &account));
+        let mut taking = pin!(replica.take(&id, &account, &mut sweep));
         let taken = loop {
             tokio::select! {
                 biased;
@@ -118,9 +124,16 @@ impl<Q: Queue> Replica<Q> {
     /// Waits for a place, then for the next delivery, so that no message is in hand without one.
     ///
     /// Cancel safe: a place is given up, and `next` loses no delivery.
-    async fn take(&self, id: &AccountId, account: &Account) -> Result<Option<(Permit, Delivery)>, QueueError> {
+    async fn take(
+        &self,
+        id: &AccountId,
+        account: &Account,
+        sweep: &mut Sweep,
+    ) -> Result<Option<(Permit, Delivery)>, QueueError> {
         let permit = account.limits.place().await;
-        account.limits.pace().await;
+        if !sweep.is_on(self.context.now().wall) {
+            account.limits.pace().await;
+        }
         Ok(self.queue.next(id).await?.map(|delivery| (permit, delivery)))
     }
 

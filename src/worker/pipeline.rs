@@ -3,6 +3,7 @@
 //! Promise: every delivery reaches `settle`, whatever is in it and whatever goes wrong on the way, a panic included;
 //! and one event tells each fact.
 
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,19 +13,24 @@ use futures_util::FutureExt;
 use futures_util::future::Either;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument as _;
 
 use crate::domain::cause::chain;
 use crate::domain::classify::{self, Cause, Outcome};
 use crate::domain::ids::AccountId;
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::reply::{Answer, Reply, Signature};
 use crate::domain::settlement::{Deferral, Hold, Settlement};
 use crate::limits::in_flight::Load;
 use crate::limits::pause::HoldChange;
 use crate::limits::{Admission, Recorded, Ticket};
+use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, Queue, Settled};
 use crate::worker::case::{self, Case, Message};
 use crate::worker::context::{Account, Context};
 use crate::worker::event::WorkerEvent;
+use crate::worker::journey::{self, Journey};
+use crate::worker::learnt::Learnt;
 use crate::worker::shutdown::Shutdown;
 
 /// Longest a suspect message lets the others in hand go first.
@@ -42,6 +48,8 @@ pub(super) struct Replica<Q> {
     company: RwLock<()>,
     /// How many messages in work are not suspect.
     innocent: watch::Sender<usize>,
+    /// Which batches are cancelled.
+    pub(super) ledger: watch::Receiver<Arc<Ledger>>,
     pub(super) settled: AtomicU64,
     pub(super) abandoned: AtomicUsize,
 }
@@ -68,6 +76,7 @@ type Company<'a> = Either<RwLockReadGuard<'a, ()>, RwLockWriteGuard<'a, ()>>;
 impl<Q: Queue> Replica<Q> {
     pub(super) fn new(queue: Arc<Q>, context: Arc<Context>, shutdown: Shutdown) -> Self {
         Self {
+            ledger: queue.ledger(),
             queue,
             context,
             shutdown,
@@ -82,21 +91,39 @@ impl<Q: Queue> Replica<Q> {
     pub(super) async fn process(&self, mut delivery: Delivery) {
         fault_point!(Received);
         let _innocent = (!case::is_suspect(&delivery.envelope)).then(|| Innocent::enter(&self.innocent));
-        case::remember(&mut delivery.envelope, self.context.now());
+        let now = self.context.now();
+        case::remember(&mut delivery.envelope, now);
+        let Envelope { account, .. } = &delivery.envelope;
+        let waited = delivery.envelope.waited(now.wall);
+        self.context.tell(&WorkerEvent::Taken { account: account.clone(), waited });
+        let journey = Journey::begin(&self.context, &mut delivery);
+        let lines = journey.lines(&delivery.envelope);
+        self.work(delivery, journey).instrument(lines).await;
+    }
+
+    async fn work(&self, mut delivery: Delivery, mut journey: Journey) {
         let message = self.message(&delivery);
-        let mut id = message.label();
+        let mut learnt = Learnt::of(message.label());
         // The delivery stays outside, so that a panic leaves something to settle.
-        let judged = AssertUnwindSafe(self.judge(&delivery, message, &mut id)).catch_unwind().await;
+        let judged = AssertUnwindSafe(self.judge(&delivery, message, &journey, &mut learnt)).catch_unwind().await;
         let settlement = judged.unwrap_or_else(|_panic| {
-            self.context.tell(&WorkerEvent::Panicked { id: id.clone() });
+            learnt.note_panic();
+            self.context.tell(&WorkerEvent::Panicked { id: learnt.id.clone() });
             message.crashed(rand::random::<f64>(), self.context.now())
         });
+        let now = self.context.now().wall;
+        learnt.write_down(&mut delivery.envelope, &settlement, &self.context.worker, now);
+        let id = learnt.id;
         let fact = fact(&id, &delivery, &settlement);
         let account = delivery.envelope.account.clone();
+        let mut span = journey.settle(&id, &delivery, &settlement);
+        delivery.told_in = span.context();
+        let start = Instant::now();
         let settled = AssertUnwindSafe(self.queue.settle(delivery, settlement)).catch_unwind().await;
         let error = match settled {
             Ok(Ok(settled)) => {
                 self.settled.fetch_add(1, Ordering::Relaxed);
+                self.context.tell(&WorkerEvent::Settled { account: account.clone(), took: start.elapsed() });
                 let Settled::AsBefore(outcome) = settled else { return self.context.tell(&fact) };
                 self.context.tell(&WorkerEvent::EndedBefore { id, account });
                 return self.context.tell(&WorkerEvent::Finished { outcome });
@@ -104,6 +131,7 @@ impl<Q: Queue> Replica<Q> {
             Ok(Err(error)) => chain(&error),
             Err(_panic) => "the queue panicked".to_owned(),
         };
+        span.fail("not settled");
         self.context.tell(&WorkerEvent::SettleFailed { id, error });
     }
 
@@ -112,33 +140,45 @@ impl<Q: Queue> Replica<Q> {
         Message { body: &delivery.body, envelope: &delivery.envelope, worker, policy }
     }
 
-    /// Finds how a message is settled. `id` becomes the takedown's own as soon as that is known.
-    async fn judge(&self, delivery: &Delivery, message: Message<'_>, id: &mut String) -> Settlement {
+    /// Finds how a message is settled.
+    async fn judge(
+        &self,
+        delivery: &Delivery,
+        message: Message<'_>,
+        journey: &Journey,
+        learnt: &mut Learnt,
+    ) -> Settlement {
         let accounts = &self.context.accounts;
         let gateway_of = |account: &AccountId| accounts.get(account).map(|account| account.gateway().gateway());
         let case = match message.open(gateway_of, self.context.now()) {
             Ok(case) => case,
             Err(refusal) => return refusal,
         };
-        case.takedown.id.as_str().clone_into(id);
-        match self.queue.told(delivery, id).await {
+        case.takedown.id.as_str().clone_into(&mut learnt.id);
+        match self.queue.told(delivery, &learnt.id).await {
             Ok(None) => {}
             Ok(Some(outcome)) => return Settlement::of(outcome),
             // Nothing is guessed: a call now might be one too many.
             Err(error) => {
-                self.context.tell(&WorkerEvent::NotKnown { id: id.clone(), error: chain(&error) });
+                self.context.tell(&WorkerEvent::NotKnown { id: learnt.id.clone(), error: chain(&error) });
                 return Settlement::GiveBack;
             }
         }
         let account = &accounts[&case.takedown.account];
+        if self.is_cancelled(&case) {
+            return case.cancel(self.context.now());
+        }
         if let Some(settlement) = case.turn_away(self.context.now()) {
             return settlement;
         }
+        let turn = journey.part("wait for turn");
         let entered = tokio::select! {
             biased;
             () = self.shutdown.draining() => return Settlement::GiveBack,
+            () = self.cancelled(&case) => return case.cancel(self.context.now()),
             entered = self.enter(&case, account) => entered,
         };
+        drop(turn);
         let (ticket, _company) = match entered {
             Ok(entered) => entered,
             Err((wait, why)) => return case.put_off(wait, why, self.context.now()),
@@ -151,7 +191,21 @@ impl<Q: Queue> Replica<Q> {
         if !delivery.is_held() {
             return Settlement::GiveBack;
         }
-        self.call(&case, account, ticket).await
+        let settlement = self.call(&case, account, ticket, journey, learnt).await;
+        if self.is_cancelled(&case) { case.cancel_successor(settlement, self.context.now()) } else { settlement }
+    }
+
+    fn is_cancelled(&self, case: &Case<'_>) -> bool {
+        case.takedown.batch.as_ref().is_some_and(|batch| self.ledger.borrow().is_cancelled(batch))
+    }
+
+    /// Waits until the takedown's batch is cancelled.
+    async fn cancelled(&self, case: &Case<'_>) {
+        let Some(batch) = &case.takedown.batch else { return pending().await };
+        // A queue that is closed hears of no more cancels.
+        if self.ledger.clone().wait_for(|ledger| ledger.is_cancelled(batch)).await.is_err() {
+            pending::<()>().await;
+        }
     }
 
     /// Waits for the account's leave and, for a suspect message, until no other call is being made.
@@ -193,17 +247,29 @@ impl<Q: Queue> Replica<Q> {
         sleep(SPREAD.mul_f64(rand::random::<f64>())).await;
     }
 
-    async fn call(&self, case: &Case<'_>, account: &Account, ticket: Ticket) -> Settlement {
+    async fn call(
+        &self,
+        case: &Case<'_>,
+        account: &Account,
+        ticket: Ticket,
+        journey: &Journey,
+        learnt: &mut Learnt,
+    ) -> Settlement {
         #[cfg(feature = "fault-points")]
         if case.takedown.id.as_str().starts_with(crate::fault_points::POISON) {
             fault_point!(Poison);
         }
         let start = Instant::now();
         let gateway = account.gateway();
-        let reply = gateway.call(&self.context.http, &case.takedown.item, self.context.now().wall).await;
+        let mut span = journey.call(&gateway);
+        let http = self.context.http.part_of(journey.told_to_gateway(&span));
+        let reply = gateway.call(&http, &case.takedown.item, self.context.now().wall).await;
         fault_point!(Answered);
         let took = start.elapsed();
         let outcome = classify::classify(gateway.gateway(), &reply, case.history());
+        journey::note_reply(&mut span, &reply, outcome_word(&outcome), verdict_word(&reply));
+        drop(span);
+        learnt.note_call(&reply, &outcome);
         account.limits.note_load(start, Load::of(&reply, &outcome));
         let recorded = if hangs_on_credentials(&outcome) && !Arc::ptr_eq(&gateway, &account.gateway()) {
             // The credentials were replaced meanwhile; a fault of the old ones says nothing about the new.

@@ -5,13 +5,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::{FinalOutcome, Reason};
 use takedown::domain::takedown::Takedown;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
-use takedown::queue::{DeadLetterFilter, DeadLetters, Intake};
+use takedown::queue::{DeadLetters, Intake};
 use takedown::sandbox::faults::Faults;
 use takedown::sandbox::setup::Setup;
 use takedown::sandbox::{ItemState, Sandbox};
@@ -129,7 +130,7 @@ async fn a_worker_that_dies_after_a_confirm_has_said_the_last_word() {
         assert!(calls <= case.calls, "{}: {calls} calls", case.id);
     }
     let letters = AmqpDeadLetters::connect(&settings, accounts).await.unwrap();
-    let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
+    let letters = letters.list(&LetterFilter::default()).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["exhausted"]);
     topology.delete(&settings).await.unwrap();
 }

@@ -2,9 +2,11 @@
 
 mod held;
 mod journal;
+mod looks;
 mod modes;
 mod outages;
 mod prefetch;
+mod rungs;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -16,6 +18,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use takedown::domain::classify::{Effect, Redelivery};
 use takedown::domain::ids::AccountId;
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
@@ -24,10 +27,10 @@ use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::work_queue::Consumers;
 use takedown::queue::amqp::{AmqpQueue, AmqpSettings, ConsumerSettings};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, Intake, Queue, QueueError};
+use takedown::queue::{DeadLetters, Delivery, Intake, Queue, QueueError};
 
 use crate::support::broker;
-use crate::support::queue::{account, eventually, id_of, outcome, take, takedown, within};
+use crate::support::queue::{account, eventually, id_of, outcome, replay_all, take, takedown, within};
 
 async fn shared() -> AmqpSettings {
     broker::settings(tokio::task::spawn_blocking(broker::shared_url).await.unwrap())
@@ -76,7 +79,7 @@ fn line(error: &QueueError) -> String {
 async fn unbind_results(settings: &AmqpSettings) -> lapin::Channel {
     let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    for name in ["results.all", "unrouted"] {
+    for name in ["results.all", "results.log", "unrouted"] {
         let name = format!("{}.{name}", settings.prefix);
         channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     }
@@ -285,7 +288,7 @@ async fn odd_properties_of_a_producer_neither_fail_nor_divert_a_message() {
     let outcome = outcome(&second, Reason::InvalidMessage);
     queue.settle(second, Settlement::DeadLetter(outcome)).await.unwrap();
     let letters = AmqpDeadLetters::connect(&settings, accounts.clone()).await.unwrap();
-    let listed = letters.list(&DeadLetterFilter::default()).await.unwrap();
+    let listed = letters.list(&LetterFilter::default()).await.unwrap();
     let seen: Vec<_> = listed.iter().map(|letter| (letter.account.as_str(), letter.body.as_slice())).collect();
     assert_eq!(seen, [("desk", b"{}".as_slice())]);
     queue.close().await.unwrap();
@@ -305,7 +308,7 @@ async fn a_replay_broken_off_loses_no_letter() {
         queue.settle(delivery, Settlement::DeadLetter(outcome)).await.unwrap();
     }
     let letters = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
-    let everything = DeadLetterFilter::default();
+    let everything = LetterFilter::default();
     let mut seen = BTreeSet::new();
     let work = desk();
     tokio::select! {
@@ -314,11 +317,11 @@ async fn a_replay_broken_off_loses_no_letter() {
             seen.insert(id_of(&first));
             complete(&queue, first, Reason::TakenDown).await.unwrap();
         }
-        count = letters.replay(&everything) => panic!("{count:?} letters were replayed before one arrived"),
+        count = replay_all(&letters, &everything) => panic!("{count:?} letters were replayed before one arrived"),
     }
     // What the first call left unacked returns when the broker has noticed its end.
     eventually("every letter back at work", async || {
-        letters.replay(&everything).await.unwrap();
+        replay_all(&letters, &everything).await;
         while let Ok(next) = tokio::time::timeout(Duration::from_millis(200), queue.next(&work)).await {
             let delivery = next.unwrap().unwrap();
             assert_eq!(delivery.envelope.replays, 1);

@@ -13,12 +13,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("signing", &["domain"]),
     ("tls", &["domain"]),
+    ("trace", &["domain"]),
     ("gateway", &["clock", "domain", "signing", "tls"]),
     ("limits", &["clock", "domain"]),
-    ("queue", &["clock", "fault_points", "domain", "tls"]),
-    ("worker", &["clock", "fault_points", "domain", "signing", "gateway", "limits", "queue"]),
+    ("queue", &["clock", "fault_points", "domain", "tls", "trace"]),
+    ("desk", &["clock", "domain", "queue"]),
+    ("worker", &["clock", "fault_points", "domain", "trace", "signing", "gateway", "limits", "queue"]),
     ("sandbox", &["clock", "domain", "signing"]),
-    ("ops", &["clock", "domain", "signing", "tls", "gateway", "limits", "queue", "worker", "sandbox"]),
+    ("ops", &["clock", "domain", "signing", "tls", "trace", "gateway", "limits", "queue", "worker", "desk", "sandbox"]),
 ];
 
 /// What a pure layer has no use for: other tasks, clocks, chance, the world outside.

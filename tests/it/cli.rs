@@ -2,7 +2,12 @@
 
 mod broker;
 mod check;
+mod letters;
 pub(crate) mod rehearsal;
+mod report;
+mod shell;
+mod status;
+mod terminal;
 
 use std::fs;
 use std::net::TcpListener;

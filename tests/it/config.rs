@@ -3,6 +3,7 @@
 mod brokers;
 mod certificates;
 mod protocol;
+mod telemetry;
 mod tls;
 
 use std::collections::BTreeMap;

@@ -4,13 +4,16 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use takedown::domain::classify::{Effect, Redelivery};
-use takedown::domain::ids::{AccountId, RequestId};
+use takedown::domain::ids::{AccountId, BatchId, RequestId};
+use takedown::domain::notice::{LetterFilter, Notice, What};
 use takedown::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use takedown::domain::settlement::{Deferral, Settlement};
 use takedown::domain::takedown::{Gateway, Priority, Takedown};
 use takedown::queue::embedded::{Counts, EmbeddedQueue};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, Enqueued, Intake, Queue, QueueError};
+use takedown::queue::{DeadLetters, Delivery, DeskLog, Enqueued, Intake, Queue, QueueError};
 use tempfile::TempDir;
+
+use crate::support::queue::{purge_all, replay_all};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -212,34 +215,34 @@ async fn dead_letters_are_filtered_replayed_and_purged() {
     }
     assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 0, in_hand: 0, outcomes: 4, dead: 4 });
 
-    let all = queue.list(&DeadLetterFilter::default()).await.unwrap();
+    let all = queue.list(&LetterFilter::default()).await.unwrap();
     assert_eq!(all.iter().map(|l| l.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "digest"]);
     assert_eq!(all[3].body, b"\xffnot json");
     assert_eq!(Takedown::decode(&all[0].body).unwrap(), takedown("a"));
-    assert_eq!(queue.list(&DeadLetterFilter::default()).await.unwrap(), all, "looking changes nothing");
+    assert_eq!(queue.list(&LetterFilter::default()).await.unwrap(), all, "looking changes nothing");
 
-    let exhausted = DeadLetterFilter { reason: Some(Reason::AttemptsExhausted), ..DeadLetterFilter::default() };
+    let exhausted = LetterFilter { reason: Some(Reason::AttemptsExhausted), ..LetterFilter::default() };
     let cases = [
-        (DeadLetterFilter { id: Some(RequestId::new("b").unwrap()), ..DeadLetterFilter::default() }, 1),
-        (DeadLetterFilter { accounts: vec![AccountId::new("desk").unwrap()], ..DeadLetterFilter::default() }, 0),
-        (DeadLetterFilter { accounts: vec![shops()], ..exhausted.clone() }, 2),
-        (DeadLetterFilter { code: Some("SYSTEM_ERROR".into()), limit: Some(3), ..DeadLetterFilter::default() }, 3),
-        (DeadLetterFilter { code: Some("NONE".into()), ..DeadLetterFilter::default() }, 0),
+        (LetterFilter { id: Some(RequestId::new("b").unwrap()), ..LetterFilter::default() }, 1),
+        (LetterFilter { accounts: vec![AccountId::new("desk").unwrap()], ..LetterFilter::default() }, 0),
+        (LetterFilter { accounts: vec![shops()], ..exhausted.clone() }, 2),
+        (LetterFilter { code: Some("SYSTEM_ERROR".into()), ..LetterFilter::default() }, 4),
+        (LetterFilter { code: Some("NONE".into()), ..LetterFilter::default() }, 0),
     ];
     for (filter, expected) in cases {
         assert_eq!(queue.list(&filter).await.unwrap().len(), expected, "{filter:?}");
     }
 
-    let oldest = DeadLetterFilter { limit: Some(1), ..exhausted.clone() };
-    assert_eq!(queue.replay(&oldest).await.unwrap(), 1);
+    let oldest = LetterFilter { id: Some(RequestId::new("b").unwrap()), ..exhausted.clone() };
+    assert_eq!(replay_all(&queue, &oldest).await, 1);
     let replayed = next(&queue).await;
     assert_eq!(id(&replayed), "b");
     let envelope = &replayed.envelope;
     assert_eq!((envelope.attempt, envelope.deferrals, envelope.replays), (1, 0, 1));
     assert_eq!((envelope.first_seen, envelope.redelivery), (None, Redelivery::First));
 
-    assert_eq!(queue.purge(&exhausted).await.unwrap(), 1);
-    assert_eq!(queue.purge(&exhausted).await.unwrap(), 0);
+    assert_eq!(purge_all(&queue, &exhausted).await, 1);
+    assert_eq!(purge_all(&queue, &exhausted).await, 0);
     assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 0, in_hand: 1, outcomes: 4, dead: 2 });
 }
 
@@ -252,7 +255,7 @@ async fn an_attempt_that_may_have_taken_effect_is_remembered_by_a_replay() {
     let end = Settlement::DeadLetter(outcome("a", Reason::OutcomeUnknown));
     queue.settle(next(&queue).await, end).await.unwrap();
     let queue = reopen(&dir, queue);
-    assert_eq!(queue.replay(&DeadLetterFilter::default()).await.unwrap(), 1);
+    assert_eq!(replay_all(&queue, &LetterFilter::default()).await, 1);
     assert_eq!(next(&queue).await.envelope.effect, Effect::Possible);
 }
 
@@ -295,7 +298,7 @@ async fn a_file_that_cannot_be_used_is_refused_with_the_remedy() {
 
     drop(EmbeddedQueue::open(&path("newer")).unwrap());
     rusqlite::Connection::open(path("newer")).unwrap().execute_batch("PRAGMA user_version = 9").unwrap();
-    assert!(refusal(&path("newer")).contains("has format 9, this program knows format 1"));
+    assert!(refusal(&path("newer")).contains("has format 9, this program knows formats up to 2"));
 
     assert!(refusal(&path("no/such/place")).contains("its directory does not exist; create it first"));
     assert!(refusal(dir.path()).contains("is a directory; name a file in it"), "{}", refusal(dir.path()));
@@ -310,6 +313,40 @@ async fn a_file_that_cannot_be_used_is_refused_with_the_remedy() {
     #[cfg(unix)]
     assert!(refusal(&path("link")).contains("is in use by this very process"), "a link is the same file");
     drop(held);
+}
+
+#[tokio::test]
+async fn a_file_of_an_earlier_schema_is_taken_over_with_all_it_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("items.queue");
+    let former = rusqlite::Connection::open(&path).unwrap();
+    former.execute_batch(include_str!("../fixtures/embedded/schema_1.sql")).unwrap();
+    let insert = "INSERT INTO message (account, message_id, placed_at, due_at, body) VALUES ('shops', 't-1', 0, 0, ?1)";
+    former.execute(insert, [takedown("t-1").encode()]).unwrap();
+    former.execute("INSERT INTO known (id) VALUES ('t-1')", []).unwrap();
+    let dead = outcome("t-0", Reason::OutcomeUnknown);
+    let insert =
+        "INSERT INTO dead_letter (account, message_id, priority, attempt, deferrals, ambiguous, replays, body, id,
+             reason, outcome)
+         VALUES ('shops', 't-0', 0, 6, 0, 1, 2, ?1, 't-0', 'outcome_unknown', ?2)";
+    former.execute(insert, [takedown("t-0").encode(), dead.encode()]).unwrap();
+    drop(former);
+    for opening in 0..2 {
+        let queue = EmbeddedQueue::open(&path).unwrap();
+        assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 1, dead: 1, ..Counts::default() });
+        let letters = queue.list(&LetterFilter::default()).await.unwrap();
+        assert_eq!((letters[0].id.as_str(), &letters[0].outcome, letters[0].envelope.replays), ("t-0", &*dead, 2));
+        assert!(letters[0].envelope.history.is_empty(), "nothing was known of it");
+        assert_eq!(queue.notices().await.unwrap().len(), opening);
+        let batch = BatchId::new("b-1").unwrap();
+        let what = What::BatchCancelled { batch, reason: None };
+        let notice = Notice { at: SystemTime::UNIX_EPOCH, by: "ada".into(), what };
+        queue.note(&notice).await.unwrap();
+        queue.close().await.unwrap();
+    }
+    let version: i64 =
+        rusqlite::Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
 }
 
 #[tokio::test]

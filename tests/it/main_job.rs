@@ -8,12 +8,13 @@ use std::time::Duration;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use takedown::domain::ids::AccountId;
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::{FinalOutcome, Reason, Status};
+use takedown::queue::DeadLetters;
 use takedown::queue::amqp::AmqpSettings;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
-use takedown::queue::{DeadLetterFilter, DeadLetters};
 use takedown::sandbox::faults::Faults;
 use takedown::sandbox::mix::{Mix, Verdict};
 use takedown::sandbox::setup::Setup;
@@ -108,7 +109,7 @@ async fn two_workers_end_every_item_once_though_one_is_killed() {
     assert_eq!(outcomes["stranger-1"][0].1.reason, Reason::UnknownAccount);
 
     let letters = AmqpDeadLetters::connect(&settings, accounts).await.unwrap();
-    let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
+    let letters = letters.list(&LetterFilter::default()).await.unwrap();
     let ids: BTreeSet<_> = letters.iter().map(|letter| letter.id.as_str()).collect();
     assert_eq!(ids, BTreeSet::from(["unreadable-1", "stranger-1"]));
     assert_eq!(left_in(&settings, ["dead.desk", "dead.shops", "unrouted"]).await, 2);

@@ -9,20 +9,26 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use takedown::desk::cancel::{Order, cancel};
+use takedown::desk::follow::catch_up;
+use takedown::desk::store::Store;
 use takedown::domain::classify::Effect;
+use takedown::domain::ids::BatchId;
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::fleet::AmqpFleet;
 use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
+use takedown::queue::amqp::tail::{Log, Streams};
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::work_queue::Consumers;
 use takedown::queue::amqp::{AmqpQueue, AmqpSettings, ConsumerSettings};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Intake, Queue};
+use takedown::queue::{Intake, Queue};
 
 use crate::support::broker::Broker;
-use crate::support::queue::{account, outcome, take, takedown, within};
+use crate::support::queue::{account, outcome, replay_all, take, takedown, within};
 
 /// User; what it may configure, write and read.
 const ROLES: [(&str, [&str; 3]); 4] = [
@@ -31,8 +37,8 @@ const ROLES: [(&str, [&str; 3]); 4] = [
         "worker",
         [
             r"^amq\.gen-",
-            r"^(takedown\.(retry\..+|results|dead|fleet|journal)|amq\.gen-.+)$",
-            r"^(takedown\.(work\..+|fleet|journal)|amq\.gen-.+)$",
+            r"^(takedown\.(retry\..+|results|dead|fleet|journal|desk)|amq\.gen-.+)$",
+            r"^(takedown\.(work\..+|fleet|journal|desk)|amq\.gen-.+)$",
         ],
     ),
     ("consumer", ["^$", "^$", r"^takedown\.results\.all$"]),
@@ -127,6 +133,11 @@ async fn each_does_its_job(guarded: &Guarded) {
         within("a settlement", queue.settle(delivery, settlement)).await.unwrap();
     }
 
+    let depths = within("a look", queue.depths()).await.unwrap();
+    let [desk, shops] = accounts.each_ref().map(|account| depths.accounts[account]);
+    assert_eq!((desk.dead, shops.work, shops.consumers, depths.unrouted), (1, 0, 1, 0), "{depths:?}");
+    assert!(depths.results > 0, "{depths:?}");
+
     let connection = guarded.connect("consumer").await;
     let channel = connection.create_channel().await.unwrap();
     let got = channel.basic_get("takedown.results.all".into(), BasicGetOptions { no_ack: true }).await.unwrap();
@@ -136,7 +147,7 @@ async fn each_does_its_job(guarded: &Guarded) {
     within("an outcome", results.next()).await.unwrap();
 
     let letters = AmqpDeadLetters::connect(&operator, accounts.to_vec()).await.unwrap();
-    assert_eq!(letters.replay(&DeadLetterFilter::default()).await.unwrap(), 1);
+    assert_eq!(replay_all(&letters, &LetterFilter::default()).await, 1);
     let again = take(&queue, &accounts[0]).await;
     queue.settle(again, Settlement::GiveBack).await.unwrap();
     let visit = AmqpFleet::visit(&operator).await.unwrap();
@@ -145,7 +156,22 @@ async fn each_does_its_job(guarded: &Guarded) {
     assert_eq!(within("the operator's word", session.hear()).await.unwrap(), b"word");
     assert_eq!(within("the operator's word", desk.hear()).await.unwrap(), b"word");
     visit.close().await;
+    cancel_and_count(&operator, &queue).await;
     queue.close().await.unwrap();
+}
+
+/// What the operator's desk does, and the worker hears.
+async fn cancel_and_count(operator: &AmqpSettings, queue: &AmqpQueue) {
+    let batch = BatchId::new("b-1").unwrap();
+    let order = Order { batch: batch.clone(), reason: None, by: "ada@desk".into() };
+    within("the cancel", cancel(operator, &order, |_| ())).await.unwrap();
+    within("the word of it", queue.ledger().wait_for(|ledger| ledger.is_cancelled(&batch))).await.unwrap();
+    let store = Store::temporary(&operator.identity()).unwrap();
+    let streams = Streams::connect(operator).await.unwrap();
+    within("the end", catch_up(&streams, &store)).await.unwrap();
+    assert!(store.place(Log::Outcomes).unwrap().is_some_and(|place| place.offset >= 3), "three outcomes and a mark");
+    assert!(store.batch(&batch).unwrap().unwrap().cancelled.is_some());
+    streams.close().await;
 }
 
 /// Something a role may not do.
@@ -199,6 +225,7 @@ fn forbidden() -> [(&'static str, Vec<Attempt>); 4] {
                 Publish("takedown.dead"),
                 Publish("takedown.retry.200ms"),
                 Publish("takedown.fleet"),
+                Publish("takedown.desk"),
                 Get("takedown.work.desk"),
                 Get("takedown.results.all"),
                 Get("takedown.dead.desk"),
@@ -210,6 +237,7 @@ fn forbidden() -> [(&'static str, Vec<Attempt>); 4] {
             "worker",
             but(&[
                 Publish("takedown"),
+                Publish("takedown.results.log"),
                 Get("takedown.results.all"),
                 Get("takedown.dead.desk"),
                 Get("takedown.unrouted"),

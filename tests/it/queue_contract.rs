@@ -1,6 +1,7 @@
 //! What every queue adapter must do: one case each, written once, run over all of them.
 
 mod dead_letters;
+mod desk_log;
 mod embedded;
 mod model;
 mod rabbitmq;
@@ -12,9 +13,10 @@ use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::{FinalOutcome, Reason};
 use takedown::domain::settlement::{Deferral, Settlement};
 use takedown::queue::envelope::Envelope;
-use takedown::queue::{DeadLetters, Enqueued, Intake, Queue, Settled};
+use takedown::queue::{DeadLetters, DeskLog, Enqueued, Intake, Queue, Settled};
 
 use self::dead_letters::*;
+use self::desk_log::*;
 use crate::support::queue::{account, id_of, outcome, take, takedown, within};
 
 /// Messages one account may have in hand, where an adapter bounds them.
@@ -29,6 +31,7 @@ trait Harness: Sized {
     fn queue(&self) -> &Self::Queue;
     fn intake(&self) -> &impl Intake;
     fn dead_letters(&self) -> &impl DeadLetters;
+    fn desk_log(&self) -> &impl DeskLog;
     /// Puts a message as any producer may.
     async fn put_raw(&self, account: &AccountId, message_id: &str, body: &[u8]);
     /// Waits for the next outcome and its message id.
@@ -79,9 +82,18 @@ macro_rules! contract {
                 a_replay_resets_the_attempts_and_keeps_the_id,
                 a_replay_knows_that_the_last_attempt_was_ambiguous,
                 a_purge_deletes_what_it_names_and_nothing_else,
+                letters_are_found_by_batch_merchant_age_and_text,
+                pages_go_on_where_the_last_one_ended,
+                the_history_goes_with_the_message,
+                a_letter_that_dies_again_is_not_of_the_plan_that_replayed_it,
+                a_cut_off_leaves_out_what_died_after_it,
+                an_edited_letter_takes_the_place_of_the_old_one,
+                a_replay_told_to_stop_leaves_the_others,
                 stop_ends_waiting_and_later_calls,
                 what_is_in_hand_settles_after_a_stop,
                 the_untouched_are_there_for_the_next_worker,
+                the_operators_log_keeps_every_notice_in_order,
+                a_cancel_is_known_before_a_message_is_handed_out,
             }
         }
     };
@@ -113,7 +125,8 @@ async fn what_is_enqueued_is_handed_out_fresh<H: Harness>() {
     let delivery = take(harness.queue(), &account("desk")).await;
     assert_eq!(delivery.body, takedown("t-1", "desk").encode());
     let fresh = Envelope { message_id: Some("t-1".into()), ..Envelope::fresh(account("desk")) };
-    assert_eq!(delivery.envelope, fresh);
+    let Envelope { due, .. } = delivery.envelope;
+    assert_eq!(delivery.envelope, Envelope { due, ..fresh });
     harness.finish().await;
 }
 
@@ -161,13 +174,14 @@ async fn a_retry_counts_an_attempt_and_keeps_what_is_known<H: Harness>() {
         effect: Effect::Possible,
         last_code: Some("isp.unknown-error".into()),
         first_seen: second.envelope.first_seen,
+        due: second.envelope.due,
         ..Envelope::fresh(desk.clone())
     };
     assert_eq!(second.envelope, expected);
     // A later, harmless attempt does not wash the ambiguity off.
     harness.queue().settle(second, retry(SHORT, Effect::None)).await.unwrap();
     let third = take(harness.queue(), &desk).await;
-    assert_eq!(third.envelope, Envelope { attempt: 3, ..expected });
+    assert_eq!(third.envelope, Envelope { attempt: 3, due: third.envelope.due, ..expected });
     harness.finish().await;
 }
 

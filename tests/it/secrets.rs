@@ -13,6 +13,7 @@ use std::fs;
 
 use percent_encoding::percent_decode_str;
 
+use crate::observability::collector::{Collector, Manners};
 use gateway::Gateway;
 use plant::{INLINE_TOKEN, MD5_SECRET, MERCHANT_TOKEN, Plant, USER_KEY, items};
 
@@ -54,6 +55,8 @@ fn a_run_against_a_gateway_that_repeats_its_requests_shows_no_secret() {
         let arguments = ["run", file, "--json"];
         let mut command = plant.command(&arguments);
         command.env("TAKEDOWN_LOG", "trace").env("TAKEDOWN_LOG_FORMAT", format);
+        let collector = Collector::start(Manners::Obliging);
+        command.env("TAKEDOWN_TELEMETRY__ENDPOINT", collector.endpoint());
         let ended = crate::support::command::end(command);
         // It shows canonical strings by trade, which are looked for from here on.
         for id in ["desk-0", "shops-aes-2"] {
@@ -64,6 +67,9 @@ fn a_run_against_a_gateway_that_repeats_its_requests_shows_no_secret() {
         let calls = look_for_requests(&mut plant, &gateway);
         assert!(calls > 40, "{calls} calls\n{ended:?}");
         let ended = plant.check("run", ended);
+        let spans = collector.spans().len();
+        assert!(spans > calls, "{spans} spans of {calls} calls");
+        plant.needles.must_not_be_in("a span", &String::from_utf8_lossy(&collector.bytes()));
         assert_eq!(ended.code, Some(9), "{ended:?}");
         assert!(ended.stderr.contains("takedown") && ended.stderr.contains("item is a dead letter"), "{ended:?}");
 

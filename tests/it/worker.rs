@@ -1,5 +1,6 @@
 //! The worker on real parts: embedded queue file, both gateways of the sandbox over HTTP.
 
+mod cancelled;
 mod certified;
 mod credentials;
 mod fairness;
@@ -12,10 +13,11 @@ mod v3;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::{FinalOutcome, Reason, Status};
 use takedown::domain::takedown::Takedown;
 use takedown::gateway::http::HttpSettings;
-use takedown::queue::{DeadLetterFilter, DeadLetters, Queue};
+use takedown::queue::{DeadLetters, Queue};
 use takedown::sandbox::ItemState;
 use takedown::sandbox::faults::{Effect, Fault, Faults, Scripted};
 use takedown::worker::Summary;
@@ -120,7 +122,7 @@ async fn a_message_that_cannot_be_read_is_dead_lettered_as_it_came() {
     let outcome = replica.outcome("m-7").await;
     assert_eq!(told(&outcome), ("m-7", Status::Dead, Reason::InvalidMessage, 0));
     assert_eq!(outcome.routing_key(), "dead.unknown.shops");
-    let letters = replica.queue.list(&DeadLetterFilter::default()).await.unwrap();
+    let letters = replica.queue.list(&LetterFilter::default()).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!((&letters[0].body[..], &letters[0].outcome), (&b"{\xff"[..], &outcome));
     assert_eq!(replica.outcome("c1").await.reason, Reason::TakenDown, "the worker goes on");

@@ -45,6 +45,8 @@ pub(crate) fn takedown(directory: &Path, arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TAKEDOWN_")) {
         command.env_remove(name);
     }
+    // What a desk keeps of its own is kept there too.
+    command.env("XDG_STATE_HOME", directory.join("state"));
     command.current_dir(directory).args(arguments).stdin(Stdio::null());
     tie(&mut command);
     command

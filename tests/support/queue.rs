@@ -4,9 +4,11 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use takedown::domain::ids::{AccountId, RequestId};
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use takedown::domain::takedown::{Gateway, Item, OpenPlatformItem, Priority, Takedown};
-use takedown::queue::{Delivery, Queue};
+use takedown::queue::letters::{Purged, Replay};
+use takedown::queue::{DeadLetters, Delivery, Queue};
 
 /// Waits for something that must come; a busy machine is slow, a bug is for ever.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -78,4 +80,17 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
         }
     })
     .await;
+}
+
+/// Puts all letters a filter means back to work at once, without a plan.
+pub(crate) async fn replay_all(letters: &impl DeadLetters, filter: &LetterFilter) -> u64 {
+    let replay = Replay { plan: None, by: "test".into(), at: SystemTime::UNIX_EPOCH };
+    letters.replay(&filter.into(), &replay).await.unwrap()
+}
+
+/// Deletes all letters a filter means.
+pub(crate) async fn purge_all(letters: &impl DeadLetters, filter: &LetterFilter) -> u64 {
+    let planned = letters.list(filter).await.unwrap().len() as u64;
+    assert_eq!(letters.purge(&filter.into(), planned).await.unwrap(), Purged::AsPlanned(planned));
+    planned
 }

@@ -28,7 +28,8 @@ use takedown::signing::certificate::Bundle;
 use takedown::signing::charset::Charset;
 use takedown::signing::content::ContentKey;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
-use takedown::worker::context::{Account, Context, system_clock};
+use takedown::trace::Tracer;
+use takedown::worker::context::{Account, Context, GatewayTrace, system_clock};
 use takedown::worker::event::WorkerEvent;
 use takedown::worker::shutdown::Shutdown;
 use takedown::worker::{Summary, run};
@@ -145,6 +146,8 @@ impl Bench {
             policy: tuning.policy,
             drain_timeout: tuning.drain_timeout,
             clock: system_clock(),
+            tracer: Tracer::off(),
+            gateway_trace: GatewayTrace::Told,
             observer: Arc::new(move |event| {
                 spy(event);
                 observer.events.lock().unwrap().push(event.clone());

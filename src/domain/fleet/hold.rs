@@ -24,6 +24,9 @@ pub struct HoldNotice {
     pub version: u64,
     /// Whose word it is: the epoch of a member, or the number of an order.
     pub by: u64,
+    /// How long the hold, or the pause, has been on, in milliseconds; `None` where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
     /// What it says.
     pub state: HoldState,
 }
@@ -188,9 +191,10 @@ mod tests {
             party: None,
             version,
             by: 7,
+            age_ms: None,
             state: HoldState::Held { cause: "X".into(), wait_ms: 1, probe_in_ms: 1, probe, ends_with: Proof::Unsigned },
         };
-        let with = |state| HoldNotice { party: None, version: 1, by: 7, state };
+        let with = |state| HoldNotice { party: None, version: 1, by: 7, age_ms: None, state };
         let words = [
             with(HoldState::Lifted),
             held(1, ProbeState::Free),

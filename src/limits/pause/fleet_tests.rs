@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::classify::{Cause, Effect};
 use crate::domain::codes::Certainty;
-use crate::domain::fleet::hold::OrderKind;
+use crate::domain::fleet::hold::{HoldNotice, OrderKind};
 use crate::domain::fleet::{AccountBeat, Demand, Heartbeat, Member};
 use crate::domain::ids::{AccountId, WorkerId};
 use crate::domain::outcome::Reason;
@@ -327,6 +327,32 @@ fn what_was_mended_is_probed_but_neither_what_a_person_paused_nor_what_waits_for
     holds.hold_until(QUOTA_SPENT, now + MAX, now);
     holds.probe_now(now);
     assert_eq!(holds.wait(None, now, 0.0), Some(MAX));
+}
+
+#[test]
+fn how_long_a_hold_has_been_on_is_told_however_often_it_was_said_anew() {
+    let now = Instant::now() + Duration::from_hours(1);
+    let mut one = Holds::new(HoldSettings { first_probe: FIRST, max_probe: MAX }, now);
+    let age = |holds: &mut Holds, now| holds.tell(now).first().and_then(|told| told.age_ms);
+    one.hold_until("X", now + FIRST, now);
+    // A probe that fails says it anew.
+    let later = now + Duration::from_mins(2);
+    one.probe_now(later);
+    let probe = one.claim(None, later, 0.0).unwrap();
+    let fault = Outcome::AccountFault(Scope::App, Certainty::Certain);
+    one.record(probe, &RequestId::new("a").unwrap(), &reply(Signature::Valid), &fault, later, 0.0);
+    assert_eq!(age(&mut one, later), Some(120_000));
+    // Whoever hears of it late knows it too; and from an earlier version, since the hearing.
+    let mut other = Holds::new(HoldSettings::default(), later);
+    let told = one.tell(later)[0].clone();
+    other.hear(told.clone(), 1, later);
+    assert_eq!(age(&mut other, later + Duration::from_secs(1)), Some(121_000));
+    let mut third = Holds::new(HoldSettings::default(), later);
+    third.hear(HoldNotice { age_ms: None, ..told }, 1, later);
+    assert_eq!(age(&mut third, later + Duration::from_secs(1)), Some(1000));
+    // A pause in its place begins then.
+    other.order(None, OrderKind::Pause { reason: None }, 9, later);
+    assert_eq!(age(&mut other, later), Some(0));
 }
 
 #[test]

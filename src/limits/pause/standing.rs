@@ -31,6 +31,8 @@ pub(super) struct Standing {
     /// Whose word the latest is.
     pub(super) by: u64,
     pub(super) said_at: Instant,
+    /// When the account or party was held, or paused; how often that was said anew since does not matter.
+    pub(super) since: Instant,
     pub(super) state: State,
 }
 
@@ -83,7 +85,7 @@ pub(super) enum Change {
 impl Standing {
     pub(super) fn new(now: Instant) -> Self {
         let (suspect, disbelieved, state) = (None, Vec::new(), State::Open);
-        Self { suspect, disbelieved, version: 0, by: 0, said_at: now, state }
+        Self { suspect, disbelieved, version: 0, by: 0, said_at: now, since: now, state }
     }
 
     /// Returns the wait of a call; `None` if it may go, as an ordinary call or as the probe that is due.
@@ -123,6 +125,9 @@ impl Standing {
     /// Says something new.
     pub(super) fn say(&mut self, state: State, by: u64, now: Instant) {
         (self.version, self.by, self.said_at) = (self.version.saturating_add(1), by, now);
+        if std::mem::discriminant(&state) != std::mem::discriminant(&self.state) {
+            self.since = now;
+        }
         if state == State::Open {
             self.suspect = None;
             self.disbelieved.clear();

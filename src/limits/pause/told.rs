@@ -13,6 +13,9 @@ use crate::limits::pause::{HoldChange, Holds, forget_stale};
 /// Longest wait believed; a quota is reset within a day.
 const MAX_TOLD: Duration = Duration::from_hours(48);
 
+/// Longest age of a hold believed.
+const MAX_AGE: Duration = Duration::from_hours(24 * 366);
+
 /// What a word of another comes to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
@@ -102,7 +105,8 @@ impl Standing {
                 ends_with: held.ends_with,
             },
         };
-        HoldNotice { party: party.cloned(), version: self.version, by: self.by, state }
+        let age = (self.state != State::Open).then(|| now.saturating_duration_since(self.since));
+        HoldNotice { party: party.cloned(), version: self.version, by: self.by, age_ms: age.map(millis), state }
     }
 
     /// Returns a change worth telling, if any, of a word that was new.
@@ -114,11 +118,13 @@ impl Standing {
         }
         let is_new = told.rank() > own;
         let (version, by) = (told.version, told.by);
+        let since = told.age_ms.map(|age| Duration::from_millis(age).min(MAX_AGE)).and_then(|age| now.checked_sub(age));
         let heard = State::heard(told.state, now);
         if is_new {
             let change = change(&self.state, &heard);
             self.say(heard, by, now);
             self.version = version;
+            self.since = since.unwrap_or(self.since);
             return Some(change);
         }
         if let (State::Held(own), State::Held(heard)) = (&mut self.state, heard) {

@@ -12,6 +12,7 @@ use crate::ops::config::{AccountConfig, Config};
 use crate::ops::metrics::Metrics;
 use crate::queue::amqp::ConsumerSettings;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
+use crate::trace::Tracer;
 use crate::worker::context::{Account, Context, system_clock};
 use crate::worker::event::Observer;
 
@@ -45,7 +46,7 @@ fn served(sharing: Sharing) -> Consumers {
 ///
 /// # Errors
 /// [`Exit::Unexpected`] when TLS is needed and cannot be set up on this machine.
-pub(super) fn context(config: Config, observer: Observer) -> Result<Arc<Context>, Failure> {
+pub(super) fn context(config: Config, tracer: Tracer, observer: Observer) -> Result<Arc<Context>, Failure> {
     let endpoints = config.accounts.values().map(|account| account.gateway.endpoint());
     let http = HttpClient::for_endpoints(&config.http, endpoints);
     let http = http.map_err(|error| Failure::new(Exit::Unexpected, chain(&error)))?;
@@ -60,6 +61,8 @@ pub(super) fn context(config: Config, observer: Observer) -> Result<Arc<Context>
         pace: config.pace,
         drain_timeout: config.drain_timeout,
         clock: system_clock(),
+        tracer,
+        gateway_trace: config.telemetry.gateway_trace,
         observer,
     }))
 }

@@ -81,13 +81,17 @@ impl Check {
         let mut findings = vec![Finding::good("configuration", accounts_line(&config))];
         let warning = |Fault { key, problem, remedy, .. }: &Fault| Finding::warning(&**key, &**problem, &**remedy);
         findings.extend(config.warnings.iter().map(warning));
-        for (id, account) in &config.accounts {
+        let waiting = surroundings.terminal.waiting("examining");
+        for (at, (id, account)) in config.accounts.iter().enumerate() {
+            waiting.on(&format!("examining account {id}, {} of {}", at + 1, config.accounts.len()));
             findings.extend(credentials(id, account));
             findings.extend(gateway(id, &account.gateway, &config.http).await);
         }
         if !self.no_broker {
+            waiting.on("examining the broker");
             findings.extend(broker(&config).await);
         }
+        drop(waiting);
         surroundings.terminal.result(&if self.output.json { as_json(&findings) } else { as_text(&findings) })?;
         let has_fault = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Fault { .. }));
         Ok(if has_fault { Exit::Findings } else { Exit::Done })

@@ -10,19 +10,22 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::domain::notice::LetterFilter;
 use crate::domain::outcome::FinalOutcome;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::demo::stage::Stage;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::progress::Progress;
+use crate::ops::cli::report::{ReportFile, language};
 use crate::ops::cli::signals;
 use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::cli::to_the_end::{self, End};
 use crate::ops::cli::watch::Watch;
+use crate::ops::cli::whole_file::WholeFile;
 use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters, Intake};
+use crate::queue::{DeadLetter, DeadLetters, Intake};
 use crate::worker::shutdown::Shutdown;
 
 /// Show the whole thing in about ten seconds: both gateways, 500 items, every kind of trouble.
@@ -32,7 +35,7 @@ use crate::worker::shutdown::Shutdown;
 /// off, and then compares every outcome with what the gateways know. Nothing is left behind.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  takedown demo\n  \
-    takedown demo --items 2000 --seed 7\n  \
+    takedown demo --items 2000 --seed 7\n  takedown demo --report demo.html\n  \
     takedown demo --amqp amqp://guest:guest@127.0.0.1:5672/%2f")]
 pub(super) struct Demo {
     /// Go through this RabbitMQ, under a prefix of its own that is deleted afterwards, with two workers. For a cluster,
@@ -45,6 +48,8 @@ pub(super) struct Demo {
     /// Seed of items and faults; the same seed makes the same ones.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    report: ReportFile,
 }
 
 /// Checks the broker's address here and not in clap, which quotes what it refuses: a password is in it.
@@ -64,6 +69,7 @@ impl Demo {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let terminal = &surroundings.terminal;
         self.amqp.as_deref().map_or(Ok(()), check_address)?;
+        let page = self.report.begin()?;
         let stage = Stage::set(self.items, self.seed, if self.amqp.is_some() { broker::REPLICAS } else { 1 }).await?;
         terminal.result(&stage.introduction(self.amqp.is_some()))?;
         let shutdown = Shutdown::new();
@@ -77,7 +83,7 @@ impl Demo {
         progress.finish();
         signals.abort();
         let played = played?;
-        let exit = tell(terminal, &stage, &watch, &played, &progress)?;
+        let exit = tell(terminal, &stage, &watch, &played, (&progress, page))?;
         stage.strike().await;
         Ok(exit)
     }
@@ -88,7 +94,7 @@ fn tell(
     stage: &Stage,
     watch: &Watch,
     played: &Played,
-    progress: &Progress,
+    (progress, page): (&Progress, Option<WholeFile>),
 ) -> Result<Exit, Failure> {
     if let End::Stopped { left } = played.end {
         let left = counted(left, "item", "items");
@@ -96,7 +102,9 @@ fn tell(
         return Ok(Exit::Interrupted);
     }
     let comparison = stage.compare(&played.outcomes);
-    terminal.result(&report::write(watch, played, &comparison, progress.elapsed()))?;
+    let charts = report::charts(watch, played, progress.elapsed());
+    terminal.result(&report::write(watch, played, &comparison, &charts, progress.elapsed()))?;
+    page.map_or(Ok(()), |page| page.place(&charts.html(language())))?;
     Ok(if comparison.is_sound() { Exit::Done } else { Exit::Findings })
 }
 
@@ -117,6 +125,6 @@ async fn embedded(
     let end = to_the_end::work(queue, context, shutdown.clone(), watch, progress).await?;
     let queue = EmbeddedQueue::open(&file)?;
     let outcomes = queue.outcomes(0, usize::MAX).await?.into_iter().map(|(_, outcome)| outcome).collect();
-    let letters = queue.list(&DeadLetterFilter::default()).await?;
+    let letters = queue.list(&LetterFilter::default()).await?;
     Ok(Played { outcomes, letters, end })
 }

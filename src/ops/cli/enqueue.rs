@@ -1,12 +1,13 @@
 //! `takedown enqueue`: a file of items to RabbitMQ, every row checked before the first is published.
 
+mod batches;
+
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::clock;
-use crate::domain::ids::BatchId;
-use crate::domain::takedown::{Takedown, rfc3339};
+use self::batches::{Batches, Existing};
+use crate::domain::takedown::Takedown;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
@@ -15,7 +16,10 @@ use crate::ops::cli::progress::Progress;
 use crate::ops::cli::signals;
 use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
+use crate::ops::metrics::SpanCounters;
+use crate::ops::telemetry::Telemetry;
 use crate::queue::Intake;
+use crate::queue::amqp::desk_log::AmqpDeskLog;
 use crate::queue::amqp::publisher::AmqpIntake;
 use crate::worker::shutdown::Shutdown;
 
@@ -25,8 +29,10 @@ const CHUNK: usize = 500;
 /// Publish a file of items to RabbitMQ, each confirmed by the broker.
 ///
 /// Every row is checked before the first is published. A bad row stops the command and is written, with its line and
-/// reason, to a file beside the input. Running it again is safe: ids are stable, and consumers drop repeats by them.
-/// Needs no keys.
+/// reason, to a file beside the input. The items make a batch, which `takedown batch watch ID` follows and
+/// `takedown batch cancel ID` ends; without --batch its id comes of the day and the items. Running it again is safe: ids
+/// are stable, consumers drop repeats by them, and the same items count once in their batch. Needs no keys. With
+/// `telemetry.endpoint` every item begins a trace, which its message carries.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  takedown enqueue items.csv\n  \
     takedown enqueue goods.csv --account desk --charset gbk --batch night-4711\n  \
@@ -37,29 +43,40 @@ pub(super) struct Enqueue {
     /// Check every row and publish nothing; needs no broker.
     #[arg(long)]
     dry_run: bool,
+    /// Add to a batch that exists; none of these items may be in it already, or it would wait for them twice.
+    #[arg(long)]
+    add: bool,
 }
 
 impl Enqueue {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let terminal = &surroundings.terminal;
         let config = surroundings.load_outline()?;
-        let batch = self.items.batch.clone().unwrap_or_else(new_batch);
-        let takedowns = self.items.read(&config.accounts, Some(&batch), terminal)?;
+        let mut takedowns = self.items.read(&config.accounts, self.items.batch.as_ref(), terminal)?;
+        let batches = Batches::name(&mut takedowns);
         let count = takedowns.len();
         if self.dry_run {
             let ready = counted(count as u64, "item is", "items are");
             terminal.result(&format!("{ready} ready to be enqueued; nothing was published"))?;
             return Ok(Exit::Done);
         }
-        let intake = AmqpIntake::connect(&config.amqp).await?;
+        let telemetry = Telemetry::start(&config.telemetry, None, SpanCounters::default());
+        let intake = AmqpIntake::connect(&config.amqp).await?.traced(telemetry.tracer());
+        intake.require(batches.accounts()).await?;
+        let log = AmqpDeskLog::connect(&config.amqp).await?;
+        let existing = if self.add { Existing::Add } else { Existing::Refuse };
+        batches.note(&log, existing).await?;
+        log.close().await;
         let progress = Progress::new(terminal, "confirmed", count as u64);
         let published = publish(&intake, takedowns, &progress, terminal).await;
         progress.finish();
         intake.close().await;
+        telemetry.finish().await;
         let confirmed = published?;
         let rate = per_second(confirmed, progress.elapsed());
         let all = counted(count as u64, "item", "items");
-        terminal.result(&format!("{confirmed} of {all} enqueued and confirmed, {rate} a second; batch {batch}"))?;
+        let names = batches.names();
+        terminal.result(&format!("{confirmed} of {all} enqueued and confirmed, {rate} a second; {names}"))?;
         if confirmed < count {
             terminal.say("stopped; run the same command again: ids are stable, consumers drop repeats by them");
             return Ok(Exit::Interrupted);
@@ -102,12 +119,6 @@ async fn publish(
     }
     signals.abort();
     Ok(confirmed)
-}
-
-/// `b-20261125-9f3a61c2`, by the day in UTC.
-fn new_batch() -> BatchId {
-    let day: String = rfc3339(clock::now()).chars().take(10).filter(char::is_ascii_digit).collect();
-    BatchId::new(format!("b-{day}-{:08x}", rand::random::<u32>())).expect("invariant: letters, digits and dashes")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

@@ -27,7 +27,7 @@ pub enum Exit {
     Findings,
     /// Stopped before the end; nothing is lost, and the same command goes on.
     Interrupted,
-    /// No replica is there to be told.
+    /// No replica is there, or none took an order.
     Nobody,
 }
 
@@ -82,7 +82,7 @@ impl Exit {
             Self::Port => "a port cannot be listened on",
             Self::Findings => "finished, but someone must look: dead items, faults found by check or explain",
             Self::Interrupted => "stopped before the end; nothing is lost, the same command goes on",
-            Self::Nobody => "no worker took the order",
+            Self::Nobody => "no worker is there, or none took the order",
         }
     }
 

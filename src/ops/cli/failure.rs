@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::desk::DeskError;
 use crate::ops::cli::exit::Exit;
 use crate::ops::config::ConfigError;
 use crate::ops::status::StatusError;
@@ -78,6 +79,18 @@ impl From<QueueError> for Failure {
             QueueError::Database { .. } => Self::new(Exit::QueueFile, text)
                 .remedy("check the disk's space and the file's permissions; what was committed is safe"),
             QueueError::Closed => Self::new(Exit::Unexpected, text),
+        }
+    }
+}
+
+impl From<DeskError> for Failure {
+    fn from(error: DeskError) -> Self {
+        let text = chain(&error);
+        match error {
+            DeskError::Queue(error) => error.into(),
+            DeskError::File { .. } => Self::new(Exit::QueueFile, text),
+            DeskError::Database { .. } => Self::new(Exit::QueueFile, text)
+                .remedy("check the disk's space and the file's permissions; deleted, it is read again from the broker"),
         }
     }
 }

@@ -57,7 +57,8 @@ pub(super) fn account(text: &str) -> Result<AccountId, String> {
     AccountId::new(text).map_err(|error| format!("an account's name {error}"))
 }
 
-fn batch(text: &str) -> Result<BatchId, String> {
+/// Reads a batch's id from the command line.
+pub(super) fn batch(text: &str) -> Result<BatchId, String> {
     BatchId::new(text).map_err(|error| format!("a batch's id {error}"))
 }
 

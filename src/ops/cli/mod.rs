@@ -1,4 +1,4 @@
-//! The command line: `takedown demo|run|worker|enqueue|pause|resume|dead-letters|sandbox|topology|check|explain|config`.
+//! The command line: `takedown demo|run|worker|desk|enqueue|batch|status|pause|resume|dead-letters|sandbox|topology|check|explain|config|metrics|completions|man`.
 //!
 //! Results go to stdout, everything else to stderr. Promise: a command that cannot do its work says so in one clear line
 //! with what to do about it, and ends with the exit code of the one table in [`exit`].
@@ -6,25 +6,35 @@
 pub mod exit;
 
 mod assemble;
+mod batch;
+mod canvas;
 mod check;
+mod completions;
 mod config;
 mod dead_letters;
 mod demo;
+mod desk;
 mod enqueue;
 mod explain;
 mod failure;
 mod intake;
+mod man;
+mod metrics;
 mod pause;
 mod progress;
 mod rehearsal;
+mod report;
 mod run;
 mod sandbox;
 mod signals;
+mod status;
 mod tables;
 mod terminal;
+mod times;
 mod to_the_end;
 mod topology;
 mod watch;
+mod whole_file;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -34,6 +44,7 @@ use std::process::ExitCode;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
+use crate::ops::cli::canvas::Color;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::terminal::{LogFormat, Terminal};
@@ -54,8 +65,11 @@ Examples:
   takedown sandbox --dir rehearsal  the two gateways to try things on
   takedown run items.csv            a file of items to the end, without a broker
   takedown worker                   a replica: RabbitMQ to the gateways
+  takedown batch watch ID           how far a batch is; batch cancel ends the rest
+  takedown status --watch           accounts, rates, backlogs, holds
   takedown pause shops              no calls of an account until it is resumed
   takedown dead-letters list        what could not be resolved, and why
+  takedown desk                     the same in a browser, with accounts and batches
   takedown explain --request FILE   why a signature is refused
 
 Exit codes:
@@ -85,6 +99,10 @@ struct Global {
     /// How log lines are written (to stderr).
     #[arg(long, global = true, env = "TAKEDOWN_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+    /// When to use colours. They say nothing that words do not say too; `auto` respects `NO_COLOR`, `CLICOLOR_FORCE` and
+    /// TERM=dumb, and a pipe gets none.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    color: Color,
 }
 
 /// An empty path is read, and counts as absent later, as docker-compose's `${NAME:-}` leaves one.
@@ -97,7 +115,10 @@ enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Worker(worker::Worker),
+    Desk(desk::Desk),
     Enqueue(enqueue::Enqueue),
+    Batch(batch::BatchCommand),
+    Status(status::StatusCommand),
     Pause(pause::Pause),
     Resume(pause::Resume),
     DeadLetters(dead_letters::DeadLettersCommand),
@@ -106,6 +127,9 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Config(config::ConfigCommand),
+    Metrics(metrics::MetricsCommand),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// What every command is given.
@@ -141,6 +165,7 @@ pub async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    canvas::choose(cli.global.color);
     let terminal = Terminal::default();
     // Whoever reads a worker's log as JSON reads its last line so too.
     let is_logged = matches!((&cli.command, cli.global.log_format), (Command::Worker(_), LogFormat::Json));
@@ -151,7 +176,7 @@ pub async fn main() -> ExitCode {
             exit.into()
         }
         Err(failure) => {
-            terminal.say(&failure.to_string());
+            terminal.fail(&failure);
             failure.exit.into()
         }
     }
@@ -164,7 +189,10 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         // The demo plays faults on purpose and tells of them in its table.
         Command::Demo(_) => "off",
         Command::Run(_)
+        | Command::Desk(_)
         | Command::Enqueue(_)
+        | Command::Batch(_)
+        | Command::Status(_)
         | Command::Pause(_)
         | Command::Resume(_)
         | Command::DeadLetters(_)
@@ -172,7 +200,10 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         | Command::Topology(_)
         | Command::Check(_)
         | Command::Explain(_)
-        | Command::Config(_) => "warn,lapin=off",
+        | Command::Config(_)
+        | Command::Metrics(_)
+        | Command::Completions(_)
+        | Command::Man(_) => "warn,lapin=off",
     };
     let log = cli.global.log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default_log);
     terminal.start_logging(log, cli.global.log_format)?;
@@ -186,7 +217,10 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Demo(command) => command.execute(&surroundings).await,
         Command::Run(command) => command.execute(&surroundings).await,
         Command::Worker(command) => command.execute(&surroundings).await,
+        Command::Desk(command) => command.execute(&surroundings).await,
         Command::Enqueue(command) => command.execute(&surroundings).await,
+        Command::Batch(command) => command.execute(&surroundings).await,
+        Command::Status(command) => command.execute(&surroundings).await,
         Command::Pause(command) => command.execute(&surroundings).await,
         Command::Resume(command) => command.execute(&surroundings).await,
         Command::DeadLetters(command) => command.execute(&surroundings).await,
@@ -195,6 +229,9 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Check(command) => command.execute(&surroundings).await,
         Command::Explain(command) => command.execute(&surroundings).await,
         Command::Config(command) => command.execute(&surroundings),
+        Command::Metrics(command) => command.execute(&surroundings),
+        Command::Completions(command) => command.execute(&surroundings),
+        Command::Man(command) => command.execute(&surroundings),
     }
 }
 

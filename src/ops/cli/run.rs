@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -16,12 +17,15 @@ use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::intake::{COLUMNS, ItemsFile, beside};
 use crate::ops::cli::progress::Progress;
+use crate::ops::cli::report::{ReportFile, language, took_ms};
 use crate::ops::cli::tables::{Output, Tally, counted};
 use crate::ops::cli::to_the_end::{self, End};
 use crate::ops::cli::watch::Watch;
-use crate::ops::cli::{Surroundings, assemble, signals};
+use crate::ops::cli::{Surroundings, assemble, canvas, signals};
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
+use crate::ops::report::Report;
+use crate::ops::telemetry::Telemetry;
 use crate::queue::Intake;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::worker::shutdown::Shutdown;
@@ -37,10 +41,12 @@ const PAGE: usize = 1000;
 /// `takedown dead-letters list --queue FILE.queue`; after a replay, run the command again.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  takedown run items.csv\n  \
-    takedown run goods.csv --account desk --charset gbk\n\n{COLUMNS}"))]
+    takedown run goods.csv --account desk --charset gbk\n  takedown run items.csv --report report.html\n\n{COLUMNS}"))]
 pub(super) struct Run {
     #[command(flatten)]
     items: ItemsFile,
+    #[command(flatten)]
+    report: ReportFile,
     #[command(flatten)]
     output: Output,
 }
@@ -53,6 +59,7 @@ impl Run {
             config.accounts.iter().map(|(id, account)| (id.clone(), account.gateway.gateway())).collect();
         let takedowns = self.items.read(&accounts, self.items.batch.as_ref(), terminal)?;
         let file = beside(&self.items.file, "queue");
+        let page = self.report.begin()?;
         let queue = EmbeddedQueue::open(&file)?;
         refuse_strangers(&queue.accounts().await?, &accounts, &file)?;
         let enqueued = queue.enqueue(takedowns).await?;
@@ -66,23 +73,28 @@ impl Run {
         let shutdown = Shutdown::new();
         let signals = signals::watch(shutdown.clone(), Some(terminal.clone()))?;
         let watch = Arc::new(Watch::default());
-        let context = assemble::context(config, watch.observer(observer(Arc::new(Metrics::new()))))?;
+        let metrics = Arc::new(Metrics::new());
+        let telemetry = Telemetry::start(&config.telemetry, None, metrics.spans());
+        let context = assemble::context(config, telemetry.tracer(), watch.observer(observer(metrics)))?;
         let progress = Progress::new(terminal, "ended", left);
         let end = to_the_end::work(queue, context, shutdown, &watch, &progress).await;
         progress.finish();
         signals.abort();
+        telemetry.finish().await;
         let end = end?;
 
         let queue = EmbeddedQueue::open(&file)?;
         let outcomes = beside(&self.items.file, "outcomes.jsonl");
-        let tally = write_outcomes(&queue, &outcomes).await?;
+        let Written { tally, times } = write_outcomes(&queue, &outcomes).await?;
         let dead = queue.counts().await?.dead;
+        let report = self.report_of(&tally, times, &watch, end, progress.elapsed());
         terminal.result(&if self.output.json {
             json!({ "outcomes": tally.json(), "dead_letters": dead, "left": left_of(end), "file": outcomes })
                 .to_string()
         } else {
-            self.summary(&tally, dead, &watch, &outcomes)
+            self.summary(&tally, dead, &watch, &report, &outcomes)
         })?;
+        page.map_or(Ok(()), |page| page.place(&report.html(language())))?;
         if let End::Stopped { left } = end {
             let left = counted(left, "item", "items");
             terminal.say(&format!("stopped with {left} left; the same command goes on"));
@@ -91,8 +103,22 @@ impl Run {
         Ok(if dead == 0 { Exit::Done } else { Exit::Findings })
     }
 
-    fn summary(&self, tally: &Tally, dead: u64, watch: &Watch, outcomes: &Path) -> String {
-        let mut text = format!("{}\n{}.\noutcomes: {}\n", tally.table(), watch.lines(), outcomes.display());
+    fn report_of(&self, tally: &Tally, times: Vec<u64>, watch: &Watch, end: End, took: Duration) -> Report {
+        let name = self.items.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Report {
+            subject: name,
+            facts: vec![("took, this time".to_owned(), format!("{:.1} s", took.as_secs_f64()))],
+            outcomes: tally.counts(),
+            latencies: watch.latencies(),
+            times,
+            left: left_of(end),
+        }
+    }
+
+    fn summary(&self, tally: &Tally, dead: u64, watch: &Watch, report: &Report, outcomes: &Path) -> String {
+        let charts = report.text(&canvas::stdout(), language());
+        let (table, lines, file) = (tally.table(), watch.lines(), outcomes.display());
+        let mut text = format!("{table}\n{lines}.\n\n{charts}\noutcomes: {file}\n");
         if dead > 0 {
             let queue = beside(&self.items.file, "queue");
             text.push_str(&format!(
@@ -123,12 +149,12 @@ fn left_of(end: End) -> u64 {
 
 /// Writes every outcome there is, and counts each item by its latest; a half-written file is never left, in its place or
 /// beside it.
-async fn write_outcomes(queue: &EmbeddedQueue, path: &Path) -> Result<Tally, Failure> {
+async fn write_outcomes(queue: &EmbeddedQueue, path: &Path) -> Result<Written, Failure> {
     let part: PathBuf = beside(path, "part");
     let written = write_part(queue, &part).await;
-    let placed = written.and_then(|tally| {
+    let placed = written.and_then(|written| {
         fs::rename(&part, path).map_err(|error| unwritten(path, &error))?;
-        Ok(tally)
+        Ok(written)
     });
     if placed.is_err()
         && let Err(error) = fs::remove_file(&part)
@@ -139,10 +165,16 @@ async fn write_outcomes(queue: &EmbeddedQueue, path: &Path) -> Result<Tally, Fai
     placed
 }
 
-async fn write_part(queue: &EmbeddedQueue, part: &Path) -> Result<Tally, Failure> {
+/// What was written: items by reason, and how long each took, in milliseconds; each by its latest outcome.
+struct Written {
+    tally: Tally,
+    times: Vec<u64>,
+}
+
+async fn write_part(queue: &EmbeddedQueue, part: &Path) -> Result<Written, Failure> {
     let failed = |error: std::io::Error| unwritten(part, &error);
     let mut writer = std::io::BufWriter::new(fs::File::create(part).map_err(failed)?);
-    let mut latest: BTreeMap<String, Reason> = BTreeMap::new();
+    let mut latest: BTreeMap<String, (Reason, u64)> = BTreeMap::new();
     let mut after = 0;
     loop {
         let page = queue.outcomes(after, PAGE).await?;
@@ -150,14 +182,15 @@ async fn write_part(queue: &EmbeddedQueue, part: &Path) -> Result<Tally, Failure
         after = *last;
         for (_, outcome) in page {
             write_line(&mut writer, &outcome).map_err(failed)?;
-            latest.insert(outcome.id, outcome.reason);
+            let took = took_ms(&outcome);
+            latest.insert(outcome.id, (outcome.reason, took));
         }
     }
     let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)?;
     let mut tally = Tally::default();
-    latest.into_values().for_each(|reason| tally.add(reason));
-    Ok(tally)
+    latest.values().for_each(|(reason, _)| tally.add(*reason));
+    Ok(Written { tally, times: latest.into_values().map(|(_, took)| took).collect() })
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Failure {

@@ -1,19 +1,27 @@
 //! What a command has of its terminal: results to stdout, progress and logs to stderr, and the two not garbling each
 //! other.
 
-use std::io::{self, IsTerminal, Write};
+mod json_lines;
 
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use indicatif::MultiProgress;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::ops::chart::text::{Paint, visible};
+use crate::ops::cli::canvas;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
+use crate::ops::cli::terminal::json_lines::JsonLines;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,10 +49,14 @@ impl Terminal {
                 .remedy("write --log info, --log debug, or --log takedown=debug,lapin=warn")
         })?;
         let filter = filter.and(filter_fn(is_discreet));
-        let lines = fmt::layer().with_writer(BesideBars(self.bars.clone())).with_ansi(is_coloured());
+        let lines = fmt::layer()
+            .with_writer(BesideBars(self.bars.clone()))
+            .with_ansi(canvas::stderr().paint == Paint::Coloured);
         let lines = match format {
             LogFormat::Text => lines.with_filter(filter).boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+            LogFormat::Json => {
+                lines.fmt_fields(JsonFields::new()).event_format(JsonLines::new()).with_filter(filter).boxed()
+            }
         };
         let started = tracing_subscriber::registry().with(lines).try_init();
         started.map_err(|error| Failure::new(Exit::Unexpected, format!("logging cannot start: {error}")))
@@ -83,11 +95,59 @@ impl Terminal {
         }
     }
 
+    /// Tells why a command failed, on stderr. What others wrote of it loses its control characters.
+    pub(super) fn fail(&self, failure: &Failure) {
+        let bold = AnsiColor::Red.on_default().bold();
+        let text: Vec<String> = failure.to_string().lines().map(visible).collect();
+        let text = text.join("\n");
+        let told = text.strip_prefix("error:").map(|rest| {
+            let (word, remedy) = (canvas::stderr().painted("error:", bold), "  what to do:");
+            format!("{word}{}", rest.replacen(remedy, &canvas::stderr().painted(remedy, Style::new().bold()), 1))
+        });
+        self.say(&told.unwrap_or(text));
+    }
+
+    /// Shows that something is waited for, as long as the returned bar lives; nothing where there is no terminal.
+    #[must_use]
+    pub(super) fn waiting(&self, what: &str) -> Waiting {
+        let bar = self.has_bars().then(|| {
+            let bar = self.bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Waiting(bar)
+    }
+
     /// Says something to the person, on stderr; a result would go to stdout.
     pub(super) fn say(&self, text: &str) {
         let mut line = text.to_owned();
         line.push('\n');
         self.bars.suspend(|| to_stderr(line.as_bytes()));
+    }
+}
+
+/// Turns while something is waited for, and gives its line back when dropped.
+#[derive(Debug)]
+pub(super) struct Waiting(Option<ProgressBar>);
+
+impl Waiting {
+    /// Says what is waited for now.
+    pub(super) fn on(&self, what: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what.to_owned());
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
     }
 }
 
@@ -97,11 +157,6 @@ impl Terminal {
 fn is_discreet(metadata: &Metadata<'_>) -> bool {
     let is_ours = metadata.target().split("::").next() == Some("takedown");
     *metadata.level() < Level::TRACE || is_ours
-}
-
-/// Colours are for a terminal, and for a person who did not decline them (no-color.org).
-fn is_coloured() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes to stderr. That nobody takes it any more (a full disk, a closed pipe) is no reason to stop working, and could

@@ -1,11 +1,14 @@
 //! Working an embedded queue until nothing waits in it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::clock;
+use crate::desk::fleet::account::HoldView;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
-use crate::ops::cli::progress::Progress;
+use crate::ops::cli::progress::{Pace, Progress};
+use crate::ops::cli::status::words;
 use crate::ops::cli::watch::Watch;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::worker::context::Context;
@@ -13,6 +16,9 @@ use crate::worker::shutdown::Shutdown;
 
 /// How often the queue is asked whether anything is left.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Stillness after which the work counts as held, if an account is; a call may take as long.
+const STILL: Duration = Duration::from_secs(2);
 
 /// How the work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,14 +40,23 @@ pub(super) async fn work(
     watch: &Watch,
     progress: &Progress,
 ) -> Result<End, Failure> {
+    let known = Arc::clone(&context);
     let mut running = tokio::spawn(crate::worker::run(Arc::new(queue.clone()), context, shutdown.clone()));
     let mut look = tokio::time::interval(LOOK);
     let mut left;
+    let (mut moved_at, mut ended) = (Instant::now(), 0);
     loop {
         let counts = queue.counts().await?;
         left = counts.waiting + counts.in_hand;
         let tally = watch.tally();
-        progress.set(tally.total(), &tally.line());
+        if tally.total() != ended || in_flight(&known) > 0 {
+            (moved_at, ended) = (Instant::now(), tally.total());
+        }
+        let hold = hold(&known);
+        let is_still = moved_at.elapsed() >= STILL;
+        let note = hold.clone().filter(|_| !is_still).map_or_else(String::new, |hold| format!(", {hold}"));
+        progress.pace(hold.filter(|_| is_still).map_or(Pace::Measured, Pace::Held));
+        progress.set(tally.total(), &format!("{}{note}", tally.line()));
         if left == 0 || shutdown.is_draining() || running.is_finished() {
             break;
         }
@@ -59,6 +74,20 @@ pub(super) async fn work(
     let tally = watch.tally();
     progress.set(tally.total(), &tally.line());
     Ok(if left == 0 { End::Empty } else { End::Stopped { left } })
+}
+
+fn in_flight(context: &Context) -> usize {
+    context.accounts.values().map(|account| account.limits.in_flight()).sum()
+}
+
+/// Writes `desk held since 14:02 (2 min) because ILLEGAL_SIGN, …` of the first account that is.
+fn hold(context: &Context) -> Option<String> {
+    let wall = clock::now();
+    context.accounts.iter().find_map(|(id, account)| {
+        let (holds, _) = account.limits.tell_holds();
+        let hold = HoldView::of_account(&holds, account.tally.told_cut_off().as_ref(), wall)?;
+        Some(format!("{id} {}", words::hold(&hold, wall)))
+    })
 }
 
 fn panicked(error: tokio::task::JoinError) -> Failure {

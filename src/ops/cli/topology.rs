@@ -44,12 +44,16 @@ impl TopologyCommand {
                 Ok(Exit::Done)
             }
             Action::Apply => {
+                let waiting = terminal.waiting("declaring what is missing");
                 topology.apply(&config.amqp).await?;
+                drop(waiting);
                 terminal.result(&format!("applied: {} objects are as the table has them", topology.rows.len()))?;
                 Ok(Exit::Done)
             }
             Action::Check(output) => {
+                let waiting = terminal.waiting("comparing the broker with the table");
                 let findings = topology.check(&config.amqp).await?;
+                drop(waiting);
                 terminal.result(&if output.json { findings_json(&findings) } else { findings_text(&findings) })?;
                 Ok(if findings.is_empty() { Exit::Done } else { Exit::Topology })
             }

@@ -10,6 +10,7 @@ use crate::worker::event::{Observer, WorkerEvent};
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     tally: Mutex<Tally>,
+    latencies: Mutex<Vec<u64>>,
     calls: AtomicU64,
     retries: AtomicU64,
     deferrals: AtomicU64,
@@ -33,12 +34,18 @@ impl Watch {
                 self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(outcome.reason);
                 return;
             }
-            WorkerEvent::Called { .. } => &self.calls,
+            WorkerEvent::Called { took, .. } => {
+                let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                self.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(took);
+                &self.calls
+            }
             WorkerEvent::Retried { .. } => &self.retries,
             WorkerEvent::Deferred { .. } => &self.deferrals,
             WorkerEvent::Held { .. } | WorkerEvent::Unreachable { .. } => &self.holds,
             WorkerEvent::Suspicious { .. } => &self.suspicious,
             WorkerEvent::Started { .. }
+            | WorkerEvent::Taken { .. }
+            | WorkerEvent::Settled { .. }
             | WorkerEvent::GivenBack { .. }
             | WorkerEvent::UnknownCertificate { .. }
             | WorkerEvent::UnlistedCode { .. }
@@ -59,6 +66,11 @@ impl Watch {
     /// Returns the items ended so far, by reason.
     pub(super) fn tally(&self) -> Tally {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns how long each call took, in milliseconds.
+    pub(super) fn latencies(&self) -> Vec<u64> {
+        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Writes what happened on the way, in two lines.

@@ -4,15 +4,17 @@ mod fixed;
 mod reload;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use clap::Args;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::domain::secret::Secret;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
-use crate::ops::cli::failure::Failure;
+use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::worker::fixed::Fixed;
 use crate::ops::cli::worker::reload::Reload;
 use crate::ops::cli::{assemble, signals};
@@ -20,10 +22,18 @@ use crate::ops::config::{Config, Fault, find_file};
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::status::{Readiness, Status, StatusServer};
+use crate::ops::telemetry::Telemetry;
+use crate::ops::web::{Keeping, Site, Source};
 use crate::queue::Queue;
 use crate::queue::amqp::AmqpQueue;
 use crate::worker::context::Context;
 use crate::worker::shutdown::Shutdown;
+
+/// Between two looks at the broker's queues: some ten short questions, of each replica.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// Between two looks whether the broker is reached.
+const START_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Run one replica: RabbitMQ to the gateways to the result exchange.
 ///
@@ -51,10 +61,14 @@ impl Worker {
         let config = config?;
         let (amqp, consumers, listen) = (config.amqp.clone(), assemble::consumers(&config.accounts), config.listen);
         let metrics = Arc::new(Metrics::new());
+        for (id, account) in &config.accounts {
+            metrics.begin_account(id, account.gateway.gateway());
+        }
         tell_findings(&config);
         let fixed = Fixed::of(&config);
-        let token = config.token.clone();
-        let context = assemble::context(config, observer(metrics.clone()))?;
+        let (token, outline) = (config.token.clone(), config.outline());
+        let telemetry = Telemetry::start(&config.telemetry, Some(config.worker.as_str()), metrics.spans());
+        let context = assemble::context(config, telemetry.tracer(), observer(metrics.clone()))?;
         let status_server = StatusServer::bind(listen).await?;
         let listen = status_server.address().unwrap_or(listen);
         let shutdown = Shutdown::new();
@@ -68,7 +82,9 @@ impl Worker {
             }
         });
         let stop_status = CancellationToken::new();
-        let status = status(metrics, token, &context, &queue, &shutdown);
+        let depths = tokio::spawn(watch_depths(queue.clone(), metrics.clone()));
+        let site = Site::new(token.clone(), listen, Source::broker(outline, Keeping::Nowhere));
+        let status = Status { pages: Some(site.router()), ..status(metrics, token, &context, &queue, &shutdown) };
         let status = tokio::spawn(status_server.serve(status, stop_status.clone()));
         tracing::info!(listen = %listen, worker.id = %context.worker, "status server listens");
 
@@ -79,9 +95,12 @@ impl Worker {
         let started = Arc::new(started);
         queue.get_or_init(|| started.clone());
         let summary = crate::worker::run(started, context, shutdown).await;
+        site.close().await;
         stop_status.cancel();
         signals.abort();
         reload.abort();
+        depths.abort();
+        telemetry.finish().await;
         match status.await {
             Ok(()) => {}
             Err(error) => tracing::warn!(error = %error, "the status server panicked"),
@@ -89,6 +108,21 @@ impl Worker {
         let summary = summary?;
         tracing::info!(settled = summary.settled, abandoned = summary.abandoned, "drained");
         Ok(if summary.abandoned == 0 { Exit::Done } else { Exit::Interrupted })
+    }
+}
+
+/// Keeps the gauges of the broker's queues up to date, until it is stopped.
+async fn watch_depths(queue: Arc<OnceLock<Arc<AmqpQueue>>>, metrics: Arc<Metrics>) {
+    loop {
+        if let Some(queue) = queue.get() {
+            let depths = queue.depths().await.map_err(|error| {
+                tracing::debug!(error = %chain(&error), "the broker's queues could not be looked at");
+            });
+            metrics.set_depths(depths.ok().as_ref());
+            sleep(LOOK_EVERY).await;
+        } else {
+            sleep(START_INTERVAL).await;
+        }
     }
 }
 
@@ -125,5 +159,6 @@ fn status(
         }
     });
     let context = context.clone();
-    Status { metrics, readiness, token, refresh: Arc::new(move |metrics| assemble::refresh(&context, metrics)) }
+    let refresh = Arc::new(move |metrics: &Metrics| assemble::refresh(&context, metrics));
+    Status { metrics, readiness, token, refresh, pages: None }
 }

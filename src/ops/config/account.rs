@@ -43,6 +43,7 @@ pub struct AccountConfig {
 pub(super) struct Read {
     pub(super) gateway: Gateway,
     pub(super) sharing: Sharing,
+    pub(super) rate: Rate,
     pub(super) config: Option<AccountConfig>,
 }
 
@@ -63,9 +64,9 @@ pub(super) fn read(mut section: Section<'_>, secrets: Secrets<'_>) -> Option<Rea
             .map(|(account, certificates)| (GatewayAccount::OpenPlatform(account), certificates)),
     };
     section.finish();
-    let sharing = limits.sharing;
+    let (sharing, rate) = (limits.sharing, limits.rate);
     let config = account.map(|(gateway, certificates)| AccountConfig { gateway, certificates, limits, prefetch });
-    Some(Read { gateway, sharing, config })
+    Some(Read { gateway, sharing, rate, config })
 }
 
 fn limits(section: &mut Section<'_>) -> (LimitSettings, u16) {

@@ -7,6 +7,7 @@
 mod account;
 pub(super) mod amqp;
 mod certificates;
+mod desk;
 mod environment;
 mod fault;
 mod keys;
@@ -18,6 +19,7 @@ mod raw;
 mod section;
 mod sources;
 pub(super) mod suggest;
+mod telemetry;
 mod tls;
 pub(super) mod units;
 mod worker;
@@ -32,6 +34,7 @@ use std::time::Duration;
 pub use account::AccountConfig;
 pub use fault::{ConfigError, Fault, Origin};
 pub use sources::Seen;
+pub(in crate::ops) use worker::token_of_file;
 
 use zeroize::Zeroizing;
 
@@ -42,12 +45,14 @@ use crate::domain::takedown::Gateway;
 use crate::gateway::http::HttpSettings;
 use crate::limits::Sharing;
 use crate::limits::fleet::{MAX_HEARTBEAT, Pace};
+use crate::limits::rate::Rate;
 use crate::ops::config::fault::{Faults, Problem};
 use crate::ops::config::keys::Secrets;
 use crate::ops::config::raw::Table;
 use crate::ops::config::section::Section;
 use crate::ops::config::sources::Sources;
 use crate::ops::config::worker::Worker;
+use crate::ops::telemetry::TelemetrySettings;
 use crate::queue::amqp::AmqpSettings;
 
 /// The annotated default file: the reference of every setting.
@@ -69,8 +74,12 @@ pub struct Config {
     pub amqp: AmqpSettings,
     /// The HTTP client.
     pub http: HttpSettings,
+    /// Where the desk keeps what it counted.
+    pub desk_file: PathBuf,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// Where spans go.
+    pub telemetry: TelemetrySettings,
     /// Every account; at least one.
     pub accounts: BTreeMap<AccountId, AccountConfig>,
     /// What is no fault but should be mended: files of secrets that others may read.
@@ -92,10 +101,16 @@ pub struct Outline {
     pub amqp: AmqpSettings,
     /// How often replicas hear of each other.
     pub pace: Pace,
+    /// Where spans go.
+    pub telemetry: TelemetrySettings,
+    /// Where the desk keeps what it counted.
+    pub desk_file: PathBuf,
     /// The gateway of every account; at least one.
     pub accounts: BTreeMap<AccountId, Gateway>,
     /// How the rate of every account is shared, and with it how its work queue is declared.
     pub sharing: BTreeMap<AccountId, Sharing>,
+    /// The rate of every account.
+    pub rates: BTreeMap<AccountId, Rate>,
 }
 
 impl Config {
@@ -133,6 +148,21 @@ impl Config {
         Self::parse_with(text, &Sources::new(base, Seen::default()), environment)
     }
 
+    /// Returns what an operator's side needs of it.
+    #[must_use]
+    pub fn outline(&self) -> Outline {
+        let gateway = |account: &AccountConfig| account.gateway.gateway();
+        Outline {
+            amqp: self.amqp.clone(),
+            pace: self.pace,
+            desk_file: self.desk_file.clone(),
+            telemetry: self.telemetry.clone(),
+            accounts: self.accounts.iter().map(|(id, account)| (id.clone(), gateway(account))).collect(),
+            sharing: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.sharing)).collect(),
+            rates: self.accounts.iter().map(|(id, account)| (id.clone(), account.limits.rate)).collect(),
+        }
+    }
+
     fn parse_with(text: &str, sources: &Sources, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Fault>> {
         parse(text, sources, Secrets::From(sources), environment, |document| {
             let Worker { id: worker, listen, token, drain_timeout } = document.worker?;
@@ -145,7 +175,9 @@ impl Config {
                 pace: document.pace?,
                 amqp: document.amqp?,
                 http: document.http?,
+                desk_file: document.desk_file?,
                 retry: document.retry?,
+                telemetry: document.telemetry?,
                 accounts: document.accounts?.into_iter().map(account).collect::<Option<_>>()?,
                 warnings: document.warnings,
             })
@@ -164,8 +196,10 @@ impl Outline {
         let outline = parse(&text, &sources, Secrets::Unneeded, environment, |document| {
             let accounts = document.accounts?;
             let sharing = accounts.iter().map(|(id, read)| (id.clone(), read.sharing)).collect();
+            let rates = accounts.iter().map(|(id, read)| (id.clone(), read.rate)).collect();
             let accounts = accounts.into_iter().map(|(id, read)| (id, read.gateway)).collect();
-            Some(Self { amqp: document.amqp?, pace: document.pace?, accounts, sharing })
+            let (pace, telemetry, desk_file) = (document.pace?, document.telemetry?, document.desk_file?);
+            Some(Self { amqp: document.amqp?, pace, telemetry, desk_file, accounts, sharing, rates })
         });
         outline.map_err(|faults| error(path, faults))
     }
@@ -195,7 +229,8 @@ fn parse<T>(
     }
     let faults = Faults::default();
     environment::overlay(&mut tree, environment, &faults);
-    let built = build(read(&tree, sources, secrets, &faults));
+    telemetry::fill(&mut tree, environment, &faults);
+    let built = build(read(&tree, sources, secrets, environment, &faults));
     let faults = faults.into_sorted();
     built.filter(|_| faults.is_empty()).ok_or(faults)
 }
@@ -226,18 +261,28 @@ struct Document {
     pace: Option<Pace>,
     amqp: Option<AmqpSettings>,
     http: Option<HttpSettings>,
+    desk_file: Option<PathBuf>,
     retry: Option<RetryPolicy>,
+    telemetry: Option<TelemetrySettings>,
     accounts: Option<Vec<(AccountId, account::Read)>>,
     warnings: Vec<Fault>,
 }
 
-fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) -> Document {
+fn read(
+    tree: &Table,
+    sources: &Sources,
+    secrets: Secrets<'_>,
+    environment: &BTreeMap<String, String>,
+    faults: &Faults,
+) -> Document {
     let mut root = Section::root(tree, faults);
     let worker = worker::read(root.section("worker"), secrets);
     let pace = fleet(root.section("fleet"));
     let (retry, rungs) = retry(root.section("retry"));
     let amqp = amqp::read(root.section("amqp"), Secrets::From(sources));
     let http = http(root.section("http"), secrets);
+    let telemetry = telemetry::read(root.section("telemetry"));
+    let desk = desk::read(root.section("desk"), sources.base());
     let accounts = accounts(&root.section("accounts"), secrets);
     root.finish();
     let amqp = match (amqp, rungs, &worker) {
@@ -246,7 +291,10 @@ fn read(tree: &Table, sources: &Sources, secrets: Secrets<'_>, faults: &Faults) 
         }
         _ => None,
     };
-    Document { worker, pace, amqp, http, retry, accounts, warnings: faults.take_warnings() }
+    let desk_file = desk.zip(amqp.as_ref()).map(|(named, amqp): (_, &AmqpSettings)| {
+        named.unwrap_or_else(|| desk::default_file(sources.base(), environment, amqp))
+    });
+    Document { worker, pace, amqp, http, desk_file, retry, telemetry, accounts, warnings: faults.take_warnings() }
 }
 
 /// Shorter beats make more traffic, longer ones slower changes; a fence of less than a second would trip over any hiccup.

@@ -37,6 +37,11 @@ impl Sources {
         path
     }
 
+    /// Returns the directory that paths are relative to.
+    pub(super) fn base(&self) -> &Path {
+        &self.base
+    }
+
     pub(super) fn into_seen(self) -> Seen {
         self.seen.into_inner()
     }

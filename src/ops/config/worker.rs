@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::domain::ids::WorkerId;
@@ -50,6 +51,18 @@ pub(super) fn read(mut section: Section<'_>, secrets: Secrets<'_>) -> Option<Wor
     let drain_timeout = section.text("drain_timeout", bounds);
     section.finish();
     Some(Worker { id: id.unwrap_or_else(machine), listen: listen?, token, drain_timeout: drain_timeout? })
+}
+
+/// Reads a token of a file that no configuration names; an `Err` holds the problem and its remedy.
+pub(in crate::ops) fn token_of_file(path: &Path) -> Result<Secret, (String, String)> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        (
+            format!("{} cannot be read: {}", path.display(), keys::reason(&error)),
+            "name the file of the token".to_owned(),
+        )
+    })?;
+    let told = |Problem { problem, remedy }: Problem| (format!("{} {problem}", path.display()), remedy);
+    checked(Secret::new(text.trim())).map_err(told)
 }
 
 fn checked(token: Secret) -> Result<Secret, Problem> {

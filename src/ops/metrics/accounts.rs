@@ -9,7 +9,8 @@ use prometheus_client::registry::Registry;
 
 use crate::limits::rate::Rate;
 use crate::limits::standing::{Bound, Standing};
-use crate::ops::metrics::{AccountLabels, gauge};
+use crate::ops::metrics::gauge;
+use crate::ops::metrics::labels::AccountLabels;
 
 type Number = Gauge<f64, AtomicU64>;
 
@@ -51,7 +52,7 @@ impl AccountGauges {
 
     pub(super) fn set(&self, account: &str, rate: Rate, standing: Standing, in_flight: usize) {
         let labels = AccountLabels { account: account.to_owned() };
-        self.rate.get_or_create(&labels).set(f64::from(rate.calls.get()) / rate.per.as_secs_f64());
+        self.rate.get_or_create(&labels).set(rate.per_second());
         self.share.get_or_create(&labels).set(standing.share);
         self.factor.get_or_create(&labels).set(standing.factor);
         self.held.get_or_create(&labels).set(i64::from(standing.is_held));

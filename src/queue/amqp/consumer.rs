@@ -55,6 +55,11 @@ impl Tag {
         self.acker.as_ref().is_some_and(Acker::usable)
     }
 
+    /// Returns when it was handed to this process.
+    pub(crate) fn received_at(&self) -> SystemTime {
+        self.received_at
+    }
+
     /// Acks; `Ok` means that the ack is on its way to the broker.
     ///
     /// # Errors
@@ -282,6 +287,7 @@ impl Supervisor {
         Delivery {
             envelope: read_envelope(&self.account, &delivery.properties, redelivery),
             body: delivery.data,
+            told_in: None,
             receipt: Receipt::Amqp(Box::new(Tag {
                 acker: Some(delivery.acker),
                 session: Arc::clone(session),

@@ -1,34 +1,52 @@
-//! Dead letters on the broker: looking without removing, replay, purge.
+//! Dead letters on the broker: looking without removing, replay, edit, purge.
 //!
 //! Letters are fetched one by one without an ack; what is left goes back when the channel closes, also after a kill -9.
-//! Promise: a letter leaves only after its replay is confirmed, or purged; the others keep their order.
+//! Promise: a letter leaves only after what stands in for it is confirmed, or purged. Where it lies in its queue says
+//! nothing: letters are shown in the order of their deaths.
+//!
+//! Nothing is held for longer than five minutes and a walk: the broker closes the channel of one who holds a message longer than its
+//! `consumer_timeout`, 30 min by default (rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout").
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, FuturesUnordered};
-use futures_util::{FutureExt, StreamExt};
-use lapin::message::BasicGetMessage;
-use lapin::options::BasicGetOptions;
-use lapin::{Acker, Channel};
+mod browser;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use lapin::Acker;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::browser::{Browser, Found};
 use crate::domain::ids::AccountId;
+use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::acker;
 use crate::queue::amqp::connection::{Link, broker_error};
-use crate::queue::amqp::message::{self, short};
+use crate::queue::amqp::message;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{IN_FLIGHT, Outgoing, Publisher};
 use crate::queue::amqp::topology::require_queue;
-use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters, QueueError};
+use crate::queue::letters::{DeadLetter, DeadLetters, Edited, Left, Purged, Replay, ReplaySession, Selection, Step};
 
-/// Letters asked for ahead of the answer: a quorum queue takes milliseconds for each, but as long for many at once.
-const AHEAD: usize = 32;
+/// Longest a replay keeps letters in hand: far below a third of the broker's patience, since a walk through a long queue
+/// comes on top.
+const LONGEST: Duration = Duration::from_secs(300);
 
-/// The dead-letter queues, worked through account by account, each oldest first.
+/// The dead-letter queues, worked through account by account.
 pub struct AmqpDeadLetters {
-    link: Link,
+    desk: Arc<Desk>,
+    accounts: Vec<AccountId>,
+    /// What one holds another does not see, so that one walks at a time.
+    walk: tokio::sync::Mutex<()>,
+}
+
+/// What a session needs as long as it lasts.
+struct Desk {
+    link: Arc<Link>,
     publisher: Publisher,
     names: Names,
-    accounts: Vec<AccountId>,
 }
 
 impl AmqpDeadLetters {
@@ -37,157 +55,184 @@ impl AmqpDeadLetters {
     /// # Errors
     /// [`QueueError::Connect`].
     pub async fn connect(settings: &AmqpSettings, accounts: Vec<AccountId>) -> Result<Self, QueueError> {
-        let link = Link::open(settings, "dead letters").await?;
+        let link = Arc::new(Link::open(settings, "dead letters").await?);
         let publisher = Publisher::open(settings).await?;
-        Ok(Self { link, publisher, names: Names::new(settings), accounts })
+        let desk = Arc::new(Desk { link, publisher, names: Names::new(settings) });
+        Ok(Self { desk, accounts, walk: tokio::sync::Mutex::default() })
     }
 
-    fn accounts<'a>(&'a self, filter: &'a DeadLetterFilter) -> &'a [AccountId] {
-        if filter.accounts.is_empty() { &self.accounts } else { &filter.accounts }
+    /// Closes the connections in order; dropping does it in the background.
+    pub async fn close(&self) {
+        self.desk.link.close().await;
+        self.desk.publisher.close().await;
+    }
+
+    fn meant<'a>(&'a self, selection: &'a Selection) -> &'a [AccountId] {
+        if selection.accounts().is_empty() { &self.accounts } else { selection.accounts() }
+    }
+}
+
+impl Desk {
+    async fn browse(&self, account: &AccountId) -> Result<Browser, QueueError> {
+        Browser::open(&self.link, self.names.dead(account), account.clone()).await
     }
 
     /// Puts one letter back to work and acks it once that is confirmed.
-    async fn replay_one(&self, account: &AccountId, letter: Found) -> Result<(), QueueError> {
-        let Found { letter, message } = letter;
+    async fn replay(&self, account: &AccountId, found: Found, replay: &Replay) -> Result<(), QueueError> {
+        let Found { letter, message } = found;
         let outgoing = Outgoing {
             exchange: self.names.work_exchange(),
             routing_key: account.to_string(),
-            properties: message::successor(&message.properties, &letter.envelope.replayed()),
+            properties: message::successor(&message.properties, &replay.envelope(&letter.envelope)),
             body: &letter.body,
         };
         self.publisher.publish(&outgoing, || message.acker.usable()).await?;
+        fault_point!(Replaying);
         ack(&message.acker).await
     }
 }
 
 impl DeadLetters for AmqpDeadLetters {
-    async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, QueueError> {
-        let mut letters = Vec::new();
-        for account in self.accounts(filter) {
-            let mut browser = Browser::open(self, account, filter, letters.len()).await?;
-            while let Some(found) = browser.next().await? {
-                letters.push(found.letter);
+    type Session = AmqpReplay;
+
+    async fn accounts(&self, selection: &Selection) -> Result<Vec<AccountId>, QueueError> {
+        Ok(self.meant(selection).to_vec())
+    }
+
+    async fn look(&self, selection: &Selection, see: &mut (dyn FnMut(DeadLetter) + Send)) -> Result<(), QueueError> {
+        let _walk = self.walk.lock().await;
+        for account in self.meant(selection) {
+            let mut browser = self.desk.browse(account).await?;
+            while let Some(found) = browser.next(selection).await? {
+                see(found.letter);
             }
             browser.close().await?;
         }
-        Ok(letters)
+        Ok(())
     }
 
-    async fn replay(&self, filter: &DeadLetterFilter) -> Result<u64, QueueError> {
-        let mut count = 0;
-        for account in self.accounts(filter) {
-            require_queue(&self.link, &self.names.work(account)).await?;
-            let mut browser = Browser::open(self, account, filter, count).await?;
-            let mut in_flight = FuturesUnordered::new();
-            while let Some(found) = browser.next().await? {
-                in_flight.push(self.replay_one(account, found));
-                while in_flight.len() >= IN_FLIGHT {
-                    in_flight.next().await.transpose()?;
+    async fn session(
+        &self,
+        account: &AccountId,
+        selection: &Selection,
+        replay: &Replay,
+        stop: &CancellationToken,
+    ) -> Result<AmqpReplay, QueueError> {
+        require_queue(&self.desk.link, &self.desk.names.work(account)).await?;
+        Ok(AmqpReplay {
+            browser: self.desk.browse(account).await?,
+            desk: Arc::clone(&self.desk),
+            account: account.clone(),
+            selection: selection.clone(),
+            replay: replay.clone(),
+            stop: stop.clone(),
+            until: Instant::now() + LONGEST,
+        })
+    }
+
+    async fn replace(&self, letter: &DeadLetter, edited: &Edited) -> Result<u64, QueueError> {
+        let _walk = self.walk.lock().await;
+        let Ok(account) = AccountId::new(letter.account.as_str()) else { return Ok(0) };
+        let mut browser = self.desk.browse(&account).await?;
+        let (mut copies, mut is_there, everything) = (Vec::new(), false, Selection::default());
+        while let Some(Found { letter: found, message }) = browser.next(&everything).await? {
+            if found.id == letter.id && found.envelope.replays == letter.envelope.replays {
+                is_there |= found == *letter;
+                copies.push(message);
+            }
+        }
+        let count = match copies.first() {
+            Some(message) if is_there => {
+                let envelope = edited.envelope(&letter.envelope);
+                let properties = message::dead(&message.properties, &envelope, &letter.outcome);
+                let outgoing = Outgoing {
+                    exchange: self.desk.names.dead_exchange(),
+                    routing_key: edited.account.to_string(),
+                    properties: message::ranked(properties, edited.priority),
+                    body: &edited.body,
+                };
+                self.desk.publisher.publish(&outgoing, || message.acker.usable()).await?;
+                for message in &copies {
+                    ack(&message.acker).await?;
+                }
+                browser.note_acked(copies.len() as u64);
+                copies.len() as u64
+            }
+            Some(_) | None => 0,
+        };
+        browser.close().await?;
+        Ok(count)
+    }
+
+    async fn purge(&self, selection: &Selection, planned: u64) -> Result<Purged, QueueError> {
+        let _walk = self.walk.lock().await;
+        let mut walks = Vec::new();
+        for account in self.meant(selection) {
+            let (mut browser, mut ackers) = (self.desk.browse(account).await?, Vec::new());
+            while let Some(found) = browser.next(selection).await? {
+                ackers.push(found.message.acker);
+            }
+            walks.push((browser, ackers));
+        }
+        let count = walks.iter().map(|(_, ackers)| ackers.len() as u64).sum();
+        let is_planned = count == planned;
+        for (mut browser, ackers) in walks {
+            for acker in ackers.iter().filter(|_| is_planned) {
+                ack(acker).await?;
+                browser.note_acked(1);
+            }
+            browser.close().await?;
+        }
+        Ok(if is_planned { Purged::AsPlanned(count) } else { Purged::Otherwise(count) })
+    }
+}
+
+/// One account's letters being put back to work.
+pub struct AmqpReplay {
+    desk: Arc<Desk>,
+    browser: Browser,
+    account: AccountId,
+    selection: Selection,
+    replay: Replay,
+    stop: CancellationToken,
+    until: Instant,
+}
+
+impl ReplaySession for AmqpReplay {
+    async fn step(&mut self, count: usize) -> Result<Step, QueueError> {
+        let (mut found, mut left) = (Vec::new(), Left::Some);
+        while found.len() < count.min(IN_FLIGHT) {
+            // A walk through many others may take its time.
+            if self.stop.is_cancelled() || Instant::now() >= self.until {
+                left = Left::Other;
+                break;
+            }
+            match self.browser.step(&self.selection).await? {
+                browser::Step::Meant(letter) => found.push(*letter),
+                browser::Step::Other => {}
+                browser::Step::End => {
+                    left = Left::Nothing;
+                    break;
                 }
             }
-            while in_flight.next().await.transpose()?.is_some() {}
-            drop(in_flight);
-            count = browser.taken;
-            browser.close().await?;
         }
-        Ok(u64::try_from(count).unwrap_or(u64::MAX))
-    }
-
-    async fn purge(&self, filter: &DeadLetterFilter) -> Result<u64, QueueError> {
-        let mut count = 0;
-        for account in self.accounts(filter) {
-            let mut browser = Browser::open(self, account, filter, count).await?;
-            while let Some(found) = browser.next().await? {
-                ack(&found.message.acker).await?;
-            }
-            count = browser.taken;
-            browser.close().await?;
-        }
-        Ok(u64::try_from(count).unwrap_or(u64::MAX))
-    }
-}
-
-/// A letter that matches, and the message it was read from, without its body.
-struct Found {
-    letter: DeadLetter,
-    message: BasicGetMessage,
-}
-
-/// Walks through one account's letters; only those that match are kept in memory.
-struct Browser<'a> {
-    channel: Channel,
-    queue: String,
-    ahead: FuturesOrdered<BoxFuture<'static, lapin::Result<Option<BasicGetMessage>>>>,
-    account: &'a AccountId,
-    filter: &'a DeadLetterFilter,
-    taken: usize,
-    left: Option<u32>,
-    has_passed_returned: bool,
-}
-
-impl<'a> Browser<'a> {
-    async fn open(
-        letters: &AmqpDeadLetters,
-        account: &'a AccountId,
-        filter: &'a DeadLetterFilter,
-        taken: usize,
-    ) -> Result<Self, QueueError> {
-        let queue = letters.names.dead(account);
-        require_queue(&letters.link, &queue).await?;
-        let channel = letters.link.channel().await?;
-        let ahead = FuturesOrdered::new();
-        Ok(Self { channel, queue, ahead, account, filter, taken, left: None, has_passed_returned: false })
-    }
-
-    /// Finds the next letter that matches.
-    async fn next(&mut self) -> Result<Option<Found>, QueueError> {
-        while !self.is_done() {
-            let got = self.get().await.map_err(|error| broker_error(format!("read {}", self.queue), error))?;
-            let Some(mut message) = got else {
-                self.left = Some(0);
-                break;
-            };
-            // What arrives meanwhile is for the next look; without this bound a busy queue would have no end.
-            self.left = Some(self.left.map_or(message.message_count, |left| left.saturating_sub(1)));
-            self.has_passed_returned |= !message.redelivered;
-            if self.is_full() {
-                continue;
-            }
-            let body = std::mem::take(&mut message.data);
-            let letter = message::read_dead(self.account, &message.properties, body);
-            if is_meant(self.filter, &letter) {
-                self.taken += 1;
-                return Ok(Some(Found { letter, message }));
+        let mut replays: FuturesUnordered<_> =
+            found.into_iter().map(|letter| self.desk.replay(&self.account, letter, &self.replay)).collect();
+        let (mut replayed, mut failed) = (0, None);
+        // Those in flight end beside the one that failed.
+        while let Some(ended) = replays.next().await {
+            match ended {
+                Ok(()) => replayed += 1,
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(None)
+        drop(replays);
+        self.browser.note_acked(replayed);
+        failed.map_or(Ok(Step { replayed, left }), Err)
     }
 
-    /// Gets messages in their order. What was asked for and is not needed goes back with the rest.
-    async fn get(&mut self) -> lapin::Result<Option<BasicGetMessage>> {
-        while self.ahead.len() < AHEAD {
-            let (channel, queue) = (self.channel.clone(), short(&self.queue));
-            self.ahead.push_back(async move { channel.basic_get(queue, BasicGetOptions::default()).await }.boxed());
-        }
-        self.ahead.next().await.transpose().map(Option::flatten)
-    }
-
-    fn is_full(&self) -> bool {
-        self.filter.limit.is_some_and(|limit| self.taken >= limit)
-    }
-
-    /// A quorum queue serves returned messages first and appends newly returned ones to them: stopping among them would
-    /// turn their order round. So a full browser goes on until it meets one that nobody has looked at.
-    fn is_done(&self) -> bool {
-        let has_started = self.left.is_some();
-        self.left == Some(0) || self.is_full() && (self.has_passed_returned || !has_started)
-    }
-
-    /// Hands back what was not acked.
     async fn close(self) -> Result<(), QueueError> {
-        drop(self.ahead);
-        let closed = self.channel.close(200, "done".into()).await;
-        closed.map_err(|error| broker_error(format!("take back the letters of {}", self.queue), error))
+        self.browser.close().await
     }
 }
 
@@ -197,10 +242,4 @@ async fn ack(acker: &Acker) -> Result<(), QueueError> {
         Ok(false) => Err(QueueError::Stale),
         Err(error) => Err(broker_error("ack a dead letter", error)),
     }
-}
-
-fn is_meant(filter: &DeadLetterFilter, letter: &DeadLetter) -> bool {
-    filter.reason.is_none_or(|reason| reason == letter.reason)
-        && filter.code.as_deref().is_none_or(|code| letter.outcome.gateway_code.as_deref() == Some(code))
-        && filter.id.as_ref().is_none_or(|id| id.as_str() == letter.id)
 }

@@ -57,6 +57,12 @@ impl AmqpFleet {
         self.inboxes.get(account).is_some_and(|inbox| inbox.is_active())
     }
 
+    /// Returns how many messages of an account were handed to this replica and wait for somebody to take them.
+    #[must_use]
+    pub fn in_hand(&self, account: &AccountId) -> usize {
+        self.inboxes.get(account).map_or(0, |inbox| inbox.len())
+    }
+
     /// Changes how many messages of an account are handed out ahead; `judge` is told the number in use and the
     /// largest, which is the one configured, and returns another, or `None` to leave it.
     ///

@@ -3,15 +3,21 @@
 //! A producer may send anything. Promise: no header, however odd, fails or changes the fate of a message; at worst it
 //! is read as absent. `x-death` is not read (it counts what the broker did, not what we did).
 
+mod trace;
+
+pub(super) use trace::told;
+
 use std::time::{Duration, SystemTime};
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::domain::classify::{Effect, Redelivery};
-use crate::domain::ids::AccountId;
+use crate::domain::history::Record;
+use crate::domain::ids::{AccountId, PlanId};
 use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use crate::domain::takedown::{Priority, Takedown};
+use crate::domain::trace::TraceContext;
 use crate::queue::DeadLetter;
 use crate::queue::envelope::Envelope;
 
@@ -22,6 +28,9 @@ const NOT_BEFORE: &str = "x-td-not-before";
 const AMBIGUOUS: &str = "x-td-ambiguous";
 const LAST_CODE: &str = "x-td-last-code";
 const REPLAYS: &str = "x-td-replays";
+const DUE: &str = "x-td-due";
+const PLAN: &str = "x-td-plan";
+const HISTORY: &str = "x-td-history";
 const REASON: &str = "x-td-reason";
 const OUTCOME: &str = "x-td-outcome";
 const DIED_AT: &str = "x-td-died-at";
@@ -67,9 +76,22 @@ pub(super) fn read_envelope(account: &AccountId, properties: &BasicProperties, r
         effect: if flag(headers, AMBIGUOUS) { Effect::Possible } else { Effect::None },
         last_code: string(headers, LAST_CODE),
         replays: count(REPLAYS),
+        trace: trace::read(headers),
+        due: time(DUE).or_else(|| sent_at(properties, headers)),
+        plan: string(headers, PLAN).and_then(|id| PlanId::new(id).ok()),
+        history: string(headers, HISTORY).map(|text| Record::decode(&text)).unwrap_or_default(),
         redelivery: if is_again { Redelivery::Again } else { Redelivery::First },
         delivery_count,
     }
+}
+
+/// When a producer says it sent a message that no worker has put back yet: a property in whole seconds
+/// (AMQP 0-9-1, basic class, `timestamp`). One that was put back waits anew, from a time of our own.
+fn sent_at(properties: &BasicProperties, headers: &FieldTable) -> Option<SystemTime> {
+    if headers.inner().contains_key(ATTEMPT) {
+        return None;
+    }
+    moment(i64::try_from(*properties.timestamp().as_ref()?).ok()?.checked_mul(1000)?)
 }
 
 /// Returns the properties of a message of which nothing is known.
@@ -80,12 +102,27 @@ pub(super) fn raw() -> BasicProperties {
 /// Returns the properties of a takedown that is enqueued for the first time.
 ///
 /// Quorum queues of RabbitMQ 4 serve priorities above 4 first; older ones take no notice.
-pub(super) fn first(takedown: &Takedown) -> BasicProperties {
-    let properties = raw().with_content_type(short("application/json")).with_message_id(short(takedown.id.as_str()));
+pub(super) fn first(takedown: &Takedown, now: SystemTime, trace: Option<&TraceContext>) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    headers.insert(short(DUE), milliseconds(now).into());
+    trace::write(&mut headers, trace);
+    let properties = raw()
+        .with_content_type(short("application/json"))
+        .with_message_id(short(takedown.id.as_str()))
+        .with_timestamp(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+        .with_headers(headers);
     match takedown.priority {
         Priority::Normal => properties,
-        Priority::High => properties.with_priority(9),
+        Priority::High => ranked(properties, Priority::High),
     }
+}
+
+/// Returns properties with the priority of a message that had another.
+pub(super) fn ranked(properties: BasicProperties, priority: Priority) -> BasicProperties {
+    properties.with_priority(match priority {
+        Priority::Normal => 0,
+        Priority::High => 9,
+    })
 }
 
 /// Returns the properties of an outcome.
@@ -104,17 +141,15 @@ pub(super) fn stream_offset(properties: &BasicProperties) -> Option<u64> {
 
 /// Returns the properties of a message that goes round again: the producer's, and the envelope's headers.
 pub(super) fn successor(original: &BasicProperties, envelope: &Envelope) -> BasicProperties {
-    let mut headers = foreign_headers(original);
-    write_envelope(&mut headers, envelope);
-    kept(original).with_headers(headers)
+    kept(original).with_headers(headers_of(original, envelope))
 }
 
 /// Returns the properties of a message that is published once more as it was: all headers but those by which the broker
-/// would send copies elsewhere a second time.
+/// would send copies elsewhere a second time, and the broker's count of its deliveries so far.
 pub(super) fn sent_on(original: &BasicProperties) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (key, value) in original.headers().iter().flat_map(|headers| headers.inner()) {
-        if !["CC", "BCC"].contains(&key.as_str()) {
+        if !["CC", "BCC", DELIVERY_COUNT].contains(&key.as_str()) {
             headers.insert(key.clone(), value.clone());
         }
     }
@@ -123,8 +158,7 @@ pub(super) fn sent_on(original: &BasicProperties) -> BasicProperties {
 
 /// Returns the properties of a dead letter: a successor's, and the outcome for the operator to see.
 pub(super) fn dead(original: &BasicProperties, envelope: &Envelope, outcome: &FinalOutcome) -> BasicProperties {
-    let mut headers = foreign_headers(original);
-    write_envelope(&mut headers, envelope);
+    let mut headers = headers_of(original, envelope);
     let shown = FinalOutcome {
         gateway_code: outcome.gateway_code.as_deref().map(cut),
         gateway_message: outcome.gateway_message.as_deref().map(cut),
@@ -246,6 +280,19 @@ fn foreign_headers(original: &BasicProperties) -> FieldTable {
     kept
 }
 
+/// Returns a producer's headers and ours. A trace that could not be read is replaced as a whole, once the message has one
+/// of its own (W3C Trace Context, section 4.3): its `tracestate` is of no other.
+fn headers_of(original: &BasicProperties, envelope: &Envelope) -> FieldTable {
+    let mut headers = FieldTable::default();
+    for (key, value) in foreign_headers(original).inner() {
+        if envelope.trace.is_none() || !trace::is_header(key.as_str()) {
+            headers.insert(key.clone(), value.clone());
+        }
+    }
+    write_envelope(&mut headers, envelope);
+    headers
+}
+
 fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
     let Envelope {
         account: _,
@@ -257,9 +304,14 @@ fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
         effect,
         last_code,
         replays,
+        trace,
+        due,
+        plan,
+        history,
         redelivery: _,
         delivery_count: _,
     } = envelope;
+    trace::write(headers, trace.as_ref());
     let mut put = |key, value: AMQPValue| {
         headers.insert(short(key), value);
     };
@@ -273,8 +325,17 @@ fn write_envelope(headers: &mut FieldTable, envelope: &Envelope) {
     if let Some(time) = not_before {
         put(NOT_BEFORE, milliseconds(*time).into());
     }
+    if let Some(time) = due {
+        put(DUE, milliseconds(*time).into());
+    }
     if let Some(code) = last_code {
         put(LAST_CODE, text(code));
+    }
+    if let Some(id) = plan {
+        put(PLAN, text(id.as_str()));
+    }
+    if !history.is_empty() {
+        put(HISTORY, AMQPValue::LongString(history.encode().into()));
     }
 }
 

@@ -4,12 +4,18 @@
 //! takes acks. Promise: what [`Queue`] promises, whatever happens to the broker.
 
 pub mod dead_letters;
+pub mod depths;
+pub mod desk_log;
 pub mod fleet;
 pub mod publisher;
 pub mod results;
+pub mod rungs;
+pub mod tail;
 pub mod tls;
 pub mod topology;
 pub mod work_queue;
+
+pub(crate) mod schedule;
 
 mod acker;
 mod connection;
@@ -17,10 +23,11 @@ mod consumer;
 mod dial;
 mod inbox;
 mod journal;
+mod ledger;
 mod message;
 mod names;
-mod schedule;
 mod settle;
+mod stream;
 mod unrouted;
 
 use std::collections::BTreeMap;
@@ -29,29 +36,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::AccountId;
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Supervisor;
+use crate::queue::amqp::depths::AmqpDepths;
 use crate::queue::amqp::dial::masked;
 use crate::queue::amqp::fleet::AmqpFleet;
 use crate::queue::amqp::inbox::Inbox;
 use crate::queue::amqp::journal::{Journal, Reader};
+use crate::queue::amqp::ledger::{Board, LedgerReader};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::Publisher;
 use crate::queue::amqp::settle::{Mender, Settler};
+use crate::queue::amqp::tail::Streams;
 use crate::queue::amqp::tls::TlsSettings;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
+use crate::queue::depth::Depths;
 use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, Queue, QueueError, Settled};
 
 pub(crate) use crate::queue::amqp::consumer::Tag;
+
+/// Longest wait for the broker to tell of all queues.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to reach the broker, and how its objects are called.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,6 +98,19 @@ impl AmqpSettings {
             connection_name: "takedown".into(),
             confirm_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// Names the broker and the prefix, whoever logs in: what outcomes counted here are outcomes of.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let place = |url: &String| {
+            let url = url::Url::parse(url).ok()?;
+            let port = url.port().unwrap_or(if url.scheme() == "amqps" { 5671 } else { 5672 });
+            Some(format!("{}:{port}{}", url.host_str().unwrap_or_default(), url.path()))
+        };
+        let mut places: Vec<String> = self.urls.iter().filter_map(place).collect();
+        places.sort();
+        format!("{} at {}", self.prefix, places.join(", "))
     }
 }
 
@@ -137,10 +166,11 @@ impl From<&ConsumerSettings> for WorkQueue {
 pub struct AmqpQueue {
     consume: Arc<Link>,
     settler: Settler,
+    board: Arc<Board>,
     inboxes: BTreeMap<AccountId, Arc<Inbox>>,
     supervisors: Mutex<JoinSet<()>>,
-    /// Goes on after a stop, for what is in hand.
-    reader: Mutex<JoinSet<()>>,
+    /// They go on after a stop, for what is in hand.
+    readers: Mutex<JoinSet<()>>,
     stop: CancellationToken,
 }
 
@@ -169,9 +199,15 @@ impl AmqpQueue {
             names.journal(),
             settings.confirm_timeout,
         ));
-        let mut reader = JoinSet::new();
-        reader
-            .spawn(Reader { journal: Arc::clone(&journal), topology: Topology::new::<WorkQueue>(&settings, []) }.run());
+        let (mut readers, board) = (JoinSet::new(), Arc::new(Board::new()));
+        let streams = Topology::new::<WorkQueue>(&settings, []);
+        readers.spawn(Reader { journal: Arc::clone(&journal), topology: streams.clone() }.run());
+        let reader = LedgerReader {
+            board: Arc::clone(&board),
+            streams: Streams::over(Arc::clone(&consume), Arc::clone(&publisher), names.clone()),
+            topology: streams,
+        };
+        readers.spawn(reader.run());
         let stop = CancellationToken::new();
         let mut inboxes = BTreeMap::new();
         let mut supervisors = JoinSet::new();
@@ -193,20 +229,38 @@ impl AmqpQueue {
         }
         let mender = Mender::new(topology, inboxes.keys().cloned().collect(), Arc::clone(&consume));
         let settler = Settler { publisher, journal, names, rungs: settings.rungs, mender, stop: stop.clone() };
-        let (supervisors, reader) = (Mutex::new(supervisors), Mutex::new(reader));
-        Ok(Self { consume, settler, inboxes, supervisors, reader, stop })
+        let (supervisors, readers) = (Mutex::new(supervisors), Mutex::new(readers));
+        Ok(Self { consume, settler, board, inboxes, supervisors, readers, stop })
+    }
+}
+
+impl AmqpQueue {
+    /// Counts what waits in the queues of its accounts and in those they share.
+    ///
+    /// # Errors
+    /// [`QueueError::Broker`] when the broker does not answer in time; a retry may help.
+    pub async fn depths(&self) -> Result<Depths, QueueError> {
+        let Settler { names, rungs, .. } = &self.settler;
+        let depths = AmqpDepths::over(&self.consume, names, rungs);
+        let counted = timeout(COUNT_TIMEOUT, depths.count(self.inboxes.keys())).await;
+        counted.unwrap_or_else(|elapsed| {
+            Err(QueueError::Broker { action: "tell how many messages wait".to_owned(), source: elapsed.into() })
+        })
     }
 }
 
 impl Queue for AmqpQueue {
-    /// Hands nothing out while nothing can be published, or the journal not be read: a gateway is not called for an
-    /// outcome that has nowhere to go.
+    /// Hands nothing out while nothing can be published, or the journal or the operators' log not be read: a gateway is
+    /// not called for an outcome that has nowhere to go, nor for an item that may be cancelled.
     async fn next(&self, account: &AccountId) -> Result<Option<Delivery>, QueueError> {
         let Some(inbox) = self.inboxes.get(account) else { return Ok(None) };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(None),
-            () = self.settler.usable() => {}
+            () = async {
+                self.board.read().await;
+                self.settler.usable().await;
+            } => {}
         }
         Ok(inbox.next().await)
     }
@@ -236,10 +290,14 @@ impl Queue for AmqpQueue {
 
     async fn close(&self) -> Result<(), QueueError> {
         self.stop().await;
-        self.reader.lock().await.shutdown().await;
+        self.readers.lock().await.shutdown().await;
         self.consume.close().await;
         self.settler.publisher.close().await;
         Ok(())
+    }
+
+    fn ledger(&self) -> watch::Receiver<Arc<Ledger>> {
+        self.board.subscribe()
     }
 
     fn fleet(&self) -> Option<AmqpFleet> {
@@ -256,6 +314,7 @@ impl Queue for AmqpQueue {
         !self.stop.is_cancelled()
             && self.settler.publisher.is_usable()
             && self.settler.journal.is_read()
+            && self.board.is_read()
             && self.consume.is_usable()
             && self.inboxes.values().all(|inbox| inbox.is_consuming())
     }

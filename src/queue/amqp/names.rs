@@ -38,6 +38,16 @@ impl Names {
         format!("{}.results.all", self.prefix)
     }
 
+    /// The stream of outcomes that desks read, each from where it was, and the exchange for their marks.
+    pub(super) fn results_log(&self) -> String {
+        format!("{}.results.log", self.prefix)
+    }
+
+    /// The operators' log: a stream, and the exchange it is written to by.
+    pub(super) fn desk(&self) -> String {
+        format!("{}.desk", self.prefix)
+    }
+
     /// The stream that says which outcome of an item came first, and the exchange workers write to it by.
     pub(super) fn journal(&self) -> String {
         format!("{}.journal", self.prefix)

@@ -15,6 +15,7 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::clock;
 use crate::domain::cause::chain;
 use crate::domain::ids::AccountId;
 use crate::domain::takedown::Takedown;
@@ -27,6 +28,7 @@ use crate::queue::amqp::names::Names;
 use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::{require_exchange, require_queue};
 use crate::queue::{Enqueued, Intake, QueueError};
+use crate::trace::{Kind, Tracer};
 
 /// Messages in flight at once, and so the channels opened at most; a broker allows 2047 a connection by default.
 pub(super) const IN_FLIGHT: usize = 64;
@@ -250,6 +252,7 @@ impl fmt::Debug for Publisher {
 pub struct AmqpIntake {
     publisher: Publisher,
     names: Names,
+    tracer: Tracer,
     /// Accounts whose queue is known to exist.
     known: tokio::sync::Mutex<BTreeSet<AccountId>>,
 }
@@ -263,12 +266,29 @@ impl AmqpIntake {
         let publisher = Publisher::open(settings).await?;
         let names = Names::new(settings);
         require_exchange(&publisher.link, &names.work_exchange()).await?;
-        Ok(Self { publisher, names, known: tokio::sync::Mutex::default() })
+        Ok(Self { publisher, names, tracer: Tracer::off(), known: tokio::sync::Mutex::default() })
+    }
+
+    /// Begins a trace for every item, which its message carries. Without, messages carry none.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Closes the connection in order; dropping does it in the background.
     pub async fn close(&self) {
         self.publisher.close().await;
+    }
+
+    /// Looks for the work queues of these accounts, before anything is published.
+    ///
+    /// # Errors
+    /// [`QueueError::Topology`] for the first that is missing.
+    pub async fn require(&self, accounts: impl IntoIterator<Item = &AccountId>) -> Result<(), QueueError> {
+        for account in accounts {
+            self.require_queue(account).await?;
+        }
+        Ok(())
     }
 
     /// Puts one raw message under an account, as any producer could; confirmed like a takedown.
@@ -303,12 +323,21 @@ impl Intake for AmqpIntake {
         for takedown in &takedowns {
             self.require_queue(&takedown.account).await?;
         }
-        let publishes =
-            stream::iter(takedowns)
-                .map(|takedown| async move {
-                    self.put(&takedown.account, message::first(&takedown), &takedown.encode()).await
-                })
-                .buffer_unordered(IN_FLIGHT);
+        let publishes = stream::iter(takedowns)
+            .map(|takedown| async move {
+                let mut span = self.tracer.begin(|| format!("enqueue {}", takedown.account), Kind::Producer, None);
+                span.note("takedown.id", takedown.id.to_string());
+                if let Some(batch) = &takedown.batch {
+                    span.note("takedown.batch", batch.to_string());
+                }
+                let properties = message::first(&takedown, clock::now(), span.context().as_ref());
+                let put = self.put(&takedown.account, properties, &takedown.encode()).await;
+                if put.is_err() {
+                    span.fail("not confirmed");
+                }
+                put
+            })
+            .buffer_unordered(IN_FLIGHT);
         let accepted = publishes.try_fold(0, |count, ()| async move { Ok(count + 1) }).await?;
         Ok(Enqueued { accepted, repeated: 0 })
     }

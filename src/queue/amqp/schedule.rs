@@ -16,10 +16,10 @@ const STEADY: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// When to try again: from 0.2 s doubling to [`LONGEST`], each spread by half, without an end.
-pub(super) struct Schedule(ExponentialBackoff);
+pub(crate) struct Schedule(ExponentialBackoff);
 
 impl Schedule {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(ExponentialBackoff {
             initial_interval: Duration::from_millis(200),
             current_interval: Duration::from_millis(200),
@@ -32,22 +32,22 @@ impl Schedule {
     }
 
     /// Draws the next wait.
-    pub(super) fn next_wait(&mut self) -> Duration {
+    pub(crate) fn next_wait(&mut self) -> Duration {
         self.0.next_backoff().expect("invariant: a schedule without a longest time never ends")
     }
 
     /// Waits for the next turn.
-    pub(super) async fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         sleep(self.next_wait()).await;
     }
 
     /// Begins anew, after something worked.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.0.reset();
     }
 
     /// Begins anew if what came up also stayed up; what dies again at once has not worked.
-    pub(super) fn note_uptime(&mut self, uptime: Duration) {
+    pub(crate) fn note_uptime(&mut self, uptime: Duration) {
         if uptime >= STEADY {
             self.reset();
         }

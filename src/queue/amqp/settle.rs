@@ -19,6 +19,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
 use crate::domain::settlement::{Settlement, is_dead_lettered};
+use crate::domain::trace::TraceContext;
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Tag;
 use crate::queue::amqp::journal::{First, Journal};
@@ -79,8 +80,10 @@ impl Settler {
     /// [`QueueError::Stale`] when its channel is gone, and it is back by itself. A successor may then be published twice,
     /// under the same id.
     pub(super) async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
-        let Delivery { body, envelope, receipt: Receipt::Amqp(tag) } = delivery else { return Err(QueueError::Stale) };
-        let (mut schedule, mut past) = (Schedule::new(), Past::default());
+        let Delivery { body, envelope, told_in, receipt: Receipt::Amqp(tag) } = delivery else {
+            return Err(QueueError::Stale);
+        };
+        let (mut schedule, mut past) = (Schedule::new(), Past { told_in, ..Past::default() });
         while tag.is_usable() {
             let published = self.publish_successor(&tag, &body, &envelope, &settlement, &mut past);
             match published.await {
@@ -173,7 +176,7 @@ impl Settler {
         let First { outcome, is_earlier: _, has_letter } = first;
         if is_dead_lettered(outcome.reason) && !has_letter {
             if !past.has_letter {
-                let envelope = envelope.dead(outcome.reason, tag.received_at);
+                let envelope = envelope.dead(outcome, tag.received_at);
                 let letter = Outgoing {
                     exchange: self.names.dead_exchange(),
                     routing_key: envelope.account.to_string(),
@@ -185,14 +188,19 @@ impl Settler {
             }
             self.journal.note_letter(outcome, || tag.is_usable()).await?;
         }
-        self.publish_outcome(tag, outcome).await
+        self.publish_outcome(tag, outcome, past.told_in.as_ref().or(envelope.trace.as_ref())).await
     }
 
-    async fn publish_outcome(&self, tag: &Tag, outcome: &FinalOutcome) -> Result<(), QueueError> {
+    async fn publish_outcome(
+        &self,
+        tag: &Tag,
+        outcome: &FinalOutcome,
+        trace: Option<&TraceContext>,
+    ) -> Result<(), QueueError> {
         let outgoing = Outgoing {
             exchange: self.names.results_exchange(),
             routing_key: outcome.routing_key(),
-            properties: message::outcome(outcome),
+            properties: message::told(outcome, trace),
             body: &outcome.encode(),
         };
         self.publish(tag, &outgoing).await
@@ -227,9 +235,11 @@ impl Settler {
         mut next: Envelope,
         delay: Duration,
     ) -> Result<(), QueueError> {
+        let now = Moment::now();
         if rung < delay {
-            next.not_before = Moment::now().earlier().checked_add(delay);
+            next.not_before = now.earlier().checked_add(delay);
         }
+        next.due = now.wall.checked_add(rung.max(delay));
         let outgoing = Outgoing {
             exchange: self.names.retry(rung),
             routing_key: next.account.to_string(),
@@ -289,6 +299,8 @@ struct Past {
     has_failed: bool,
     /// Whether the item had an outcome before the first of them.
     is_earlier: Option<bool>,
+    /// The place in a trace the outcome is told from, if it is another than the message's own; no try changes it.
+    told_in: Option<TraceContext>,
     /// Whether the item's dead letter was confirmed; if its note was, the journal says so too.
     has_letter: bool,
 }

@@ -87,16 +87,22 @@ impl Topology {
         // The queue first: the less time between an exchange and its binding, the less is unrouted where workers are at
         // work.
         table.queue(names.results_all(), &[("x-delivery-limit", BROWSE_DELIVERY_LIMIT.into())]);
+        table.stream(names.results_log(), &bounds("7D", 1_000_000_000, 50_000_000));
         table.exchange(names.results_exchange(), ExchangeKind::Topic, &unrouted);
         table.binding(names.results_all(), names.results_exchange(), "#");
+        table.binding(names.results_log(), names.results_exchange(), "#");
+        // By this one desks alone write to it, to find its end (`tail`).
+        table.exchange(names.results_log(), ExchangeKind::Fanout, &[]);
+        table.binding(names.results_log(), names.results_log(), "");
         // Bound to no other: workers write to it before anything is told (`journal`). An alternate exchange would confirm
         // what no stream holds.
         table.exchange(names.journal(), ExchangeKind::Fanout, &[]);
-        table.queue_as("stream", names.journal(), &journal_bounds(), |name, arguments| Object::Stream {
-            name,
-            arguments,
-        });
+        table.stream(names.journal(), &bounds("7D", 1_000_000_000, 50_000_000));
         table.binding(names.journal(), names.journal(), "");
+        // The operators' log likewise (`desk_log`).
+        table.exchange(names.desk(), ExchangeKind::Fanout, &[]);
+        table.stream(names.desk(), &bounds("30D", 100_000_000, 10_000_000));
+        table.binding(names.desk(), names.desk(), "");
         table.exchange(names.dead_exchange(), ExchangeKind::Direct, &[]);
 
         for rung in &settings.rungs {
@@ -235,6 +241,10 @@ impl Topology {
         self.queue_as("quorum", name, arguments, |name, arguments| Object::Queue { name, arguments });
     }
 
+    fn stream(&mut self, name: String, arguments: &[(&str, AMQPValue)]) {
+        self.queue_as("stream", name, arguments, |name, arguments| Object::Stream { name, arguments });
+    }
+
     fn queue_as(
         &mut self,
         kind: &str,
@@ -340,13 +350,13 @@ fn at_least_once() -> [(&'static str, AMQPValue); 2] {
     [("x-dead-letter-strategy", text("at-least-once".into())), ("x-overflow", text("reject-publish".into()))]
 }
 
-/// Whole segments are dropped once they are too old or too much (rabbitmq.com/docs/streams, "Data Retention"); some 1.5
-/// million outcomes fit, about as many as a worker keeps in mind.
-fn journal_bounds() -> [(&'static str, AMQPValue); 3] {
+/// Whole segments are dropped once they are too old or too much (rabbitmq.com/docs/streams, "Data Retention"). In 1 GB
+/// some 1.5 million outcomes fit, about as many as a worker keeps in mind.
+fn bounds(age: &str, bytes: i64, segment: i64) -> [(&'static str, AMQPValue); 3] {
     [
-        ("x-max-age", text("7D".into())),
-        ("x-max-length-bytes", 1_000_000_000_i64.into()),
-        ("x-stream-max-segment-size-bytes", 50_000_000_i64.into()),
+        ("x-max-age", text(age.into())),
+        ("x-max-length-bytes", bytes.into()),
+        ("x-stream-max-segment-size-bytes", segment.into()),
     ]
 }
 

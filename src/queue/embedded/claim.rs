@@ -45,6 +45,11 @@ pub(super) struct Held {
 }
 
 impl Lease {
+    /// Returns when the row was handed out.
+    pub(crate) fn received(&self) -> SystemTime {
+        self.received
+    }
+
     /// Marks the claim as ended, so that the drop leaves the row alone.
     pub(super) fn settled(mut self) {
         self.is_settled = true;
@@ -102,7 +107,7 @@ impl Claimed {
             writer: writer.clone(),
             is_settled: false,
         };
-        Delivery { body: self.body, envelope: self.envelope, receipt: Receipt::Embedded(lease) }
+        Delivery { body: self.body, envelope: self.envelope, told_in: None, receipt: Receipt::Embedded(lease) }
     }
 }
 

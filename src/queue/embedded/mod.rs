@@ -6,9 +6,11 @@
 //! second is refused and told who has it.
 
 mod batch;
+mod cancel;
 mod claim;
 mod clock;
 mod dead_letters;
+mod desk_log;
 mod fault;
 mod inbox;
 mod lock;
@@ -27,22 +29,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::{Connection, params};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::claim::Lease;
 use self::claim::{Desks, give_back};
 use self::clock::Clock;
-use self::dead_letters::Selection;
 use self::place::Missing;
 use self::settle::{Change, Ended};
 use self::store::Store;
+use self::writer::Writer;
 use crate::domain::ids::AccountId;
+use crate::domain::notice::Notice;
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::domain::takedown::{Priority, Takedown};
-use crate::queue::{
-    DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Enqueued, Intake, Queue, QueueError, Receipt, Settled,
-};
+use crate::queue::{Delivery, Enqueued, Intake, Queue, QueueError, Receipt, Settled};
 
 /// Takedowns in one transaction of [`Intake::enqueue`], so that a long list does not hold up the settlements.
 const ENQUEUE: usize = 1000;
@@ -74,6 +77,7 @@ struct Inner {
     /// Number of the next claim; no two claims of one opening share one.
     leases: AtomicI64,
     stopped: CancellationToken,
+    ledger: watch::Sender<Arc<Ledger>>,
 }
 
 impl EmbeddedQueue {
@@ -95,14 +99,25 @@ impl EmbeddedQueue {
         Self::start(path, Missing::Refuse)
     }
 
+    /// Takes a notice in that was committed.
+    fn learn(&self, notice: &Notice) {
+        self.inner.ledger.send_modify(|ledger| Arc::make_mut(ledger).take(notice));
+    }
+
+    fn writer(&self) -> &Writer {
+        self.inner.store.writer()
+    }
+
     fn start(path: &Path, missing: Missing) -> Result<Self, QueueError> {
         let clock = Clock::start();
+        let (store, notices) = Store::open(path, missing, clock.now())?;
         let inner = Inner {
-            store: Store::open(path, missing, clock.now())?,
+            store,
             desks: Arc::default(),
             clock,
             leases: AtomicI64::new(1),
             stopped: CancellationToken::new(),
+            ledger: watch::Sender::new(Arc::new(Ledger::of(&notices))),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -216,7 +231,7 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
-        let Delivery { body: _, envelope, receipt } = delivery;
+        let Delivery { body: _, envelope, told_in: _, receipt } = delivery;
         let lease = match receipt {
             Receipt::Embedded(lease) if self.inner.desks.has(&lease.desk) => lease,
             Receipt::Embedded(_) | Receipt::Amqp(_) => return Err(QueueError::Stale),
@@ -270,6 +285,10 @@ impl Queue for EmbeddedQueue {
         self.inner.store.close().await
     }
 
+    fn ledger(&self) -> watch::Receiver<Arc<Ledger>> {
+        self.inner.ledger.subscribe()
+    }
+
     fn is_ready(&self) -> bool {
         !self.inner.stopped.is_cancelled() && self.inner.store.writer().is_well()
     }
@@ -301,29 +320,6 @@ impl Intake for EmbeddedQueue {
             sum.repeated += (chunk.len() - accepted) as u64;
         }
         Ok(sum)
-    }
-}
-
-impl DeadLetters for EmbeddedQueue {
-    async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, QueueError> {
-        let selection = Selection::new(filter);
-        self.inner.store.writer().call("read", move |db| selection.list(db)).await
-    }
-
-    async fn replay(&self, filter: &DeadLetterFilter) -> Result<u64, QueueError> {
-        let (selection, now, desks) = (Selection::new(filter), self.inner.clock.now(), Arc::clone(&self.inner.desks));
-        let wake = move |replayed: Vec<dead_letters::Replayed>| {
-            for letter in &replayed {
-                desks.of(&letter.account).wake(letter.is_high);
-            }
-            replayed.len() as u64
-        };
-        self.inner.store.writer().call_then("written", move |db| selection.replay(db, now), wake).await
-    }
-
-    async fn purge(&self, filter: &DeadLetterFilter) -> Result<u64, QueueError> {
-        let selection = Selection::new(filter);
-        self.inner.store.writer().call("written", move |db| selection.purge(db)).await
     }
 }
 

@@ -4,12 +4,14 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 
 use crate::domain::classify::{Effect, Redelivery};
+use crate::domain::history::Record;
+use crate::domain::ids::PlanId;
 use crate::queue::embedded::clock::from_millis;
 use crate::queue::envelope::Envelope;
 
 /// The columns [`envelope`] reads, and the body.
 pub(super) const COLUMNS: &str =
-    "account, message_id, attempt, deferrals, first_seen, ambiguous, last_code, replays, body";
+    "account, message_id, attempt, deferrals, first_seen, ambiguous, last_code, replays, plan, history, body";
 
 /// Reads the envelope of a row, as of a message never handed out.
 pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {
@@ -24,6 +26,12 @@ pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {
         effect: if row.get("ambiguous")? { Effect::Possible } else { Effect::None },
         last_code: row.get("last_code")?,
         replays: row.get("replays")?,
+        // A word of ours, and nothing is decided by one that is not.
+        plan: row.get::<_, Option<String>>("plan")?.and_then(|id| PlanId::new(id).ok()),
+        history: Record::decode(&row.get::<_, String>("history")?),
+        // Columns hold neither: a file is worked by one process, which nobody asks for its waits.
+        trace: None,
+        due: None,
         redelivery: Redelivery::First,
         delivery_count: 0,
     })

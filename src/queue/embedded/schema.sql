@@ -1,6 +1,6 @@
--- Schema 1 of the embedded queue's file. Times are milliseconds since 1970; texts of ids and reasons as in the messages.
+-- Schema 2 of the embedded queue's file. Times are milliseconds since 1970; texts of ids and reasons as in the messages.
 PRAGMA application_id = 1953195118; -- "tkdn"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- Every takedown id ever enqueued, so that feeding the same file again adds nothing.
 CREATE TABLE known (
@@ -23,6 +23,8 @@ CREATE TABLE message (
     ambiguous   INTEGER NOT NULL DEFAULT 0,        -- 1 once an attempt may have taken effect
     last_code   TEXT,
     replays     INTEGER NOT NULL DEFAULT 0,
+    plan        TEXT,                              -- by which it was replayed last
+    history     TEXT    NOT NULL DEFAULT '',
     body        BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX message_waiting ON message (account, priority, due_at, seq) WHERE lease IS NULL;
@@ -46,9 +48,17 @@ CREATE TABLE dead_letter (
     ambiguous   INTEGER NOT NULL,
     last_code   TEXT,
     replays     INTEGER NOT NULL,
+    plan        TEXT,
+    history     TEXT    NOT NULL DEFAULT '',
     body        BLOB    NOT NULL,
     id          TEXT    NOT NULL,
     reason      TEXT    NOT NULL,
     code        TEXT,
     outcome     BLOB    NOT NULL
+) STRICT;
+
+-- What operators did and planned, in the order it was noted.
+CREATE TABLE desk_log (
+    seq  INTEGER PRIMARY KEY AUTOINCREMENT,
+    body BLOB NOT NULL
 ) STRICT;

@@ -40,7 +40,7 @@ impl Change {
         match settlement {
             Settlement::Complete(outcome) => Self::Complete(outcome.encode()),
             Settlement::DeadLetter(outcome) => {
-                let kept = envelope.dead(outcome.reason, received);
+                let kept = envelope.dead(&outcome, received);
                 Self::DeadLetter(outcome, kept)
             }
             Settlement::Retry { delay, effect, last_code } => {
@@ -87,13 +87,13 @@ impl Change {
 
 fn put_off(db: &Connection, held: Held, next: &Envelope, placed_at: Millis, due_at: Millis) -> rusqlite::Result<usize> {
     let sql = "UPDATE message SET lease = NULL, deliveries = 0, attempt = :attempt, deferrals = :deferrals,
-             ambiguous = :ambiguous, last_code = :last_code, first_seen = :first_seen, placed_at = :placed_at,
-             due_at = :due_at
+             ambiguous = :ambiguous, last_code = :last_code, first_seen = :first_seen, history = :history,
+             placed_at = :placed_at, due_at = :due_at
          WHERE seq = :seq AND lease = :lease";
     db.prepare_cached(sql)?.execute(named_params! {
         ":attempt": next.attempt, ":deferrals": next.deferrals, ":ambiguous": next.effect == Effect::Possible,
-        ":last_code": next.last_code, ":first_seen": next.first_seen.map(to_millis), ":placed_at": placed_at,
-        ":due_at": due_at, ":seq": held.seq, ":lease": held.lease,
+        ":last_code": next.last_code, ":first_seen": next.first_seen.map(to_millis), ":history": next.history.encode(),
+        ":placed_at": placed_at, ":due_at": due_at, ":seq": held.seq, ":lease": held.lease,
     })
 }
 
@@ -101,19 +101,19 @@ fn remove(db: &Connection, held: Held) -> rusqlite::Result<usize> {
     db.prepare_cached("DELETE FROM message WHERE seq = ?1 AND lease = ?2")?.execute(params![held.seq, held.lease])
 }
 
-fn write_outcome(db: &Connection, body: &[u8]) -> rusqlite::Result<usize> {
+pub(super) fn write_outcome(db: &Connection, body: &[u8]) -> rusqlite::Result<usize> {
     db.prepare_cached("INSERT INTO outcome (body) VALUES (?1)")?.execute([body])
 }
 
 fn bury(db: &Connection, held: Held, outcome: &FinalOutcome, body: &[u8], kept: &Envelope) -> rusqlite::Result<usize> {
     let sql = "INSERT INTO dead_letter (account, message_id, priority, attempt, deferrals, first_seen, ambiguous,
-             last_code, replays, body, id, reason, code, outcome)
-         SELECT account, message_id, priority, attempt, deferrals, :first_seen, :ambiguous, last_code, replays, body,
-             :id, :reason, :code, :outcome
+             last_code, replays, plan, history, body, id, reason, code, outcome)
+         SELECT account, message_id, priority, attempt, deferrals, :first_seen, :ambiguous, last_code, replays, plan,
+             :history, body, :id, :reason, :code, :outcome
          FROM message WHERE seq = :seq AND lease = :lease";
     db.prepare_cached(sql)?.execute(named_params! {
         ":first_seen": kept.first_seen.map(to_millis), ":ambiguous": kept.effect == Effect::Possible,
-        ":id": outcome.id, ":reason": outcome.reason.as_str(), ":code": outcome.gateway_code, ":outcome": body,
+        ":history": kept.history.encode(), ":id": outcome.id, ":reason": outcome.reason.as_str(), ":code": outcome.gateway_code, ":outcome": body,
         ":seq": held.seq, ":lease": held.lease,
     })
 }

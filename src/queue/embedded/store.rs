@@ -13,8 +13,10 @@ use std::thread::JoinHandle;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::domain::notice::Notice;
 use crate::queue::QueueError;
 use crate::queue::embedded::clock::Millis;
+use crate::queue::embedded::desk_log;
 use crate::queue::embedded::fault::{damaged, named, refused};
 use crate::queue::embedded::lock::{Lock, State};
 use crate::queue::embedded::place::{self, Missing};
@@ -22,7 +24,11 @@ use crate::queue::embedded::writer::Writer;
 
 const SCHEMA: &str = include_str!("schema.sql");
 const APPLICATION_ID: i64 = 1_953_195_118;
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+
+/// What makes a file of each schema before this one a file of the next, the first from schema 1 to schema 2.
+const MIGRATIONS: [&str; 1] = [include_str!("schema_2.sql")];
+
 /// An open queue file. Dropped, it lets the last transaction finish and releases the lock.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -31,11 +37,11 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the file; everything in hand waits again.
+    /// Opens the file; everything in hand waits again. Returns the operators' log with it.
     ///
     /// # Errors
     /// [`QueueError::File`] with the remedy; [`QueueError::Database`] for what has none.
-    pub(super) fn open(path: &Path, missing: Missing, now: Millis) -> Result<Self, QueueError> {
+    pub(super) fn open(path: &Path, missing: Missing, now: Millis) -> Result<(Self, Vec<Notice>), QueueError> {
         let (path, found) = place::find(path, missing)?;
         let lock = Lock::take(&path, found)?;
         place::refuse_foreign_bytes(&path)?;
@@ -51,12 +57,13 @@ impl Store {
             return Err(refused(&path, problem));
         }
         prepare(&db, is_ours, now).map_err(faulty)?;
+        let notices = desk_log::read(&db).map_err(faulty)?;
         place::sync_names(&path)?;
         keep_log(&db, true).map_err(faulty)?;
         lock.write(State::Open).map_err(|error| refused(&path, format!("its lock file cannot be written: {error}")))?;
         let (writer, thread) = Writer::start(&path, db, lock, tidy)
             .map_err(|error| refused(&path, format!("no thread could be started for it: {error}")))?;
-        Ok(Self { writer, thread: Mutex::new(Some(thread)) })
+        Ok((Self { writer, thread: Mutex::new(Some(thread)) }, notices))
     }
 
     /// Returns the way to hand jobs to the writer thread.
@@ -121,7 +128,8 @@ fn tidy(db: &Connection, lock: &Lock) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contents {
     Nothing,
-    Queue,
+    /// A queue, written by a program that knew the schemas up to this one.
+    Queue(i64),
 }
 
 fn examine(db: &Connection) -> rusqlite::Result<(Contents, Option<String>)> {
@@ -133,9 +141,10 @@ fn examine(db: &Connection) -> rusqlite::Result<(Contents, Option<String>)> {
     }
     let problem = if application != APPLICATION_ID {
         Some("is a database of another program; name another, it is left untouched".to_owned())
-    } else if version != SCHEMA_VERSION {
+    } else if !(1..=SCHEMA_VERSION).contains(&version) {
         Some(format!(
-            "has format {version}, this program knows format {SCHEMA_VERSION}; use the version of takedown that wrote it"
+            "has format {version}, this program knows formats up to {SCHEMA_VERSION}; use the version of takedown that \
+             wrote it"
         ))
     } else {
         // Reads all, the indexes against their tables, since a message its index lacks would never be handed out: 2.3 s for a
@@ -143,7 +152,7 @@ fn examine(db: &Connection) -> rusqlite::Result<(Contents, Option<String>)> {
         let verdict: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         (verdict != "ok").then(|| damaged(&verdict))
     };
-    Ok((Contents::Queue, problem))
+    Ok((Contents::Queue(version), problem))
 }
 
 fn prepare(db: &Connection, contents: Contents, now: Millis) -> rusqlite::Result<()> {
@@ -151,7 +160,10 @@ fn prepare(db: &Connection, contents: Contents, now: Millis) -> rusqlite::Result
     let transaction = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
     match contents {
         Contents::Nothing => transaction.execute_batch(SCHEMA)?,
-        Contents::Queue => {
+        Contents::Queue(version) => {
+            for (_, migration) in (1..).zip(MIGRATIONS).filter(|(from, _)| *from >= version) {
+                transaction.execute_batch(migration)?;
+            }
             transaction.execute("UPDATE message SET lease = NULL WHERE lease IS NOT NULL", [])?;
             // The wall clock was set back since: keep each wait, not its date.
             transaction.execute(

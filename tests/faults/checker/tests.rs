@@ -33,7 +33,7 @@ fn label(id: &str) -> String {
 }
 
 fn seen(id: &str, took_effect: bool) -> Seen {
-    Seen { at_ms: 0, item: label(id), fault: None, answered: "10000".into(), took_effect }
+    Seen { at_ms: 0, item: label(id), fault: None, answered: "10000".into(), took_effect, traceparent: None }
 }
 
 /// Four takedowns and a message that is none, as they should end after two interruptions.

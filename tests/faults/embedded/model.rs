@@ -6,14 +6,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use takedown::domain::classify::{Effect, Redelivery};
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::{Deferral, Settlement};
 use takedown::domain::takedown::{Priority, Takedown};
 use takedown::queue::embedded::{Counts, EmbeddedQueue};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, Intake, Queue};
+use takedown::queue::{DeadLetters, Delivery, Intake, Queue};
 use tempfile::TempDir;
 
-use crate::support::queue::{account, id_of, outcome, take, takedown};
+use crate::support::queue::{account, id_of, outcome, purge_all, replay_all, take, takedown};
 use crate::{Length, length};
 
 /// When a message put off comes back: at once, or not within a test.
@@ -124,7 +125,7 @@ impl Pair {
                 }
             }
             Step::Replay => {
-                let replayed = self.queue.replay(&DeadLetterFilter::default()).await.unwrap();
+                let replayed = replay_all(&self.queue, &LetterFilter::default()).await;
                 assert_eq!(replayed, self.dead.len() as u64);
                 for (id, message) in std::mem::take(&mut self.dead) {
                     let again = Message { effect: message.effect, replays: message.replays + 1, ..FRESH };
@@ -132,7 +133,7 @@ impl Pair {
                 }
             }
             Step::Purge => {
-                let purged = self.queue.purge(&DeadLetterFilter::default()).await.unwrap();
+                let purged = purge_all(&self.queue, &LetterFilter::default()).await;
                 assert_eq!(purged, self.dead.len() as u64);
                 self.dead.clear();
             }
@@ -258,7 +259,7 @@ impl Pair {
         let told: Vec<String> =
             self.queue.outcomes(0, usize::MAX).await.unwrap().into_iter().map(|(_, outcome)| outcome.id).collect();
         assert_eq!(told, self.outcomes, "outcomes, in the order they were settled");
-        let letters = self.queue.list(&DeadLetterFilter::default()).await.unwrap();
+        let letters = self.queue.list(&LetterFilter::default()).await.unwrap();
         let letters: BTreeSet<String> = letters.into_iter().map(|letter| letter.id).collect();
         assert_eq!(letters, self.dead.into_keys().collect());
     }

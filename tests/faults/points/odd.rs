@@ -1,9 +1,10 @@
 //! Messages nobody can work, amid good ones: each ends as a dead letter with its bytes, and disturbs nothing.
 
 use lapin::BasicProperties;
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
+use takedown::queue::DeadLetters;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
-use takedown::queue::{DeadLetterFilter, DeadLetters};
 
 use super::*;
 use crate::support::queue::account;
@@ -43,7 +44,7 @@ async fn what_cannot_be_worked_is_kept_to_the_byte_and_disturbs_nothing() {
     let (deadline, odd) = (Instant::now() + DEADLINE, 2 * bodies().len());
     assert!(world.reach(world.accepted() + odd, deadline).await);
     let letters = AmqpDeadLetters::connect(&world.settings, vec![account("desk")]).await.unwrap();
-    let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
+    let letters = letters.list(&LetterFilter::default()).await.unwrap();
     let (mut evidence, _dir) = world.end(deadline).await;
     for (name, body) in bodies() {
         for round in 0..2 {

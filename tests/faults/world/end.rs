@@ -35,7 +35,7 @@ impl World {
         let mut book = self.reader.book();
         book.told.remove(THE_END);
         let letters = AmqpDeadLetters::connect(&self.settings, accounts()).await.unwrap();
-        let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
+        let letters = letters.list(&LetterFilter::default()).await.unwrap();
         if self.broker.is_none() {
             Topology::new(&self.settings, &accounts()).delete(&self.settings).await.unwrap();
         }

@@ -6,12 +6,13 @@ use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOpt
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
 use takedown::domain::classify::{Effect, Redelivery};
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::AmqpSettings;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::results::Results;
-use takedown::queue::{DeadLetterFilter, DeadLetters, Queue, Settled};
+use takedown::queue::{DeadLetters, Queue, Settled};
 use tokio::time::timeout;
 
 use super::outages::{delete_queue, own_broker};
@@ -94,7 +95,7 @@ async fn a_letter_whose_note_is_refused_is_published_once() {
     let (id, _) = within("the outcome", results.next()).await.unwrap();
     assert_eq!(id, "t-1:dead:0");
     let letters = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
-    let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
+    let letters = letters.list(&LetterFilter::default()).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["t-1"]);
     assert_eq!(settled.unwrap(), Settled::AsAsked, "the claim of its own first try is no other's");
     queue.close().await.unwrap();
@@ -104,9 +105,9 @@ async fn a_letter_whose_note_is_refused_is_published_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs RabbitMQ"]
 async fn a_journal_that_refuses_a_look_is_asked_again() {
-    // Channels for the journal's reader, the consumer, and one more.
+    // Channels for the readers of the journal and of the operators' log, the consumer, and one more.
     let mut settings = shared().await;
-    settings.urls[0] = format!("{}?channel_max=3", settings.urls[0]);
+    settings.urls[0] = format!("{}?channel_max=4", settings.urls[0]);
     let queue = start(&settings, 4).await;
     eventually("readiness", async || queue.is_ready()).await;
     enqueue(&settings, ["t-1".into(), "t-1".into()]).await;

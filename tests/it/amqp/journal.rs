@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use lapin::BasicProperties;
 use takedown::domain::classify::Redelivery;
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::{FinalOutcome, Reason};
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
@@ -11,12 +12,12 @@ use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::{AmqpQueue, AmqpSettings};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, Intake, Queue, QueueError, Settled};
+use takedown::queue::{DeadLetters, Delivery, Intake, Queue, QueueError, Settled};
 
 use super::outages::{delete_queue, own_broker};
 use super::{delete, desk, enqueue, line, shared, start};
 use crate::support::broker;
-use crate::support::queue::{eventually, id_of, outcome, take, takedown, within};
+use crate::support::queue::{eventually, id_of, outcome, replay_all, take, takedown, within};
 
 async fn copies(settings: &AmqpSettings, id: &str, count: usize) {
     enqueue(settings, vec![id.to_owned(); count]).await;
@@ -36,7 +37,7 @@ fn before(settled: Settled) -> FinalOutcome {
 
 async fn letters(settings: &AmqpSettings) -> Vec<String> {
     let letters = AmqpDeadLetters::connect(settings, vec![desk()]).await.unwrap();
-    let listed = letters.list(&DeadLetterFilter::default()).await.unwrap();
+    let listed = letters.list(&LetterFilter::default()).await.unwrap();
     listed.into_iter().map(|letter| letter.id).collect()
 }
 
@@ -112,7 +113,7 @@ async fn a_dead_item_that_comes_again_gets_no_second_letter() {
     assert_eq!(letters(&settings).await, ["t-1"]);
     // A replay is another round, with an outcome of its own.
     let replays = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
-    replays.replay(&DeadLetterFilter::default()).await.unwrap();
+    replay_all(&replays, &LetterFilter::default()).await;
     let replayed = take(&queue, &desk()).await;
     assert_eq!(queue.told(&replayed, "t-1").await.unwrap(), None);
     assert_eq!(end(&queue, replayed, Reason::AlreadyOff).await.unwrap(), Settled::AsAsked);

@@ -9,6 +9,7 @@ use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOpti
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use takedown::domain::classify::{Effect, Redelivery};
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::AmqpSettings;
@@ -16,7 +17,7 @@ use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
-use takedown::queue::{DeadLetterFilter, DeadLetters, Intake, Queue, QueueError};
+use takedown::queue::{DeadLetters, Intake, Queue, QueueError};
 
 use super::{complete, delete, desk, enqueue, shared, start};
 use crate::support::broker::{self, Broker};
@@ -187,9 +188,11 @@ async fn what_was_unrouted_is_sent_on_when_the_topology_is_put_right() {
     let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let name = |name: &str| format!("{}.{name}", settings.prefix);
-    for (bound, exchange, key) in
-        [("results.all", name("results"), "#"), ("work.desk", settings.prefix.clone(), "desk")]
-    {
+    for (bound, exchange, key) in [
+        ("results.all", name("results"), "#"),
+        ("results.log", name("results"), "#"),
+        ("work.desk", settings.prefix.clone(), "desk"),
+    ] {
         let unbound = channel.queue_unbind(name(bound).into(), exchange.into(), key.into(), FieldTable::default());
         unbound.await.unwrap();
     }
@@ -245,7 +248,7 @@ async fn an_item_is_told_as_dead_once_it_has_its_letter() {
     let (id, _) = within("the outcome", results.next()).await.unwrap();
     assert_eq!(id, "t-1:dead:0");
     let letters = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
-    let letters = letters.list(&DeadLetterFilter::default()).await.unwrap();
+    let letters = letters.list(&LetterFilter::default()).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["t-1"]);
     queue.close().await.unwrap();
     delete(&settings).await;

@@ -11,9 +11,9 @@ use crate::support::broker::{shared_url, unique_prefix};
 use crate::support::command::{Running, end, http, takedown};
 
 /// A rehearsal with a broker and a prefix of its own.
-struct Production {
-    rehearsal: Rehearsal,
-    prefix: String,
+pub(super) struct Production {
+    pub(super) rehearsal: Rehearsal,
+    pub(super) prefix: String,
 }
 
 impl Production {
@@ -23,7 +23,12 @@ impl Production {
 
     /// Six items, to each of which the gateway answers a code no table lists, and the worker that takes that for the end.
     fn with_dead_letters() -> (Self, Running) {
-        let production = Self::start(6, &["--fault", "unlisted_code=1"]);
+        Self::with_dead_letters_of(6)
+    }
+
+    /// As many items, and the same.
+    pub(super) fn with_dead_letters_of(items: usize) -> (Self, Running) {
+        let production = Self::start(items, &["--fault", "unlisted_code=1"]);
         assert_eq!(end(production.command(&["topology", "apply"])).code, Some(0));
         assert_eq!(end(production.command(&["enqueue", "items.csv"])).code, Some(0));
         let mut worker = production.command(&["worker", "--log-format", "json"]);
@@ -31,7 +36,7 @@ impl Production {
         (production, Running::start(worker))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.rehearsal.command(arguments);
         command.env("TAKEDOWN_AMQP__URL", shared_url()).env("TAKEDOWN_AMQP__PREFIX", &self.prefix);
         command.env("TAKEDOWN_WORKER__LISTEN", "127.0.0.1:0");

@@ -89,6 +89,19 @@ fn a_file_is_run_to_the_end_and_not_twice() {
 }
 
 #[test]
+fn a_run_that_does_not_get_through_says_since_when_and_why() {
+    let rehearsal = Rehearsal::start(6, &[]);
+    rehearsal.sandbox.signal("KILL");
+    let stuck = Running::start(rehearsal.command(&["run", "items.csv"]));
+    let line = stuck.line("gateway not reached since");
+    assert!(line.starts_with("0 of 6 ended after ") && line.contains(" because "), "{line}");
+    assert!(!line.contains(" left"), "nobody knows how long it takes: {line}");
+    stuck.signal("INT");
+    let (ended, lines) = stuck.wait();
+    assert_eq!(ended.code(), Some(10), "{lines:#?}");
+}
+
+#[test]
 fn the_same_file_runs_by_protocol_v3() {
     let rehearsal = Rehearsal::start(40, &["--fault", "system_error=0.1", "--fault", "unsigned_success=0.1"]);
     let items = fs::read_to_string(rehearsal.home.path().join("items.csv")).unwrap();
@@ -163,10 +176,26 @@ fn dead_letters_of_a_run_are_listed_masked_replayed_and_purged() {
 
     let unconfirmed = rehearsal.run(&["dead-letters", "purge", queue[0], queue[1], "--id", id]);
     assert_eq!(unconfirmed.code, Some(2), "{unconfirmed:?}");
-    let purged = rehearsal.run(&["dead-letters", "purge", queue[0], queue[1], "--id", id, "--yes"]);
+    assert!(unconfirmed.stderr.contains("1 dead letter meets this filter; none was deleted"), "{unconfirmed:?}");
+    let wrong = rehearsal.run(&["dead-letters", "purge", queue[0], queue[1], "--id", id, "--expect", "2"]);
+    assert_eq!(wrong.code, Some(9), "{wrong:?}");
+    let everything = rehearsal.run(&["dead-letters", "purge", queue[0], queue[1], "--expect", &dead.to_string()]);
+    assert_eq!(everything.code, Some(2), "{everything:?}");
+    let purged = rehearsal.run(&["dead-letters", "purge", queue[0], queue[1], "--id", id, "--expect", "1"]);
     assert_eq!((purged.code, purged.stdout.as_str()), (Some(0), "1 deleted\n"));
-    let replayed = rehearsal.run(&["dead-letters", "replay", queue[0], queue[1]]);
+    let unplanned = rehearsal.run(&["dead-letters", "replay", queue[0], queue[1]]);
+    assert_eq!(unplanned.code, Some(2), "{unplanned:?}");
+    assert!(unplanned.stderr.contains("takedown dead-letters plan"), "{unplanned:?}");
+    let unknown = rehearsal.run(&["dead-letters", "replay", queue[0], queue[1], "--plan", "nobody"]);
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(unknown.stderr.contains("there is no plan nobody"), "{unknown:?}");
+    let planned = rehearsal.run(&["dead-letters", "plan", queue[0], queue[1], "--json"]);
+    let plan: Value = serde_json::from_str(&planned.stdout).unwrap();
+    assert_eq!(plan["letters"], dead - 1);
+    let replay = ["dead-letters", "replay", queue[0], queue[1], "--plan", plan["plan"].as_str().unwrap()];
+    let replayed = rehearsal.run(&replay);
     assert_eq!(replayed.stdout, format!("{} put back to work\n", dead - 1));
+    assert_eq!(rehearsal.run(&replay).stdout, "0 put back to work\n");
 
     assert_eq!(http(rehearsal.address, "PUT", "/sandbox/faults", "").0, 204);
     let again = rehearsal.run(&["run", "items.csv", "--json"]);

@@ -3,7 +3,7 @@
 use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::FinalOutcome;
 use takedown::queue::embedded::EmbeddedQueue;
-use takedown::queue::{DeadLetters, Intake, Queue};
+use takedown::queue::{DeadLetters, DeskLog, Intake, Queue};
 use tempfile::TempDir;
 
 use super::Harness;
@@ -38,6 +38,10 @@ impl Harness for Embedded {
     }
 
     fn dead_letters(&self) -> &impl DeadLetters {
+        &self.queue
+    }
+
+    fn desk_log(&self) -> &impl DeskLog {
         &self.queue
     }
 

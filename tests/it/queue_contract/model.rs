@@ -10,12 +10,13 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use takedown::domain::classify::{Effect, Redelivery};
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::{Deferral, Settlement};
-use takedown::queue::{DeadLetterFilter, DeadLetters, Delivery, Queue, QueueError};
+use takedown::queue::{DeadLetters, Delivery, Queue, QueueError};
 
 use super::{Harness, PREFETCH, SHORT, enqueue};
-use crate::support::queue::{account, id_of, outcome, take, within};
+use crate::support::queue::{account, id_of, outcome, replay_all, take, within};
 
 const ACCOUNTS: [&str; 2] = ["desk", "shops"];
 
@@ -224,8 +225,8 @@ impl<H: Harness> Run<H> {
     }
 
     async fn replay(&mut self, of: usize) {
-        let filter = DeadLetterFilter { accounts: vec![account(ACCOUNTS[of])], ..DeadLetterFilter::default() };
-        let replayed = self.harness.dead_letters().replay(&filter).await.unwrap();
+        let filter = LetterFilter { accounts: vec![account(ACCOUNTS[of])], ..LetterFilter::default() };
+        let replayed = replay_all(self.harness.dead_letters(), &filter).await;
         assert_eq!(replayed, self.count(of, Place::Dead) as u64);
         self.ids.values_mut().filter(|known| known.account == of && known.place == Place::Dead).for_each(Known::replay);
     }
@@ -242,7 +243,7 @@ impl<H: Harness> Run<H> {
                 self.settle(&id, delivery, End::Complete(Reason::TakenDown)).await;
             }
         }
-        let letters = self.harness.dead_letters().list(&DeadLetterFilter::default()).await.unwrap();
+        let letters = self.harness.dead_letters().list(&LetterFilter::default()).await.unwrap();
         let letters: BTreeSet<_> = letters.into_iter().map(|letter| letter.id).collect();
         let dead = self.ids.iter().filter(|(_, known)| known.place == Place::Dead).map(|(id, _)| id.clone());
         assert_eq!(letters, dead.collect());

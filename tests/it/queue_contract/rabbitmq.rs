@@ -3,12 +3,13 @@
 use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::FinalOutcome;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
+use takedown::queue::amqp::desk_log::AmqpDeskLog;
 use takedown::queue::amqp::publisher::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::work_queue::Consumers;
 use takedown::queue::amqp::{AmqpQueue, AmqpSettings, ConsumerSettings};
-use takedown::queue::{DeadLetters, Intake, Queue};
+use takedown::queue::{DeadLetters, DeskLog, Intake, Queue};
 
 use super::{Harness, PREFETCH};
 use crate::support::broker;
@@ -20,6 +21,7 @@ pub(crate) struct RabbitMq {
     queue: AmqpQueue,
     intake: AmqpIntake,
     dead_letters: AmqpDeadLetters,
+    desk_log: AmqpDeskLog,
     results: Results,
 }
 
@@ -37,8 +39,9 @@ impl RabbitMq {
         let queue = AmqpQueue::start(settings.clone(), consumers.collect()).await.unwrap();
         let intake = AmqpIntake::connect(&settings).await.unwrap();
         let dead_letters = AmqpDeadLetters::connect(&settings, Self::accounts()).await.unwrap();
+        let desk_log = AmqpDeskLog::connect(&settings).await.unwrap();
         let results = Results::connect(&settings).await.unwrap();
-        Self { settings, queue, intake, dead_letters, results }
+        Self { settings, queue, intake, dead_letters, desk_log, results }
     }
 }
 
@@ -60,6 +63,10 @@ impl Harness for RabbitMq {
 
     fn dead_letters(&self) -> &impl DeadLetters {
         &self.dead_letters
+    }
+
+    fn desk_log(&self) -> &impl DeskLog {
+        &self.desk_log
     }
 
     async fn put_raw(&self, account: &AccountId, message_id: &str, body: &[u8]) {

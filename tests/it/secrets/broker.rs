@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use lapin::options::BasicGetOptions;
+use serde_json::Value;
 use takedown::queue::amqp::AmqpSettings;
 
 use super::gateway::Gateway;
@@ -106,10 +107,20 @@ fn a_worker_its_operator_and_its_producer_show_no_secret() {
         let shown = production.run(&["dead-letters", "show", id], "text");
         assert!(shown.stdout.contains("***"), "{shown:?}");
     }
-    let replayed = production.run(&["dead-letters", "replay", "--account", "desk-dsa"], "text");
+    for format in ["jsonl", "csv"] {
+        let exported = production.run(&["dead-letters", "export", "-", "--format", format], "text");
+        assert!(exported.stdout.contains("***") && exported.stdout.contains("desk-dsa-1"), "{exported:?}");
+    }
+    let planned = production.run(&["dead-letters", "plan", "--account", "desk-dsa"], "text");
+    let plan = planned.stdout.split(['\u{20}', ':']).nth(1).unwrap();
+    let replayed = production.run(&["dead-letters", "replay", "--plan", plan], "text");
     assert!(replayed.stdout.starts_with("8 put back"), "{replayed:?}");
     production.work(8, "json");
-    assert_eq!(production.run(&["dead-letters", "purge", "--yes"], "text").code, Some(0));
+    let groups = production.run(&["dead-letters", "groups", "--json"], "text");
+    let groups: Value = serde_json::from_str(&groups.stdout).unwrap();
+    let count: u64 = groups.as_array().unwrap().iter().map(|group| group["letters"].as_u64().unwrap()).sum();
+    let purge = ["dead-letters", "purge", "--older-than", "0s", "--expect", &count.to_string()];
+    assert_eq!(production.run(&purge, "text").code, Some(0));
 
     let right = production.settings.urls[0].clone();
     for wrong in [

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use takedown::domain::ids::AccountId;
+use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::domain::takedown::{Item, Takedown};
@@ -15,7 +16,7 @@ use takedown::gateway::{GatewayAccount, mapi, open_platform};
 use takedown::ops::config::{Config, Outline};
 use takedown::ops::items::{self, Options};
 use takedown::queue::embedded::EmbeddedQueue;
-use takedown::queue::{DeadLetterFilter, DeadLetters, Intake, Queue};
+use takedown::queue::{DeadLetters, Intake, Queue};
 use takedown::sandbox::setup::Setup;
 use takedown::signing::content::ContentKey;
 use takedown::signing::{DsaFormat, SignType, Signer};
@@ -109,7 +110,7 @@ async fn messages_in_a_queue_show_no_secret() {
     }
     // With rows taken ahead in its hands.
     look(&plant, "EmbeddedQueue", &queue);
-    let letters = queue.list(&DeadLetterFilter::default()).await.unwrap();
+    let letters = queue.list(&LetterFilter::default()).await.unwrap();
     assert_eq!(letters.len(), 2);
     assert!(letters.iter().any(|letter| String::from_utf8_lossy(&letter.body).contains(USER_KEY)));
     look(&plant, "DeadLetter", &letters);

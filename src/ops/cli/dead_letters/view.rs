@@ -1,21 +1,24 @@
-//! Dead letters as people and programs see them; secrets masked.
+//! Dead letters as people see them; secrets masked.
 
-use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
-
+use crate::desk::letters::{Group, Planned};
+use crate::domain::advice::advice;
 use crate::domain::classify::Effect;
+use crate::domain::history::{Entry, What};
 use crate::domain::outcome::Reason;
 use crate::domain::takedown::rfc3339;
-use crate::ops::cli::tables::table;
+use crate::ops::cli::tables::{counted, table};
 use crate::ops::mask;
 use crate::queue::DeadLetter;
+use crate::queue::letters::Page;
 
-/// One line each, and below them what the reasons mean.
-pub(super) fn list(letters: &[DeadLetter]) -> String {
-    if letters.is_empty() {
-        return "no dead letters".to_owned();
+/// One line each, and below them what the reasons mean and how to go on.
+pub(super) fn page(page: &Page) -> String {
+    if page.letters.is_empty() {
+        return if page.total == 0 { "no dead letters".to_owned() } else { "no more dead letters".to_owned() };
     }
     let row = |letter: &DeadLetter| {
         [
@@ -27,21 +30,69 @@ pub(super) fn list(letters: &[DeadLetter]) -> String {
             seconds(letter.died_at),
         ]
     };
-    let mut text = table(["id", "account", "reason", "code", "attempts", "died"], letters.iter().map(row));
-    let mut reasons: BTreeMap<Reason, usize> = BTreeMap::new();
-    for letter in letters {
-        *reasons.entry(letter.reason).or_default() += 1;
-    }
+    let mut text = table(["id", "account", "reason", "code", "attempts", "died"], page.letters.iter().map(row));
     text.push('\n');
-    for (reason, count) in reasons {
-        text.push_str(&format!("\n{count} {reason}: {}", reason.explain()));
+    let reasons: BTreeSet<Reason> = page.letters.iter().map(|letter| letter.reason).collect();
+    for reason in reasons {
+        add(&mut text, &format!("{reason}: {}", reason.explain()));
+    }
+    if let Some(next) = &page.next {
+        let shown = page.letters.len();
+        add(&mut text, &format!("{shown} of {}; the next page: --after {}", page.total, plain(&next.to_string())));
     }
     text
 }
 
-/// For programs.
-pub(super) fn list_json(letters: &[DeadLetter]) -> String {
-    letters.iter().map(json_of).collect::<Value>().to_string()
+/// Groups, the largest first, and below them what to do.
+pub(super) fn groups(groups: &[Group]) -> String {
+    if groups.is_empty() {
+        return "no dead letters".to_owned();
+    }
+    let row = |group: &Group| {
+        [
+            group.count.to_string(),
+            plain(&group.account),
+            group.reason.to_string(),
+            plain(group.code.as_deref().unwrap_or_default()),
+            seconds(group.first),
+            seconds(group.last),
+        ]
+    };
+    let header = ["letters", "account", "reason", "code", "first died", "last died"];
+    let mut text = table(header, groups.iter().map(row));
+    text.push('\n');
+    let reasons: BTreeSet<Reason> = groups.iter().map(|group| group.reason).collect();
+    for reason in reasons {
+        add(&mut text, &format!("{reason}: {}", advice(reason)));
+    }
+    text
+}
+
+/// A plan, and what it would do.
+pub(super) fn planned(Planned { plan, groups, takes }: &Planned) -> String {
+    let mut text = format!("plan {}: {}", plan.id, counted(plan.count, "dead letter", "dead letters"));
+    add(&mut text, &self::groups(groups));
+    text.push('\n');
+    add(&mut text, &format!("cut-off    {}; what dies later is not in it", seconds(plan.cut_off)));
+    let takes = takes.map_or_else(
+        || "no rate is known here; the letters wait for whoever works them".to_owned(),
+        |takes| format!("about {} at the configured rates", lasting(takes)),
+    );
+    add(&mut text, &format!("takes      {takes}"));
+    text
+}
+
+fn lasting(time: Duration) -> String {
+    match time.as_secs() {
+        0..=1 => "a second".to_owned(),
+        seconds @ 2..=119 => format!("{seconds} s"),
+        seconds @ 120..=7199 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+fn add(text: &mut String, line: &str) {
+    write!(text, "\n{line}").expect("invariant: writing to a string never fails");
 }
 
 /// One letter whole.
@@ -54,13 +105,15 @@ pub(super) fn whole(letter: &DeadLetter) -> String {
     let shown = |text: &Option<String>| text.as_deref().map_or_else(|| "none".to_owned(), plain);
     let body = serde_json::to_string_pretty(&mask::body(&letter.body)).unwrap_or_default();
     let body: Vec<String> = body.lines().map(plain).collect();
+    let history: Vec<String> = letter.envelope.history.entries().iter().map(happened).collect();
     format!(
-        "id         {}\naccount    {}\nreason     {}: {}\ncode       {}\nwording    {}\nattempts   {} ({may_have})\n\
-         deferrals  {}\nreplays    {}\nfirst seen {}\ndied       {}\nworker     {}\nmessage (secrets masked)\n{}",
+        "id         {}\naccount    {}\nreason     {}: {}\nwhat to do {}\ncode       {}\nwording    {}\nattempts   {} ({may_have})\n\
+         deferrals  {}\nreplays    {}\nfirst seen {}\ndied       {}\nworker     {}\nbatch      {}\nhistory\n{}\nmessage (secrets masked)\n{}",
         plain(&letter.id),
         plain(&letter.account),
         letter.reason,
         letter.reason.explain(),
+        advice(letter.reason),
         shown(&outcome.gateway_code),
         shown(&outcome.gateway_message),
         outcome.attempts,
@@ -69,30 +122,30 @@ pub(super) fn whole(letter: &DeadLetter) -> String {
         seconds(outcome.first_seen),
         seconds(letter.died_at),
         plain(&outcome.worker),
+        shown(&outcome.batch),
+        if history.is_empty() { "  none is known".to_owned() } else { history.join("\n") },
         body.join("\n"),
     )
 }
 
-fn json_of(letter: &DeadLetter) -> Value {
-    json!({
-        "id": letter.id,
-        "account": letter.account,
-        "reason": letter.reason.as_str(),
-        "meaning": letter.reason.explain(),
-        "gateway_code": letter.outcome.gateway_code,
-        "gateway_message": letter.outcome.gateway_message,
-        "attempts": letter.outcome.attempts,
-        "deferrals": letter.outcome.deferrals,
-        "replays": letter.outcome.replays,
-        "may_have_taken_effect": letter.envelope.effect == Effect::Possible,
-        "first_seen": rfc3339(letter.outcome.first_seen),
-        "died_at": rfc3339(letter.died_at),
-        "message": mask::body(&letter.body),
-    })
+/// One thing that happened, as a line.
+fn happened(entry: &Entry) -> String {
+    let Entry { at, what, attempt, how, effect, by, times } = entry;
+    let (how, by) = (plain(how), plain(by));
+    let what = match what {
+        What::Attempt => format!("attempt {attempt}: {how}"),
+        What::Deferral => format!("put off: {how}"),
+        What::End => format!("dead: {how}"),
+        What::Replay => format!("replayed{}", if how.is_empty() { how } else { format!(" by plan {how}") }),
+        What::Edit => format!("edited: {how}"),
+    };
+    let times = if *times > 1 { format!(", {times} times, last at this moment") } else { String::new() };
+    let effect = if *effect == Effect::Possible { " (may have taken effect)" } else { "" };
+    format!("  {}  {what}{effect}{times}, {by}", seconds(*at))
 }
 
 /// Others wrote these texts; a control character in one must not reach the terminal.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
@@ -107,8 +160,6 @@ fn seconds(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use crate::domain::ids::AccountId;
     use crate::domain::outcome::{FinalOutcome, ItemIds};
     use crate::queue::envelope::Envelope;
@@ -145,9 +196,13 @@ mod tests {
         }
     }
 
+    fn one() -> Page {
+        Page { letters: vec![letter()], total: 1, next: None }
+    }
+
     #[test]
     fn no_control_character_of_others_reaches_the_terminal() {
-        for text in [whole(&letter()), list(&[letter()])] {
+        for text in [whole(&letter()), page(&one())] {
             assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
             assert!(text.contains("CODE") && text.contains("1970-01-01T00:00:01Z"), "{text}");
         }
@@ -155,7 +210,7 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_for_people_and_programs() {
-        for text in [whole(&letter()), list_json(&[letter()])] {
+        for text in [whole(&letter()), crate::ops::letters::json_of(&letter()).to_string()] {
             assert!(text.contains("***") && !text.contains("k3y"), "{text}");
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::domain::ids::AccountId;
+use crate::domain::notice::LetterFilter;
 use crate::ops::cli::assemble;
 use crate::ops::cli::demo::Played;
 use crate::ops::cli::demo::stage::Stage;
@@ -19,7 +20,7 @@ use crate::queue::amqp::publisher::AmqpIntake;
 use crate::queue::amqp::results::Results;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::amqp::{AmqpQueue, AmqpSettings};
-use crate::queue::{DeadLetterFilter, DeadLetters, Intake, QueueError};
+use crate::queue::{DeadLetters, Intake, QueueError};
 use crate::worker::Summary;
 use crate::worker::shutdown::Shutdown;
 
@@ -86,7 +87,7 @@ async fn with_topology(
     while let Some(ended) = workers.join_next().await {
         settled(ended)?;
     }
-    let letters = AmqpDeadLetters::connect(settings, accounts).await?.list(&DeadLetterFilter::default()).await?;
+    let letters = AmqpDeadLetters::connect(settings, accounts).await?.list(&LetterFilter::default()).await?;
     Ok(Played { outcomes, letters, end })
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use crate::domain::outcome::Reason;
 use crate::ops::cli::demo::Played;
 use crate::ops::cli::demo::compare::Comparison;
-use crate::ops::cli::program;
+use crate::ops::cli::report::{language, took_ms};
 use crate::ops::cli::tables::{Tally, table};
 use crate::ops::cli::watch::Watch;
+use crate::ops::cli::{canvas, program};
+use crate::ops::report::Report;
 use crate::queue::DeadLetter;
 
 /// What to try after the demo, and what it does.
@@ -22,7 +24,13 @@ const NEXT: [(&str, &str); 5] = [
 ];
 
 /// Writes it.
-pub(super) fn write(watch: &Watch, played: &Played, comparison: &Comparison, elapsed: Duration) -> String {
+pub(super) fn write(
+    watch: &Watch,
+    played: &Played,
+    comparison: &Comparison,
+    charts: &Report,
+    elapsed: Duration,
+) -> String {
     let mut tally = Tally::default();
     played.outcomes.iter().for_each(|outcome| tally.add(outcome.reason));
     let mut text = format!(
@@ -32,6 +40,8 @@ pub(super) fn write(watch: &Watch, played: &Played, comparison: &Comparison, ela
         tally.table(),
         watch.lines()
     );
+    add(&mut text, "");
+    add(&mut text, charts.text(&canvas::stdout(), language()).trim_end());
     if !played.letters.is_empty() {
         let row = |((reason, code), count): ((Reason, String), u64)| {
             [count.to_string(), reason.to_string(), code, reason.explain().to_owned()]
@@ -53,6 +63,20 @@ pub(super) fn write(watch: &Watch, played: &Played, comparison: &Comparison, ela
         add(&mut text, &format!("  {program} {arguments:<23}  {meaning}"));
     }
     text
+}
+
+/// Puts together what the charts show.
+pub(super) fn charts(watch: &Watch, played: &Played, elapsed: Duration) -> Report {
+    let mut tally = Tally::default();
+    played.outcomes.iter().for_each(|outcome| tally.add(outcome.reason));
+    Report {
+        subject: "takedown demo".to_owned(),
+        facts: vec![("took".to_owned(), format!("{:.1} s", elapsed.as_secs_f64()))],
+        outcomes: tally.counts(),
+        latencies: watch.latencies(),
+        times: played.outcomes.iter().map(took_ms).collect(),
+        left: 0,
+    }
 }
 
 fn add(text: &mut String, more: &str) {

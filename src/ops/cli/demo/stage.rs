@@ -25,6 +25,7 @@ use crate::sandbox::mix::Mix;
 use crate::sandbox::setup::{MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, Setup, SetupError};
 use crate::sandbox::{ItemState, Sandbox, SandboxSettings};
 use crate::signing::SignType;
+use crate::trace::Tracer;
 use crate::worker::context::Context;
 
 /// Items whose deadline has passed.
@@ -134,7 +135,7 @@ impl Stage {
     pub(super) fn context(&self, name: &str, config: Config, watch: &Arc<Watch>) -> Result<Arc<Context>, Failure> {
         let worker = WorkerId::new(name).expect("invariant: the demo's worker names are worker names");
         let observer = watch.observer(observer(Arc::new(Metrics::new())));
-        assemble::context(Config { worker, ..config }, observer)
+        assemble::context(Config { worker, ..config }, Tracer::off(), observer)
     }
 
     /// Compares the outcomes with what the gateways know.

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::domain::ids::{AccountId, RequestId};
+use crate::domain::notice::LetterFilter;
 use crate::domain::takedown::{Gateway, Item, MAX_MESSAGE_BYTES, Takedown};
 use crate::gateway::GatewayAccount;
 use crate::gateway::diagnosis::pasted::Pasted;
@@ -17,7 +18,7 @@ use crate::ops::config::Config;
 use crate::ops::items::{self, Options};
 use crate::queue::amqp::dead_letters::AmqpDeadLetters;
 use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::{DeadLetter, DeadLetterFilter, DeadLetters};
+use crate::queue::{DeadLetter, DeadLetters};
 
 /// An account of the configuration, and the item if there is one.
 pub(super) struct Subject {
@@ -173,7 +174,7 @@ fn row(asked: &Explain, file: &Path, config: &Config) -> Result<(AccountId, Item
 
 /// Looks a dead letter up; looking never removes.
 async fn dead_letter(asked: &Explain, config: &Config, id: &str) -> Result<(AccountId, Item), Failure> {
-    let filter = DeadLetterFilter { id: RequestId::new(id).ok(), ..DeadLetterFilter::default() };
+    let filter = LetterFilter { id: RequestId::new(id).ok(), ..LetterFilter::default() };
     let letters = match &asked.queue {
         Some(file) => EmbeddedQueue::open_existing(file)?.list(&filter).await?,
         None => {

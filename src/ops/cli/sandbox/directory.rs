@@ -105,13 +105,12 @@ fn pace() -> Pace {
     }
 }
 
-/// Writes takedowns as the table `enqueue` and `run` read.
+/// Writes takedowns as the table `enqueue` and `run` read; without their batch, so that each `enqueue` makes one.
 fn csv_of(takedowns: &[Takedown]) -> Result<String, Failure> {
     let header = [
         "id",
         "account",
         "gateway",
-        "batch",
         "sns_user_id",
         "key",
         "close_reason",
@@ -124,8 +123,7 @@ fn csv_of(takedowns: &[Takedown]) -> Result<String, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header).map_err(|error| unwritten(&error))?;
     for takedown in takedowns {
-        let batch = takedown.batch.as_ref().map_or("", |batch| batch.as_str());
-        let first = [takedown.id.as_str(), takedown.account.as_str(), takedown.item.gateway().as_str(), batch];
+        let first = [takedown.id.as_str(), takedown.account.as_str(), takedown.item.gateway().as_str()];
         let rest = match &takedown.item {
             Item::Mapi(item) => [
                 item.sns_user_id.as_str(),

@@ -12,6 +12,7 @@ use crate::gateway::http::{Endpoint, HttpSettings};
 use crate::limits::LimitSettings;
 use crate::limits::fleet::Pace;
 use crate::ops::config::{AccountConfig, Config};
+use crate::ops::telemetry::TelemetrySettings;
 use crate::queue::amqp::AmqpSettings;
 
 /// All of a configuration but its credentials.
@@ -21,6 +22,7 @@ pub(super) struct Fixed {
     amqp: AmqpSettings,
     http: HttpSettings,
     retry: RetryPolicy,
+    telemetry: TelemetrySettings,
     accounts: BTreeMap<AccountId, FixedAccount>,
 }
 
@@ -49,6 +51,7 @@ impl Fixed {
             amqp: config.amqp.clone(),
             http: config.http.clone(),
             retry: config.retry.clone(),
+            telemetry: config.telemetry.clone(),
             accounts: config.accounts.iter().map(account).collect(),
         }
     }
@@ -61,6 +64,7 @@ impl Fixed {
             ("amqp", self.amqp != other.amqp),
             ("http", self.http != other.http),
             ("retry", self.retry != other.retry),
+            ("telemetry", self.telemetry != other.telemetry),
         ];
         let sections = sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned());
         let added = other.accounts.keys().filter(|id| !self.accounts.contains_key(id));

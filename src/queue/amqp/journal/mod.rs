@@ -39,9 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Consumer};
+use lapin::BasicProperties;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
@@ -53,6 +51,7 @@ use crate::queue::amqp::journal::index::{Entry, Index, Key};
 use crate::queue::amqp::message::{self, short, stream_offset};
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
 use crate::queue::amqp::schedule::Schedule;
+use crate::queue::amqp::stream;
 
 pub(super) use crate::queue::amqp::journal::reader::Reader;
 
@@ -219,7 +218,7 @@ impl Journal {
     async fn read_at(&self, entry: Entry) -> Result<Option<FinalOutcome>, QueueError> {
         let read = async {
             let channel = self.link.channel().await?;
-            let mut consumer = self.subscribe(&channel, 1, Some(entry.offset())).await?;
+            let mut consumer = stream::subscribe(&channel, &self.stream, 1, Some(entry.offset())).await?;
             match consumer.next().await {
                 Some(Ok(found)) if stream_offset(&found.properties) == Some(entry.offset()) => {
                     Ok(FinalOutcome::decode(&found.data).ok())
@@ -233,22 +232,6 @@ impl Journal {
             Ok(read) => read,
             Err(late) => Err(broker_error(format!("read {}", self.stream), late)),
         }
-    }
-
-    /// Consumes the stream from an offset on, or from its first entry.
-    async fn subscribe(&self, channel: &Channel, prefetch: u16, from: Option<u64>) -> Result<Consumer, QueueError> {
-        let offset = match from.and_then(|offset| i64::try_from(offset).ok()) {
-            Some(offset) => AMQPValue::LongLongInt(offset),
-            None => AMQPValue::LongString("first".into()),
-        };
-        let mut arguments = FieldTable::default();
-        arguments.insert(short("x-stream-offset"), offset);
-        let opened = async {
-            channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-            let options = BasicConsumeOptions::default();
-            channel.basic_consume(short(&self.stream), short(""), options, arguments).await
-        };
-        opened.await.map_err(|error| broker_error(format!("read {}", self.stream), error))
     }
 
     /// Waits until everything is read that is in the stream at this moment.

@@ -19,6 +19,7 @@ use crate::queue::amqp::journal::index::Key;
 use crate::queue::amqp::journal::{Journal, LETTER_TYPE, MARK_TYPE};
 use crate::queue::amqp::message::{OUTCOME_TYPE, stream_offset};
 use crate::queue::amqp::schedule::Schedule;
+use crate::queue::amqp::stream;
 use crate::queue::amqp::topology::Topology;
 
 /// Entries handed out ahead; acks are what a stream takes for leave to send more.
@@ -96,7 +97,7 @@ impl Reader {
         self.topology.apply_over(&journal.link).await?;
         let channel = journal.link.channel().await?;
         let from = journal.lock().next;
-        let mut consumer = journal.subscribe(&channel, PREFETCH, from).await?;
+        let mut consumer = stream::subscribe(&channel, &journal.stream, PREFETCH, from).await?;
         // Once this mark is read, everything before it is.
         let (mark, mut seen) = journal.mark();
         let mut marking = std::pin::pin!(journal.write_mark(&mark));

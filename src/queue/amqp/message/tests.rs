@@ -4,6 +4,8 @@ use lapin::types::{DecimalValue, FieldArray};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::history::{Entry, What};
+use crate::domain::trace::{TRACEPARENT, TRACESTATE};
 
 fn account() -> AccountId {
     AccountId::new("shops").unwrap()
@@ -154,14 +156,64 @@ fn a_short_string_is_cut_between_characters() {
     assert_eq!(short(&format!("x{}", "漢".repeat(100))).as_str().len(), 253);
 }
 
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+#[test]
+fn a_trace_is_read_only_where_it_follows_the_rules() {
+    let traced = with_headers(&[(TRACEPARENT, text(PARENT)), (TRACESTATE, text("a=1"))]);
+    assert_eq!(read(&traced).trace, TraceContext::read(PARENT, Some("a=1")));
+    for odd in [text("00-zero-zero-01"), AMQPValue::LongString(vec![0xff].into()), 7.into(), text(&PARENT.repeat(999))]
+    {
+        let broken = with_headers(&[(TRACEPARENT, odd.clone()), (TRACESTATE, text("a=1"))]);
+        assert_eq!(read(&broken).trace, None);
+        // As it came, until the message has a trace of its own.
+        assert_eq!(header(&successor(&broken, &read(&broken)), TRACEPARENT), Some(odd));
+        let own = Envelope { trace: TraceContext::read(PARENT, None), ..read(&broken) };
+        let next = successor(&broken, &own);
+        assert_eq!((header(&next, TRACEPARENT), header(&next, TRACESTATE)), (Some(text(PARENT)), None));
+    }
+}
+
+#[test]
+fn a_trace_goes_with_retries_letters_and_outcomes() {
+    let traced = with_headers(&[(TRACEPARENT, text(PARENT)), (TRACESTATE, text("a=1"))]);
+    let ended = outcome_with("gone".into());
+    let envelope = read(&traced).retried(Effect::None, None, SystemTime::UNIX_EPOCH);
+    let next = successor(&traced, &envelope);
+    let letter = dead(&next, &read(&next).dead(&ended, SystemTime::UNIX_EPOCH), &ended);
+    let entry = Entry::new(What::Replay, 1, "k7mq2x", "ada", SystemTime::UNIX_EPOCH);
+    let replayed = successor(&letter, &read_dead(&account(), &letter, Vec::new()).envelope.replayed(entry));
+    for properties in [&next, &letter, &replayed, &told(&ended, envelope.trace.as_ref())] {
+        assert_eq!(read(properties).trace, read(&traced).trace);
+    }
+    assert!(told(&ended, None).headers().is_none());
+}
+
+#[test]
+fn a_message_is_due_when_it_was_sent_or_put_back_for() {
+    let at = |ms: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+    let sent = BasicProperties::default().with_timestamp(1_700_000_000);
+    assert_eq!(read(&sent).due, Some(at(1_700_000_000_000)));
+    let put_back = successor(&sent, &Envelope { due: None, ..read(&sent) });
+    assert_eq!(read(&put_back).due, None, "what waited once waits from another time");
+    let put_back = successor(&sent, &Envelope { due: Some(at(1_800_000_000_123)), ..read(&sent) });
+    assert_eq!(read(&put_back).due, Some(at(1_800_000_000_123)));
+    let nonsense = BasicProperties::default().with_timestamp(u64::MAX);
+    assert_eq!(read(&nonsense).due, None);
+}
+
 proptest! {
     #[test]
     fn an_envelope_survives_its_headers(
         attempt in 1u32.., deferrals: u32, replays: u32, first in proptest::option::of(0u64..4_102_444_800_000),
         before in proptest::option::of(0u64..4_102_444_800_000), is_ambiguous: bool,
+        due in proptest::option::of(0u64..4_102_444_800_000), trace in proptest::array::uniform16(1u8..),
+        plan in proptest::option::of("[a-z0-9-]{1,32}"), how in ".{0,200}",
         code in proptest::option::of("[a-z.A-Z_0-9-]{0,64}"), id in proptest::option::of("[A-Za-z0-9._:-]{1,128}"),
     ) {
         let at = |ms: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+        let mut history = Record::default();
+        history.push(Entry::new(What::Attempt, attempt, &how, "worker-1", at(first.unwrap_or(7))));
         let envelope = Envelope {
             message_id: id.clone(),
             attempt,
@@ -171,6 +223,10 @@ proptest! {
             effect: if is_ambiguous { Effect::Possible } else { Effect::None },
             last_code: code,
             replays,
+            due: due.map(at),
+            trace: TraceContext::new(trace, [7; 8], 1, Some("a=1")),
+            plan: plan.map(|id| PlanId::new(id).unwrap()),
+            history,
             ..Envelope::fresh(account())
         };
         let mut original = BasicProperties::default();
