@@ -90,7 +90,7 @@ impl Night {
     async fn waiting(&self) -> u32 {
         let mut sum = 0;
         // A call that a busy machine did not make in time is put off for a while.
-        for queue in ["work.desk", "work.shops", "retry.5s", "retry.30s"] {
+        for queue in ["work.desk", "work.shops", "retry.1s", "retry.2s", "retry.5s", "retry.30s", "retry.2m"] {
             sum += self.ready(queue).await;
         }
         sum

@@ -45,14 +45,6 @@ impl Stage {
         command
     }
 
-    /// Puts every row of the items into a batch; an empty name leaves that to the command.
-    fn rename_batch(&self, name: &str) {
-        let path = self.rehearsal.home.path().join("items.csv");
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("mix-1"), "{text}");
-        std::fs::write(&path, text.replace("mix-1", name)).unwrap();
-    }
-
     fn run(&self, arguments: &[&str]) -> Ended {
         end(self.command(arguments))
     }
@@ -105,7 +97,6 @@ async fn a_cancelled_batch_of_thousands_ends_within_seconds_rungs_of_hours_inclu
     fill_rungs(&settings).await;
     let mut results = Results::connect(&settings).await.unwrap();
     let (stage, began) = tokio::task::spawn_blocking(move || {
-        stage.rename_batch("");
         let enqueued = stage.run(&["enqueue", "items.csv", "--batch", "night", "--add"]);
         assert_eq!(enqueued.code, Some(0), "{enqueued:?}");
         let worker = stage.slow_worker();
@@ -189,8 +180,6 @@ fn a_batch_is_made_once_watched_to_its_end_reported_and_exported() {
     let unknown = stage.run(&["batch", "report", "nothing"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(unknown.stderr.contains("takedown batch list"), "{unknown:?}");
-
-    stage.rename_batch("");
     let enqueued = stage.run(&["enqueue", "items.csv"]);
     let batch = enqueued.stdout.trim().rsplit("batch ").next().unwrap().to_owned();
     let again = stage.run(&["enqueue", "items.csv"]);
@@ -239,8 +228,7 @@ fn a_batch_is_made_once_watched_to_its_end_reported_and_exported() {
 #[ignore = "needs RabbitMQ"]
 fn a_watch_is_interrupted_without_harm_and_says_what_holds_the_accounts() {
     let stage = Stage::start(40, &[]);
-    stage.rename_batch("held");
-    assert_eq!(stage.run(&["enqueue", "items.csv"]).code, Some(0));
+    assert_eq!(stage.run(&["enqueue", "items.csv", "--batch", "held"]).code, Some(0));
     let watch = Running::start(stage.command(&["batch", "watch", "held"]));
     watch.line("no worker serves shops");
     watch.signal("INT");

@@ -3,6 +3,7 @@
 use super::browser::Browser;
 use super::stage::{BATCH, Stage};
 use crate::support::command::end;
+use crate::support::queue::eventually;
 
 /// Headings, labels, captions, contrast; see there.
 const INSPECT: &str = include_str!("inspect.js");
@@ -53,6 +54,8 @@ async fn every_page_can_be_read_by_everybody_in_both_languages_and_schemes() {
     ];
     for (language, button) in [("en", "en"), ("zh-CN", "zh-CN")] {
         browser.click(&format!(".switch button[value='{button}']")).await;
+        let spoken = "return document.documentElement.lang";
+        eventually("the language", async || browser.script(spoken).await == language).await;
         for scheme in ["light", "dark"] {
             browser.scheme(scheme).await;
             for (name, path) in pages {
@@ -72,9 +75,9 @@ async fn every_page_can_be_read_by_everybody_in_both_languages_and_schemes() {
     let ground = "return getComputedStyle(document.body).backgroundColor";
     let dark = browser.script(ground).await;
     browser.click(".switch button[value='light']").await;
-    assert_ne!(browser.script(ground).await, dark);
-    browser.click(".switch button[value='dark']").await;
+    eventually("the light page", async || browser.script(ground).await != dark).await;
     browser.scheme("light").await;
-    assert_eq!(browser.script(ground).await, dark);
+    browser.click(".switch button[value='dark']").await;
+    eventually("the dark page", async || browser.script(ground).await == dark).await;
     browser.end().await;
 }

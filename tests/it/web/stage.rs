@@ -26,7 +26,7 @@ impl Stage {
     pub(crate) async fn new(items: usize, options: &[&str]) -> Self {
         let stage = Self { rehearsal: Rehearsal::start(items, options), prefix: unique_prefix(), worker: None };
         assert_eq!(end(stage.command(&["topology", "apply"])).code, Some(0));
-        let enqueued = end(stage.command(&["enqueue", "items.csv"]));
+        let enqueued = end(stage.command(&["enqueue", "items.csv", "--batch", BATCH]));
         assert_eq!(enqueued.code, Some(0), "{enqueued:?}");
         stage
     }
