@@ -32,14 +32,17 @@
 //!    caught and settled.
 //! 2. [`domain::takedown::Takedown::decode`]: what is not a takedown becomes a dead letter `invalid_message`, bytes kept.
 //!    [`queue::Queue::told`]: what has an outcome already is told again, and that is all.
-//! 3. Deadline, not-before, account, hold: expired items end, early and held ones are deferred.
-//! 4. [`limits`]: waits for its turn while the wait is short, else defers.
+//! 3. Cancelled batch, deadline, not-before, account, hold: cancelled and expired items end, early and held ones are
+//!    deferred. Which batches are cancelled is told by the operators' log ([`queue::Queue::ledger`]), which a worker reads
+//!    before its first message.
+//! 4. [`limits`]: waits for its turn while the wait is short, else defers. A cancel ends the wait.
 //! 5. [`gateway::GatewayAccount::call`], by the account's protocol: build, encrypt where the app has that, sign, send, read,
 //!    verify with the gateway's key or the one of the certificate the answer names. The result is a
 //!    [`domain::reply::Reply`], never an `Err`: a broken call is data, *not sent* or *maybe sent*. A gateway whose
 //!    certificate does not hold is not sent to, and holds its account.
 //! 6. [`domain::classify::classify`]: reply and history to an [`domain::classify::Outcome`]. A success counts only signed.
-//! 7. [`domain::settlement::decide`]: outcome, attempt, age and policy to a decision.
+//! 7. [`domain::settlement::decide`]: outcome, attempt, age and policy to a decision. Of a batch cancelled meanwhile,
+//!    nothing is tried again: what the call came to stands, and else the item ends as cancelled.
 //! 8. [`queue::Queue::settle`]: claim, publish, confirm, ack (RabbitMQ) or one transaction (embedded). Callers cannot get
 //!    the order wrong.
 //! 9. One [`worker::event::WorkerEvent`], which `ops` turns into one log line and its metrics.

@@ -27,6 +27,8 @@ pub struct Depths {
     pub unrouted: u64,
     /// Outcomes nobody has read from the queue that takes them all.
     pub results: u64,
+    /// Queues that are not there, by name.
+    pub missing: Vec<String>,
 }
 
 impl Depths {

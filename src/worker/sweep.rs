@@ -42,7 +42,8 @@ impl Sweep {
         if self.ledger.has_changed().unwrap_or(false) {
             let ledger = Arc::clone(&self.ledger.borrow_and_update());
             for (batch, entry, cancel) in ledger.cancelled() {
-                let is_fresh = now.duration_since(cancel.at).is_ok_and(|age| age < FRESH);
+                // By the operator's clock, which may be ahead of this one.
+                let is_fresh = now.duration_since(cancel.at).unwrap_or_default() < FRESH;
                 if self.seen.insert(batch.clone()) && is_fresh {
                     let items = u32::try_from(entry.items_of(&self.account)).unwrap_or(u32::MAX);
                     let until = Instant::now() + LEAST + EACH.saturating_mul(items).min(FRESH);
@@ -82,5 +83,7 @@ mod tests {
         assert!(sweep.is_on(now));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(!sweep.is_on(now), "a minute, and one for six thousand items");
+        tell(What::BatchCancelled { batch: batch("b-3"), reason: None }, now + Duration::from_secs(30));
+        assert!(sweep.is_on(now), "told by a clock that is ahead");
     }
 }

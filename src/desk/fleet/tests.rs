@@ -52,7 +52,7 @@ fn held(version: u64, age_ms: Option<u64>, party: Option<&str>) -> HoldNotice {
 
 fn depths(work: u64) -> Depths {
     let accounts = BTreeMap::from([(desk(), AccountDepth { work, dead: 4, consumers: 1 })]);
-    Depths { accounts, rungs: vec![(Duration::from_secs(5), 2)], unrouted: 1, results: 0 }
+    Depths { accounts, rungs: vec![(Duration::from_secs(5), 2)], unrouted: 1, ..Depths::default() }
 }
 
 fn look(view: &FleetView, now: Instant) -> AccountView {

@@ -26,7 +26,9 @@ use crate::ops::cli::tables::{Field, Output, toned_table};
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::cli::{Surroundings, times};
 use crate::ops::config::Outline;
+use crate::queue::amqp::depths::AmqpDepths;
 use crate::queue::amqp::tail::Streams;
+use crate::queue::depth::Depths;
 
 /// See how far the items of a batch are, end the rest of them, and take their outcomes home.
 ///
@@ -102,7 +104,8 @@ impl BatchCommand {
                 let desk = Desk::open(surroundings).await?;
                 let batch = desk.find(&which.batch)?;
                 desk.streams.close().await;
-                report::print(&batch, &desk.store, (*output, page), terminal)
+                let depths = desk.depths(&batch).await?;
+                report::print(&batch, &desk.store, (*output, page), depths.as_ref(), terminal)
             }
             Action::Export(export) => export.execute(surroundings).await,
         }
@@ -119,6 +122,18 @@ impl Desk {
         follow::catch_up(&streams, &store).await?;
         drop(waiting);
         Ok(Self { outline, streams, store })
+    }
+
+    /// Counts what waits at the accounts where a batch has items left; `None` where it has none.
+    async fn depths(&self, batch: &Batch) -> Result<Option<Depths>, Failure> {
+        let left = batch.left_by_account();
+        if left.is_empty() {
+            return Ok(None);
+        }
+        let depths = AmqpDepths::connect(&self.outline.amqp).await?;
+        let counted = depths.count(left.keys()).await?;
+        depths.close().await;
+        Ok(Some(counted))
     }
 
     fn find(&self, id: &BatchId) -> Result<Batch, Failure> {

@@ -1,8 +1,8 @@
 //! A file that is there whole or not at all.
 //!
 //! It is written beside its place and moved there at the end (rename(2) puts the new file in the place of the old one in
-//! one step). Promise: whoever opens it under its name sees the last whole one, also after a kill -9; what was begun and
-//! not finished is removed.
+//! one step), with the permissions of the one before. Promise: whoever opens it under its name sees the last whole one,
+//! also after a kill -9; what was begun and not finished is removed, unless the process was killed (`NAME.….part`).
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -26,12 +26,23 @@ impl WholeFile {
     /// # Errors
     /// [`Exit::Usage`] when it cannot be made there.
     pub(super) fn begin(path: &Path) -> Result<Self, Failure> {
-        if path.is_dir() {
-            return Err(unwritten(path, &io::Error::from(io::ErrorKind::IsADirectory)));
+        // A link stays: what it leads to is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let before = fs::metadata(&path).ok();
+        match &before {
+            Some(before) if before.is_dir() => return Err(unwritten(&path, &io::ErrorKind::IsADirectory.into())),
+            Some(before) if !before.is_file() => {
+                return Err(unwritten(&path, &io::Error::other("it is a device or a pipe, not a file")));
+            }
+            Some(_) | None => {}
         }
-        let part = beside(path, &format!("{:08x}.part", rand::random::<u32>()));
-        let file = File::create_new(&part).map_err(|error| unwritten(path, &error))?;
-        Ok(Self { path: path.to_owned(), part, file: Some(file) })
+        let part = beside(&path, &format!("{:08x}.part", rand::random::<u32>()));
+        let file = File::create_new(&part).map_err(|error| unwritten(&path, &error))?;
+        let begun = Self { path, part, file: Some(file) };
+        if let (Some(before), Some(file)) = (before, &begun.file) {
+            file.set_permissions(before.permissions()).map_err(|error| unwritten(&begun.path, &error))?;
+        }
+        Ok(begun)
     }
 
     /// Writes it, and puts it in its place.
@@ -39,9 +50,17 @@ impl WholeFile {
     /// # Errors
     /// [`Exit::Usage`] when the disk or its permissions changed meanwhile; the last whole file is still there.
     pub(super) fn place(mut self, text: &str) -> Result<(), Failure> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        let placed = written.and_then(|()| fs::rename(&self.part, &self.path));
+        self.write_all(text.as_bytes()).map_err(|error| unwritten(&self.path, &error))?;
+        self.finish()
+    }
+
+    /// Puts what was written in its place.
+    ///
+    /// # Errors
+    /// As [`WholeFile::place`].
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        let Some(file) = self.file.take() else { return Ok(()) };
+        let placed = file.sync_all().and_then(|()| fs::rename(&self.part, &self.path));
         placed.map_err(|error| {
             self.remove();
             unwritten(&self.path, &error)
@@ -54,6 +73,16 @@ impl WholeFile {
         {
             tracing::warn!(file = %self.part.display(), %error, "a half-written file could not be removed");
         }
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_ref().map_or(Ok(0), |mut file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -72,6 +101,8 @@ fn unwritten(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -104,9 +135,23 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_replaced_keeps_its_permissions_and_the_links_to_it() {
+        let directory = TempDir::new().unwrap();
+        let (path, link) = (directory.path().join("out.csv"), directory.path().join("latest.csv"));
+        fs::write(&path, "first").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        WholeFile::begin(&link).unwrap().place("second").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "second");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
     fn a_place_that_cannot_be_written_to_is_told_at_once() {
         let directory = TempDir::new().unwrap();
-        for place in [directory.path().join("nowhere/out.html"), directory.path().to_owned()] {
+        let device = PathBuf::from("/dev/null");
+        for place in [directory.path().join("nowhere/out.html"), directory.path().to_owned(), device] {
             let refused = WholeFile::begin(&place).unwrap_err();
             assert_eq!(refused.exit, Exit::Usage);
             assert!(refused.problem.contains("cannot be written"), "{refused}");

@@ -1,6 +1,6 @@
 //! Counting what waits on the broker, by asking for each queue without creating any.
 //!
-//! Promise: no message is touched, and a queue that is missing is no error: it holds nothing.
+//! Promise: no message is touched, and a queue that is missing is no error: it holds nothing, and is named.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
+use lapin::protocol::AMQPSoftError;
 use lapin::types::FieldTable;
 
 use crate::domain::ids::AccountId;
@@ -17,6 +18,7 @@ use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::fleet::AmqpFleet;
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::names::Names;
+use crate::queue::amqp::topology::is_soft;
 use crate::queue::depth::{AccountDepth, Depths};
 
 /// Queues asked for at once over one channel; a missing one ends the channel, and the others of its lot are asked again.
@@ -59,14 +61,13 @@ impl AmqpDepths {
         let (names, rungs) = (&self.names, &self.rungs);
         let of_accounts = accounts.iter().flat_map(|account| [names.work(account), names.dead(account)]);
         let of_rungs = rungs.iter().map(|rung| names.retry(*rung));
-        let shared = [names.unrouted(), names.results_all()];
+        let shared = [names.unrouted(), names.results_all(), names.results_log()];
         let queues: Vec<String> = of_accounts.chain(of_rungs).chain(shared).collect();
-        let mut counts = Vec::with_capacity(queues.len());
+        let (mut counts, mut depths) = (Vec::with_capacity(queues.len()), Depths::default());
         for lot in queues.chunks(AT_ONCE) {
-            counts.extend(self.count_lot(lot).await?);
+            counts.extend(self.count_lot(lot, &mut depths.missing).await?);
         }
         let mut counts = counts.into_iter();
-        let mut depths = Depths::default();
         for account in accounts {
             let (work, dead) = (counts.next().flatten(), counts.next().flatten());
             if work.is_some() || dead.is_some() {
@@ -84,9 +85,10 @@ impl AmqpDepths {
         Ok(depths)
     }
 
-    async fn count_lot(&self, queues: &[String]) -> Result<Vec<Option<Count>>, QueueError> {
+    async fn count_lot(&self, queues: &[String], missing: &mut Vec<String>) -> Result<Vec<Option<Count>>, QueueError> {
         let channel = self.link.channel().await?;
         let all = join_all(queues.iter().map(|queue| ask(&channel, queue))).await;
+        let all: Vec<Option<Count>> = all.into_iter().map(Result::ok).collect();
         if all.iter().all(Option::is_some) {
             close(&channel).await;
             return Ok(all);
@@ -96,10 +98,13 @@ impl AmqpDepths {
         let mut channel = self.link.channel().await?;
         for queue in queues {
             let count = ask(&channel, queue).await;
-            if count.is_none() {
+            if let Err(error) = &count {
+                if is_soft(error, &AMQPSoftError::NOTFOUND) {
+                    missing.push(queue.clone());
+                }
                 channel = self.link.channel().await?;
             }
-            counts.push(count);
+            counts.push(count.ok());
         }
         close(&channel).await;
         Ok(counts)
@@ -120,12 +125,12 @@ struct Count {
     consumers: u32,
 }
 
-async fn ask(channel: &Channel, queue: &str) -> Option<Count> {
+async fn ask(channel: &Channel, queue: &str) -> lapin::Result<Count> {
     let options = QueueDeclareOptions::durable().passive();
     let looked = channel.queue_declare(short(queue), options, FieldTable::default()).await;
     let count =
         |queue: lapin::Queue| Count { messages: queue.message_count().into(), consumers: queue.consumer_count() };
-    looked.ok().map(count)
+    looked.map(count)
 }
 
 async fn close(channel: &Channel) {

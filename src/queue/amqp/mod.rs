@@ -235,7 +235,8 @@ impl AmqpQueue {
 }
 
 impl AmqpQueue {
-    /// Counts what waits in the queues of its accounts and in those they share.
+    /// Counts what waits in the queues of its accounts and in those they share. Queues that are gone are told, and
+    /// declared again; those of outcomes are bound again, for no publish would miss one of two.
     ///
     /// # Errors
     /// [`QueueError::Broker`] when the broker does not answer in time; a retry may help.
@@ -243,9 +244,11 @@ impl AmqpQueue {
         let Settler { names, rungs, .. } = &self.settler;
         let depths = AmqpDepths::over(&self.consume, names, rungs);
         let counted = timeout(COUNT_TIMEOUT, depths.count(self.inboxes.keys())).await;
-        counted.unwrap_or_else(|elapsed| {
+        let depths = counted.unwrap_or_else(|elapsed| {
             Err(QueueError::Broker { action: "tell how many messages wait".to_owned(), source: elapsed.into() })
-        })
+        })?;
+        self.settler.mender.tend(&depths.missing, &self.settler.publisher, names).await;
+        Ok(depths)
     }
 }
 

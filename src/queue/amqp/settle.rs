@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -49,13 +50,15 @@ pub(super) struct Settler {
     pub(super) stop: CancellationToken,
 }
 
-/// Declares again what a publish missed.
+/// Declares again what a publish missed, or a look at the queues.
 pub(super) struct Mender {
     topology: Topology,
     accounts: BTreeSet<AccountId>,
     /// The one to consume: an alarm of the broker does not hold it back.
     link: Arc<Link>,
     turn: Mutex<Turn>,
+    /// Until the broker says otherwise.
+    may_bind: AtomicBool,
 }
 
 /// When the topology is applied next, if it could not be: each try is a few dozen questions to the broker, and where a
@@ -257,7 +260,28 @@ impl Settler {
 
 impl Mender {
     pub(super) fn new(topology: Topology, accounts: BTreeSet<AccountId>, link: Arc<Link>) -> Self {
-        Self { topology, accounts, link, turn: Mutex::new(Turn { schedule: Schedule::new(), next: Instant::now() }) }
+        let turn = Mutex::new(Turn { schedule: Schedule::new(), next: Instant::now() });
+        Self { topology, accounts, link, turn, may_bind: AtomicBool::new(true) }
+    }
+
+    /// Puts right what no publish misses: a queue of outcomes that is gone, or bound no more, while another takes them.
+    pub(super) async fn tend(&self, missing: &[String], publisher: &Publisher, names: &Names) {
+        if !missing.is_empty() {
+            tracing::error!(
+                queues = missing.join(", "),
+                "queues are not there, and what was in them may be lost; they are declared again where this login may: \
+                 else run `takedown topology apply`"
+            );
+            return self.mend(publisher, names).await;
+        }
+        if !self.may_bind.load(Ordering::Relaxed) {
+            return;
+        }
+        match timeout(MEND_TIMEOUT, self.topology.bind_over(&self.link, &names.results_exchange())).await {
+            Ok(Ok(may_bind)) => self.may_bind.store(may_bind, Ordering::Relaxed),
+            Ok(Err(error)) => tracing::debug!(error = %chain(&error), "the queues of outcomes were not bound again"),
+            Err(_) => tracing::debug!("the queues of outcomes were not bound again: the broker does not answer"),
+        }
     }
 
     /// Applies the topology, once for all who ask meanwhile, and sends on what was unrouted until then. Without it a
@@ -283,7 +307,7 @@ impl Mender {
             Err(_) => "the broker does not answer".to_owned(),
         };
         turn.next = Instant::now() + turn.schedule.next_wait();
-        tracing::warn!(problem, "what a publish missed could not be put right");
+        tracing::warn!(problem, "what is missing on the broker could not be put right");
     }
 }
 

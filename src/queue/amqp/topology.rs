@@ -20,11 +20,12 @@ use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::topology::presence::{exchange_exists, queue_exists};
-use crate::queue::amqp::topology::refusal::{is_soft, judge};
+use crate::queue::amqp::topology::refusal::judge;
 use crate::queue::amqp::unrouted;
 use crate::queue::amqp::work_queue::{Consumers, WorkQueue};
 
 pub(super) use crate::queue::amqp::topology::presence::{require_exchange, require_queue};
+pub(super) use crate::queue::amqp::topology::refusal::is_soft;
 
 /// Deliveries of a work message before the broker takes it for poison; a worker ends it long before, with an outcome.
 const WORK_DELIVERY_LIMIT: i64 = 50;

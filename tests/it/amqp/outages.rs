@@ -222,6 +222,36 @@ async fn what_was_unrouted_is_sent_on_when_the_topology_is_put_right() {
     delete(&settings).await;
 }
 
+/// One of two queues of outcomes takes what the other misses, so that no publish tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn a_queue_of_outcomes_that_is_gone_or_unbound_is_back_after_a_look() {
+    let settings = shared().await;
+    let queue = start(&settings, 4).await;
+    let connection = Connection::connect(&settings.urls[0], ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let name = |name: &str| format!("{}.{name}", settings.prefix);
+    for (lost, id) in [("results.all", "t-1"), ("results.log", "t-2")] {
+        delete_queue(&settings, lost).await;
+        assert_eq!(queue.depths().await.unwrap().missing, [name(lost)]);
+        assert_eq!(queue.depths().await.unwrap().missing, Vec::<String>::new());
+        enqueue(&settings, [id.into()]).await;
+        complete(&queue, take(&queue, &desk()).await, Reason::TakenDown).await.unwrap();
+    }
+    let (all, results) = (name("results.all"), name("results"));
+    let unbound = channel.queue_unbind(all.into(), results.into(), "#".into(), FieldTable::default());
+    unbound.await.unwrap();
+    queue.depths().await.unwrap();
+    enqueue(&settings, ["t-3".into()]).await;
+    complete(&queue, take(&queue, &desk()).await, Reason::TakenDown).await.unwrap();
+    let mut outcomes = Results::connect(&settings).await.unwrap();
+    for id in ["t-1", "t-2", "t-3"] {
+        assert_eq!(within("an outcome", outcomes.next()).await.unwrap().1.id, id);
+    }
+    queue.close().await.unwrap();
+    delete(&settings).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs RabbitMQ"]
 async fn an_item_is_told_as_dead_once_it_has_its_letter() {

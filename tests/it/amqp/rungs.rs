@@ -66,8 +66,8 @@ async fn a_batch_leaves_its_rungs_at_once_and_the_others_come_in_their_order_and
         assert_eq!(told.last_code.as_deref(), Some("40004"), "nothing of its past is lost");
         complete(&queue, delivery, Reason::BatchCancelled).await.unwrap();
     }
-    // More often than RabbitMQ 4 lets a message be given back unless told otherwise.
-    for _ in 0..25 {
+    // Three cancels look so often at most; RabbitMQ 4 sends to work what was given back more than 20 times.
+    for _ in 0..15 {
         let released = within("the rungs", rungs.release(&batch, |_| ())).await.unwrap();
         assert_eq!(released, Released { moved: 0, left: 160 });
     }

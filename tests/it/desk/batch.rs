@@ -1,7 +1,7 @@
 //! A batch from its making to its report, by the real binary, broker and sandbox.
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use lapin::BasicProperties;
@@ -220,8 +220,41 @@ fn a_batch_is_made_once_watched_to_its_end_reported_and_exported() {
     let kept = stage.run(&["batch", "export", &batch, "out.csv"]);
     assert_eq!(kept.code, Some(2), "{kept:?}");
     assert!(kept.stderr.contains("--force"), "{kept:?}");
+    let mut unread =
+        stage.command(&["batch", "export", &batch]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(unread.stdout.take());
+    let unread = unread.wait_with_output().unwrap();
+    assert_eq!(unread.status.code(), Some(0), "a reader that has gone is no fault: {unread:?}");
     let listed = stage.run(&["batch", "list"]);
     assert!(listed.stdout.contains(&batch) && listed.stdout.contains("finished"), "{listed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+#[ignore = "needs RabbitMQ"]
+async fn a_batch_whose_items_were_never_enqueued_says_what_became_of_them() {
+    let stage = tokio::task::spawn_blocking(|| Stage::start(4, &[])).await.unwrap();
+    let log = AmqpDeskLog::connect(&stage.settings()).await.unwrap();
+    let (batch, items) = (BatchId::new("half").unwrap(), BTreeMap::from([(account("shops"), 3)]));
+    let what = What::BatchMade { batch, items, part: "half".into() };
+    log.note(&Notice { at: SystemTime::now(), by: "test".into(), what }).await.unwrap();
+    log.close().await;
+    let checks = move || {
+        let report = stage.run(&["batch", "report", "half"]);
+        let told = "not finished: 3 items have no outcome and wait in no queue; they\n  were never enqueued";
+        assert!(report.stdout.contains(told), "{report:?}");
+        assert!(report.stdout.contains("the same `takedown enqueue` again goes on"), "{report:?}");
+        let watch = Running::start(stage.command(&["batch", "watch", "half"]));
+        watch.line("what is left waits in no queue: takedown batch report half says why");
+        watch.signal("INT");
+        watch.wait();
+        assert_eq!(stage.run(&["batch", "cancel", "half"]).code, Some(0));
+        let report = stage.run(&["batch", "report", "half"]);
+        assert!(report.stdout.contains("if that was interrupted: nothing of them is called for"), "{report:?}");
+        assert_eq!(stage.run(&["enqueue", "items.csv", "--batch", "whole"]).code, Some(0));
+        let report = stage.run(&["batch", "report", "whole"]);
+        assert!(report.stdout.contains("not finished: takedown batch watch whole"), "{report:?}");
+    };
+    tokio::task::spawn_blocking(checks).await.unwrap();
 }
 
 #[test]

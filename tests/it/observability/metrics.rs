@@ -59,7 +59,7 @@ pub(super) fn eventful() -> Metrics {
     metrics.set_account("shops", "10/s".parse().unwrap(), standing, 1);
     let accounts = [(shops(), AccountDepth { work: 5, dead: 3, consumers: 1 })].into();
     let rungs = vec![(second, 2), (2 * second, 4)];
-    metrics.set_depths(Some(&Depths { accounts, rungs, unrouted: 0, results: 9 }));
+    metrics.set_depths(Some(&Depths { accounts, rungs, results: 9, ..Depths::default() }));
     metrics.look_at_process();
     metrics
 }

@@ -21,8 +21,9 @@ use crate::queue::{DeskLog, Queue};
 /// End what is left of a batch: no more of its items are called for.
 ///
 /// Workers end each with an outcome `cancelled/batch_cancelled`, before holds and calls; what waits for another try is
-/// sent to them at once. A call under way is finished, and its item ends by what it came to. It cannot be taken back: a
-/// cancelled item has its outcome, and is not taken up again under its id for as long as that is remembered (7 days).
+/// sent to them at once. A call under way is finished, and its item ends by what it came to. Dead letters stay where they
+/// are; one that is replayed ends as cancelled. It cannot be taken back: a cancelled item has its outcome, and is not taken
+/// up again under its id for as long as that is remembered (7 days).
 /// Interrupted, the cancel holds; the same command again finishes the looking through.
 #[derive(Debug, Args)]
 pub(super) struct CancelBatch {

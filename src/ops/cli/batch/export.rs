@@ -1,18 +1,19 @@
 //! `takedown batch export`: a batch's outcomes as lines of a file.
 
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::{Desk, Which};
+use crate::desk::DeskError;
 use crate::domain::outcome::FinalOutcome;
 use crate::domain::takedown::rfc3339;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::tables::counted;
+use crate::ops::cli::whole_file::WholeFile;
 use crate::ops::letters::cell;
 
 /// Outcomes read at once.
@@ -46,7 +47,7 @@ const COLUMNS: [&str; 18] = [
 pub(super) struct ExportBatch {
     #[command(flatten)]
     which: Which,
-    /// The file; `-` is the standard output.
+    /// The file, which is there whole or not at all; `-` is the standard output.
     #[arg(default_value = "-")]
     file: PathBuf,
     /// One JSON object a line, or a table whose cells no program takes for formulas.
@@ -66,53 +67,84 @@ enum Format {
 
 impl ExportBatch {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
+        let file = self.begin()?;
         let desk = Desk::open(surroundings).await?;
         let batch = desk.find(&self.which.batch)?;
         desk.streams.close().await;
-        let written = if self.file == Path::new("-") {
-            self.write(&desk, io::stdout().lock())?
-        } else {
-            let mut options = OpenOptions::new();
-            options.write(true).truncate(true);
-            if self.force {
-                options.create(true)
-            } else {
-                options.create_new(true)
-            };
-            let file = options.open(&self.file).map_err(|error| self.unwritten(&error))?;
-            self.write(&desk, file)?
+        let written = match file {
+            None => match self.write(&desk, &mut io::stdout().lock()) {
+                // A reader that has gone (`| head`) is no fault.
+                Err(Unwritten::Lines(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
+                written => written.map_err(|unwritten| self.failed(unwritten))?,
+            },
+            Some(mut file) => {
+                let written = self.write(&desk, &mut file).map_err(|unwritten| self.failed(unwritten))?;
+                file.finish()?;
+                written
+            }
         };
         let outcomes = counted(written, "outcome", "outcomes");
         surroundings.terminal.say(&format!("{outcomes} of batch {} written", batch.id));
         Ok(Exit::Done)
     }
 
-    fn write(&self, desk: &Desk, to: impl Write) -> Result<u64, Failure> {
+    /// Begins the file; `None` is the standard output.
+    fn begin(&self) -> Result<Option<WholeFile>, Failure> {
+        if self.file == Path::new("-") {
+            return Ok(None);
+        }
+        if self.file.exists() && !self.force {
+            let problem = format!("{} exists", self.file.display());
+            return Err(Failure::new(Exit::Usage, problem).remedy("name another, or write over it: --force"));
+        }
+        WholeFile::begin(&self.file).map(Some)
+    }
+
+    fn write(&self, desk: &Desk, to: &mut impl Write) -> Result<u64, Unwritten> {
         let mut lines = Lines { format: self.format, to: BufWriter::new(to) };
-        lines.start().map_err(|error| self.unwritten(&error))?;
+        lines.start()?;
         let (mut after, mut count) = (0, 0);
         loop {
             let page = desk.store.outcomes(&self.which.batch, after, PAGE)?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
             for (_, outcome) in &page {
-                lines.add(outcome).map_err(|error| self.unwritten(&error))?;
+                lines.add(outcome)?;
                 count += 1;
             }
         }
-        lines.to.flush().map_err(|error| self.unwritten(&error))?;
+        lines.to.flush()?;
         Ok(count)
     }
 
-    fn unwritten(&self, error: &io::Error) -> Failure {
-        let failure = Failure::new(Exit::Unexpected, format!("{} cannot be written: {error}", self.file.display()));
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                let problem = format!("{} exists", self.file.display());
-                Failure::new(Exit::Usage, problem).remedy("name another, or write over it: --force")
+    fn failed(&self, unwritten: Unwritten) -> Failure {
+        match unwritten {
+            Unwritten::Lines(error) => {
+                Failure::new(Exit::Unexpected, format!("{} cannot be written: {error}", self.file.display()))
+                    .remedy("free some space on its disk, or mend its directory's permissions")
             }
-            _ => failure.remedy("free some space on its disk, or mend its directory's permissions"),
+            Unwritten::Desk(error) => error.into(),
         }
+    }
+}
+
+/// Why outcomes were not written.
+enum Unwritten {
+    /// Their lines could not be.
+    Lines(io::Error),
+    /// The desk's file could not be read.
+    Desk(DeskError),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Self::Lines(error)
+    }
+}
+
+impl From<DeskError> for Unwritten {
+    fn from(error: DeskError) -> Self {
+        Self::Desk(error)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::ops::cli::terminal::Terminal;
 use crate::ops::cli::times;
 use crate::ops::cli::whole_file::WholeFile;
 use crate::ops::report::{Report, tone};
+use crate::queue::depth::Depths;
 
 /// Outcomes read at once.
 const PAGE: u32 = 1000;
@@ -28,6 +29,7 @@ pub(super) fn print(
     batch: &Batch,
     store: &Store,
     (output, page): (Output, Option<WholeFile>),
+    depths: Option<&Depths>,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     if output.json {
@@ -36,7 +38,7 @@ pub(super) fn print(
     if !output.json || page.is_some() {
         let charts = charts(batch, store)?;
         if !output.json {
-            terminal.result(&format!("{}\n{}", whole(batch), charts.text(&canvas::stdout(), language())))?;
+            terminal.result(&format!("{}\n{}", whole(batch, depths), charts.text(&canvas::stdout(), language())))?;
         }
         page.map_or(Ok(()), |page| page.place(&charts.html(language())))?;
     }
@@ -100,7 +102,7 @@ pub(super) fn json(batch: &Batch) -> Value {
 }
 
 /// Lays it out for people.
-pub(super) fn whole(batch: &Batch) -> String {
+fn whole(batch: &Batch, depths: Option<&Depths>) -> String {
     let now = clock::now();
     let reasons = batch.by_reason();
     let row = |(reason, items): (&crate::domain::outcome::Reason, &u64)| {
@@ -138,8 +140,34 @@ pub(super) fn whole(batch: &Batch) -> String {
         let wait = counted(dead, "dead letter waits", "dead letters wait");
         text.push_str(&format!("{wait}: takedown dead-letters groups --batch {}\n", batch.id));
     }
-    if batch.stage() != Stage::Finished {
-        text.push_str(&format!("not finished: takedown batch watch {}\n", batch.id));
+    match (batch.left(), depths) {
+        (Some(left), Some(depths)) if left > 0 && waits(depths) == 0 => text.push_str(&astray(batch, left, depths)),
+        _ if batch.stage() != Stage::Finished => {
+            text.push_str(&format!("not finished: takedown batch watch {}\n", batch.id));
+        }
+        _ => {}
     }
     text
+}
+
+/// Counts what waits with the broker, to be worked or to be tried again.
+fn waits(depths: &Depths) -> u64 {
+    depths.accounts.values().map(|depth| depth.work).sum::<u64>() + depths.retries()
+}
+
+/// Says what may have become of items that have no outcome and wait nowhere.
+fn astray(batch: &Batch, left: u64, depths: &Depths) -> String {
+    let items = counted(left, "item has no outcome and waits", "items have no outcome and wait");
+    let is_served = depths.accounts.values().any(|depth| depth.consumers > 0);
+    let unless = if is_served { "unless a worker has them in hand just now, they" } else { "they" };
+    let again = match batch.cancelled {
+        Some(_) => "nothing of them is called for",
+        None => "the same `takedown enqueue` again goes on",
+    };
+    format!(
+        "not finished: {items} in no queue; {unless}\n  \
+         were never enqueued, if that was interrupted: {again};\n  \
+         or had an outcome before, in another batch: an item has one under its id for 7 days;\n  \
+         or ended more than 7 days ago, longer than outcomes are kept for counting\n"
+    )
 }

@@ -31,6 +31,9 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Over how long a rate is measured.
 const SPAN: Duration = Duration::from_secs(20);
 
+/// How long nothing ends before one asks whether anything will: longer than counts are old.
+const STILL: Duration = Duration::from_secs(15);
+
 /// Follow a batch until every item has ended, and print its report.
 ///
 /// Shows how many ended and how, how many a second, how long the rest takes at the rate its accounts truly have, and what
@@ -82,7 +85,7 @@ impl WatchBatch {
         progress.finish();
         fleet.close();
         match end {
-            Ok(Some(batch)) => report::print(&batch, &desk.store, (self.output, page), terminal),
+            Ok(Some(batch)) => report::print(&batch, &desk.store, (self.output, page), None, terminal),
             Ok(None) => {
                 terminal.goes_on(&self.which.batch);
                 Ok(Exit::Interrupted)
@@ -117,7 +120,11 @@ impl Looks<'_> {
             self.done.pop_front();
         }
         let (rate, left) = (self.rate(), time_left(batch, fleet));
-        let held = kept(batch, fleet);
+        let mut held = kept(batch, fleet);
+        if self.is_still(now) && waits_nowhere(batch, fleet) {
+            let text = format!("what is left waits in no queue: takedown batch report {} says why", batch.id);
+            held.insert(batch.id.to_string(), text);
+        }
         if output.json {
             if self.json_done != Some(batch.done()) {
                 self.json_done = Some(batch.done());
@@ -158,6 +165,15 @@ impl Looks<'_> {
         Ok(())
     }
 
+    /// Says whether nothing ended for a while.
+    fn is_still(&self, now: Instant) -> bool {
+        let ((first_at, first), (_, last)) = match (self.done.front(), self.done.back()) {
+            (Some(first), Some(last)) => (*first, *last),
+            _ => return false,
+        };
+        first == last && now.duration_since(first_at) >= STILL
+    }
+
     /// Returns the items that ended a second, of late.
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     fn rate(&self) -> Option<f64> {
@@ -175,6 +191,16 @@ fn time_left(batch: &Batch, fleet: &FleetReport) -> Option<Duration> {
     }
     let times = left.iter().map(|(account, items)| fleet.account(account)?.time_for(*items));
     times.collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
+/// Says whether nothing of the accounts that have items left is with the broker or with a worker.
+fn waits_nowhere(batch: &Batch, fleet: &FleetReport) -> bool {
+    let is_empty = |account: &crate::domain::ids::AccountId| {
+        fleet.account(account).is_some_and(|view| view.backlog() == Some(0) && view.in_flight == 0)
+    };
+    let retries = fleet.retries.as_ref().map(|rungs| rungs.iter().map(|(_, count)| count).sum::<u64>());
+    let left = batch.left_by_account();
+    retries == Some(0) && !left.is_empty() && left.keys().all(is_empty)
 }
 
 /// What keeps the accounts that have items left.

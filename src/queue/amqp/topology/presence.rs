@@ -1,13 +1,15 @@
 //! Whether an object is there: asked without creating anything.
 
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::protocol::AMQPSoftError;
 use lapin::types::FieldTable;
 use lapin::{Channel, ExchangeKind};
 
 use crate::queue::QueueError;
-use crate::queue::amqp::connection::Link;
+use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::short;
-use crate::queue::amqp::topology::refusal::judge;
+use crate::queue::amqp::topology::refusal::{is_soft, judge};
+use crate::queue::amqp::topology::{Object, Topology};
 
 /// Fails with 404, and ends the channel, when there is no such exchange.
 pub(super) async fn exchange_exists(channel: &Channel, name: &str) -> lapin::Result<()> {
@@ -35,4 +37,25 @@ pub(in crate::queue::amqp) async fn require_exchange(link: &Link, name: &str) ->
 /// [`QueueError::Topology`] when it is missing.
 pub(in crate::queue::amqp) async fn require_queue(link: &Link, name: &str) -> Result<(), QueueError> {
     queue_exists(&link.channel().await?, name).await.map_err(|error| judge(name, error))
+}
+
+impl Topology {
+    /// Binds again what one exchange is bound to: whether it still is cannot be asked. Says whether this login may.
+    ///
+    /// # Errors
+    /// [`QueueError::Broker`] and [`QueueError::Closed`].
+    pub(in crate::queue::amqp) async fn bind_over(&self, link: &Link, exchange: &str) -> Result<bool, QueueError> {
+        let channel = link.channel().await?;
+        for row in &self.rows {
+            if !matches!(&row.object, Object::Binding { exchange: bound, .. } if bound == exchange) {
+                continue;
+            }
+            match row.declare(&channel).await {
+                Ok(()) => {}
+                Err(error) if is_soft(&error, &AMQPSoftError::ACCESSREFUSED) => return Ok(false),
+                Err(error) => return Err(broker_error(format!("bind {}", row.name), error)),
+            }
+        }
+        Ok(true)
+    }
 }

@@ -6,9 +6,9 @@ use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use crate::queue::QueueError;
 use crate::queue::amqp::connection::broker_error;
 
-/// Says whether the broker refused with this: `PRECONDITION_FAILED` for what exists otherwise than declared, or
-/// `ACCESS_REFUSED`.
-pub(super) fn is_soft(error: &lapin::Error, kind: &AMQPSoftError) -> bool {
+/// Says whether the broker refused with this: `PRECONDITION_FAILED` for what exists otherwise than declared, `NOT_FOUND`,
+/// or `ACCESS_REFUSED`.
+pub(in crate::queue::amqp) fn is_soft(error: &lapin::Error, kind: &AMQPSoftError) -> bool {
     let ErrorKind::ProtocolError(told) = error.kind() else { return false };
     matches!(told.kind(), AMQPErrorKind::Soft(told) if told == kind)
 }
