@@ -111,9 +111,10 @@ impl FleetView {
         self.depths = Some(depths);
     }
 
-    /// Forgets everybody: what is told from now on follows a gap.
+    /// Forgets everybody, and what was counted: what is told from now on follows a gap.
     pub fn lose(&mut self) {
         self.members.clear();
+        self.depths = None;
     }
 
     /// Returns the accounts whose queues are worth a count.

@@ -33,6 +33,8 @@ pub struct FleetWatch {
 
 struct Shared {
     view: Mutex<FleetView>,
+    /// Why the fleet is not heard at the moment.
+    lost: Mutex<Option<String>>,
     changes: watch::Sender<u64>,
 }
 
@@ -50,7 +52,8 @@ impl FleetWatch {
         let session = line.open().await?;
         let depths = AmqpDepths::beside(&line, settings);
         let (sender, changes) = watch::channel(0);
-        let shared = Arc::new(Shared { view: Mutex::new(FleetView::new(accounts)), changes: sender });
+        let shared =
+            Arc::new(Shared { view: Mutex::new(FleetView::new(accounts)), lost: Mutex::default(), changes: sender });
         shared.count(&depths).await?;
         let task = tokio::spawn(keep(line, session, depths, Arc::clone(&shared), count_every));
         Ok(Self { shared, changes, task })
@@ -60,6 +63,12 @@ impl FleetWatch {
     #[must_use]
     pub fn look(&self) -> FleetReport {
         self.shared.lock().look(Instant::now(), clock::now())
+    }
+
+    /// Says why the fleet is not heard at the moment; `None` while it is.
+    #[must_use]
+    pub fn lost(&self) -> Option<String> {
+        self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until something was heard or counted since the last wait.
@@ -102,6 +111,15 @@ impl Shared {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Empties the view, or begins to fill it again.
+    fn set_lost(&self, why: Option<String>) {
+        if why.is_some() {
+            self.lock().lose();
+        }
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        self.tell();
+    }
+
     fn tell(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
@@ -139,10 +157,10 @@ async fn keep(
                 Ok(bytes) => hear(&shared, &bytes),
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "the fleet is not heard any more");
-                    shared.lock().lose();
-                    shared.tell();
+                    shared.set_lost(Some(chain(&error)));
                     let Some(next) = line.join().await else { return };
                     session = next;
+                    shared.set_lost(None);
                 }
             }
         }

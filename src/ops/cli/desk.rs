@@ -65,6 +65,13 @@ impl Desk {
                 .say("others may come, and nothing is encrypted: put TLS before it (a proxy, or ssh -L)");
         }
         signals.next().await;
+        let running = site.under_way();
+        if !running.is_empty() {
+            let plans = running.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let word =
+                format!("closing; the replay of {plans} stops between two letters, and its plan can be gone on with");
+            surroundings.terminal.say(&word);
+        }
         site.close().await;
         stop.cancel();
         match serving.await {

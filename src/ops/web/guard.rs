@@ -1,17 +1,21 @@
 //! Who may pass: the one door before every page.
 //!
-//! It refuses foreign names of this host (DNS rebinding), asks for a session or the token where a token is kept, and lets
-//! a form through only with a session, its CSRF token, and the origin of the page it was on. Promise: nothing behind it is
-//! reached in another way, and every answer carries the headers that keep a page to itself.
+//! It asks for a session or the token where a token is kept, and where none is refuses foreign names of this host (DNS
+//! rebinding). It lets a form through only with a session, its CSRF token, and the origin of the page it was on. Promise:
+//! nothing behind it is reached in another way, every answer carries the headers that keep a page to itself, and what a
+//! form began is carried through, whatever becomes of the browser.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::domain::secret::Secret;
 use crate::ops::status::{Patience, Peer, challenge, is_shown};
@@ -19,10 +23,13 @@ use crate::ops::web::fields::{Fields, query};
 use crate::ops::web::phrases::Phrase;
 use crate::ops::web::problem::Problem;
 use crate::ops::web::sessions::{Sessions, is_same};
-use crate::ops::web::visitor::{Standing, Visitor, cookie};
+use crate::ops::web::visitor::{Standing, Visitor, cookie, local};
 
 /// Largest form, in bytes: a message of 64 KiB, each byte written as `%XX`, and some room.
 const LARGEST_FORM: usize = 200 * 1024;
+
+/// How long the end of a desk waits for a form to be carried out.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Scripts and styles of our own only, none of them inside a page; no frame, no foreign form, no other address.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -45,15 +52,26 @@ pub(in crate::ops::web) struct Guard {
     pub(in crate::ops::web) sessions: Sessions,
     /// Name of the session's cookie. Browsers keep cookies by host and not by port, so it holds the port.
     pub(in crate::ops::web) cookie: String,
-    /// Whether only this machine can come: then every other name of the host is foreign.
-    pub(in crate::ops::web) is_loopback: bool,
+    /// Whether only this machine can come: then every other name of the host is foreign. With a token that says nothing: a
+    /// browser sends a session to the name alone under which it began, and a proxy may have any.
+    is_loopback: bool,
+    /// Forms that are carried out.
+    acting: TaskTracker,
 }
 
 impl Guard {
     /// Builds one for an address.
     pub(in crate::ops::web) fn new(token: Option<Secret>, address: std::net::SocketAddr) -> Self {
         let (cookie, is_loopback) = (format!("takedown_desk_{}", address.port()), address.ip().is_loopback());
-        Self { token, sessions: Sessions::default(), cookie, is_loopback }
+        Self { token, sessions: Sessions::default(), cookie, is_loopback, acting: TaskTracker::new() }
+    }
+
+    /// Waits until every form that was let through is carried out, for a while.
+    pub(in crate::ops::web) async fn close(&self) {
+        self.acting.close();
+        if timeout(PATIENCE, self.acting.wait()).await.is_err() {
+            tracing::warn!("a form was not carried out to its end; look at what it was about");
+        }
     }
 
     fn standing(&self, headers: &HeaderMap) -> Standing {
@@ -71,12 +89,24 @@ pub(in crate::ops::web) async fn admit(State(guard): State<Arc<Guard>>, request:
     let here = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let visitor = Visitor::of(headers, guard.standing(headers), here);
     let mut response = match pass(&guard, request, visitor.clone()).await {
+        Ok(request) if request.method() == Method::POST => act(&guard, request, next).await,
         Ok(request) => next.run(request).await,
         Err(Refusal::Shown(problem)) => problem.page(&visitor),
         Err(Refusal::Answered(response)) => *response,
     };
     harden(response.headers_mut());
     response
+}
+
+/// A browser that goes away ends its request; letters must not be deleted without a word in the operators' log for that.
+async fn act(guard: &Guard, request: Request, next: Next) -> Response {
+    match guard.acting.spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a form was not carried out to its end");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 enum Refusal {
@@ -92,7 +122,7 @@ impl From<Problem> for Refusal {
 
 async fn pass(guard: &Guard, mut request: Request, visitor: Visitor) -> Result<Request, Refusal> {
     let path = request.uri().path().to_owned();
-    if guard.is_loopback && !is_loopback_name(host(&request)) {
+    if guard.is_loopback && guard.token.is_none() && !is_loopback_name(host(&request)) {
         return Err(
             Problem::new(StatusCode::MISDIRECTED_REQUEST, Phrase::ForeignHost, Phrase::ForeignHostRemedy).into()
         );
@@ -102,7 +132,9 @@ async fn pass(guard: &Guard, mut request: Request, visitor: Visitor) -> Result<R
         patience.extend();
     }
     if !is_known && !PUBLIC.contains(&path.as_str()) {
-        return Err(Refusal::Answered(Box::new(ask(request.headers(), &visitor))));
+        let is_form = *request.method() == Method::POST;
+        let next = if is_form { referer(&request).unwrap_or("/") } else { visitor.here.as_str() };
+        return Err(Refusal::Answered(Box::new(ask(request.headers(), next))));
     }
     match *request.method() {
         Method::GET | Method::HEAD => {}
@@ -146,10 +178,18 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Fields, Problem> {
     Ok(Fields::read(&bytes))
 }
 
+/// The page of ours that a form was on.
+fn referer(request: &Request) -> Option<&str> {
+    let page = request.headers().get(header::REFERER)?.to_str().ok()?;
+    let page = page.strip_prefix("http://").or_else(|| page.strip_prefix("https://"))?;
+    page.get(..host(request).len()).filter(|host_of_page| host_of_page.eq_ignore_ascii_case(host(request)))?;
+    Some(local(page.get(host(request).len()..)?))
+}
+
 /// A person is shown where to log in; a program, or the script of a page whose session ended, is told what it lacks.
-fn ask(headers: &HeaderMap, visitor: &Visitor) -> Response {
+fn ask(headers: &HeaderMap, next: &str) -> Response {
     if wants_page(headers) && !headers.contains_key(PART) {
-        let next = if visitor.here == "/" { String::new() } else { visitor.here.clone() };
+        let next = if next == "/" { String::new() } else { next.to_owned() };
         return Redirect::to(&format!("/login{}", query([("next", next)]))).into_response();
     }
     challenge(headers)

@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::html;
 
 use crate::domain::secret::Secret;
-use crate::ops::web::fields::Fields;
+use crate::ops::web::fields::{Fields, query};
 use crate::ops::web::guard::{Guard, peer};
 use crate::ops::web::language::Language;
 use crate::ops::web::layout::{self, Page};
@@ -31,6 +31,8 @@ pub(in crate::ops::web) async fn show(visitor: Visitor, request: Request) -> Res
 }
 
 fn form(visitor: &Visitor, next: &str, problem: Option<(StatusCode, Phrase)>) -> Response {
+    // The address may hold a token, which the page must not.
+    let visitor = &Visitor { here: format!("/login{}", query([("next", next.to_owned())])), ..visitor.clone() };
     let say = |phrase| visitor.say(phrase);
     let inside = html! {
         div .login {

@@ -34,11 +34,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::domain::ids::PlanId;
 use crate::domain::secret::Secret;
 use crate::ops::web::guard::Guard;
 use crate::ops::web::phrases::Phrase;
@@ -95,16 +97,27 @@ impl Site {
             .route("/enter", get(login::follow))
             .route("/logout", post(login::leave))
             .route("/preferences", post(login::prefer))
+            .method_not_allowed_fallback(not_so)
             .fallback(missing)
             .layer(from_fn_with_state(guard, guard::admit))
             .route("/assets/{name}", get(assets::serve))
             .with_state(self.shared.clone())
     }
 
+    /// Returns the plans that are being carried out here.
+    #[must_use]
+    pub fn under_way(&self) -> Vec<PlanId> {
+        self.shared.desk.replays.under_way()
+    }
+
     /// Stops replays between two letters, and closes what is open.
     pub async fn close(&self) {
-        self.shared.desk.close().await;
+        tokio::join!(self.shared.guard.close(), self.shared.desk.close());
     }
+}
+
+async fn not_so(visitor: Visitor) -> Response {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, Phrase::BadForm, Phrase::BadFormRemedy).page(&visitor)
 }
 
 async fn missing(visitor: Visitor) -> Response {

@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::desk::DeskError;
 use crate::desk::cancel::{Order, cancel};
 use crate::desk::fleet::FleetReport;
 use crate::desk::fleet::watch::{COUNT_EVERY, FleetWatch};
@@ -23,6 +22,7 @@ use crate::domain::ids::{AccountId, BatchId};
 use crate::ops::config::Outline;
 use crate::ops::operator;
 use crate::ops::web::kept::Kept;
+use crate::ops::web::problem::Problem;
 use crate::ops::web::replays::Replays;
 use crate::queue::QueueError;
 use crate::queue::amqp::dead_letters::AmqpDeadLetters;
@@ -71,6 +71,16 @@ pub(in crate::ops::web) enum Letters {
     Broker(LetterDesk<AmqpDeadLetters, AmqpDeskLog>),
     /// In a file.
     File(LetterDesk<EmbeddedQueue, EmbeddedQueue>),
+}
+
+impl Letters {
+    /// Says whether its broker was lost, and not found again yet.
+    fn is_lost(&self) -> bool {
+        match self {
+            Self::Broker(desk) => !(desk.letters().is_connected() && desk.log().is_connected()),
+            Self::File(_) => false,
+        }
+    }
 }
 
 /// Does the same with either.
@@ -136,21 +146,30 @@ impl Desk {
         }
     }
 
-    /// Opens the dead-letter desk.
-    pub(in crate::ops::web) async fn letters(&self) -> Result<Arc<Letters>, QueueError> {
-        self.letters
-            .get(async || {
-                let settings = DeskSettings { accounts: self.accounts(), rates: self.rates(), by: self.by.clone() };
-                Ok(match &self.source.0 {
-                    Kind::Broker(outline, _) => {
-                        let letters = AmqpDeadLetters::connect(&outline.amqp, self.accounts()).await?;
-                        let log = AmqpDeskLog::connect(&outline.amqp).await?;
-                        Letters::Broker(LetterDesk::new(letters, log, settings))
-                    }
-                    Kind::File(queue) => Letters::File(LetterDesk::new(queue.clone(), queue.clone(), settings)),
-                })
+    /// Opens the dead-letter desk. One whose broker was lost is let go: it waits for the broker, and whoever opens another
+    /// is told what the broker says.
+    pub(in crate::ops::web) async fn letters(&self) -> Result<Arc<Letters>, Problem> {
+        let letters = self.open_letters().await?;
+        if !letters.is_lost() {
+            return Ok(letters);
+        }
+        self.letters.forget().await;
+        self.open_letters().await
+    }
+
+    async fn open_letters(&self) -> Result<Arc<Letters>, Problem> {
+        let open = async || {
+            let settings = DeskSettings { accounts: self.accounts(), rates: self.rates(), by: self.by.clone() };
+            Ok::<_, QueueError>(match &self.source.0 {
+                Kind::Broker(outline, _) => {
+                    let letters = AmqpDeadLetters::connect(&outline.amqp, self.accounts()).await?;
+                    let log = AmqpDeskLog::connect(&outline.amqp).await?;
+                    Letters::Broker(LetterDesk::new(letters, log, settings))
+                }
+                Kind::File(queue) => Letters::File(LetterDesk::new(queue.clone(), queue.clone(), settings)),
             })
-            .await
+        };
+        self.letters.get(async || open().await.map_err(|error| chain(&error))).await.map_err(Problem::broker)
     }
 
     /// Lets go of the dead-letter desk if its queue failed it, so that the next look opens another.
@@ -167,13 +186,14 @@ impl Desk {
         let watch = self
             .fleet
             .get(async || {
-                let mut watch = FleetWatch::start(&outline.amqp, self.accounts(), COUNT_EVERY).await?;
+                let watch = FleetWatch::start(&outline.amqp, self.accounts(), COUNT_EVERY).await;
+                let mut watch = watch.map_err(|error| chain(&error))?;
                 let until = Instant::now() + PATIENCE;
                 while watch.look().replicas.is_empty() && timeout_at(until, watch.changed()).await.is_ok() {}
                 Ok(watch)
             })
-            .await;
-        watch.map(|watch| Some(watch.look())).map_err(|error: QueueError| chain(&error))
+            .await?;
+        watch.lost().map_or_else(|| Ok(Some(watch.look())), Err)
     }
 
     /// Returns the outcomes counted; `None` where nobody tells them.
@@ -184,9 +204,10 @@ impl Desk {
             .get(async || {
                 let source = outline.amqp.identity();
                 let store = match keeping {
-                    Keeping::File => Store::open(&outline.desk_file, &source)?,
-                    Keeping::Nowhere => Store::temporary(&source)?,
+                    Keeping::File => Store::open(&outline.desk_file, &source),
+                    Keeping::Nowhere => Store::temporary(&source),
                 };
+                let store = store.map_err(|error| chain(&error))?;
                 let (told, mut following) = watch::channel(Following::Catching);
                 let (settings, counted) = (outline.amqp.clone(), store.clone());
                 let follower = tokio::spawn(async move {
@@ -201,10 +222,10 @@ impl Desk {
                 // Whoever looks first sees what was counted by then, and what is missing a moment later.
                 let settled = following.wait_for(|following| *following != Following::Catching);
                 drop(timeout_at(Instant::now() + PATIENCE, settled).await);
-                Ok::<_, DeskError>(Counts { store, following, _follower: AbortOnDropHandle::new(follower) })
+                Ok(Counts { store, following, _follower: AbortOnDropHandle::new(follower) })
             })
             .await;
-        counts.map(Some).map_err(|error| chain(&error))
+        counts.map(Some)
     }
 
     /// Cancels a batch, as `takedown batch cancel` does; what then is still to be moved is moved in the background.

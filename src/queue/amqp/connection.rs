@@ -87,6 +87,11 @@ impl Link {
         }
     }
 
+    /// Says whether there is a connection now.
+    pub(super) fn is_connected(&self) -> bool {
+        self.state.borrow().connection.as_ref().is_some_and(|connection| connection.status().connected())
+    }
+
     /// Says whether messages can be published now.
     pub(super) fn is_usable(&self) -> bool {
         self.state.borrow().is_usable()

@@ -61,6 +61,12 @@ impl AmqpDeadLetters {
         Ok(Self { desk, accounts, walk: tokio::sync::Mutex::default() })
     }
 
+    /// Says whether the broker is there: without it, a look waits for it.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.desk.link.is_connected()
+    }
+
     /// Closes the connections in order; dropping does it in the background.
     pub async fn close(&self) {
         self.desk.link.close().await;

@@ -37,6 +37,12 @@ impl AmqpDeskLog {
         Ok(Self { streams: Streams::connect(settings).await?, exchange, patience })
     }
 
+    /// Says whether the broker is there.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.streams.is_connected()
+    }
+
     /// Closes the connections in order; dropping does it in the background.
     pub async fn close(&self) {
         self.streams.close().await;

@@ -91,6 +91,11 @@ impl Streams {
         Ok(Self::over(link, publisher, Names::new(settings)))
     }
 
+    /// Says whether the broker is there.
+    pub(super) fn is_connected(&self) -> bool {
+        self.link.is_connected()
+    }
+
     /// Goes by connections that somebody else closes.
     pub(super) fn over(link: Arc<Link>, publisher: Arc<Publisher>, names: Names) -> Self {
         Self { link, publisher, names }

@@ -2,13 +2,16 @@
 
 mod browser;
 mod looks;
+mod relay;
 mod stage;
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
 
 use self::browser::Browser;
-use self::stage::Stage;
+use self::relay::Relay;
+use self::stage::{Desk, Stage};
+use crate::support::broker::shared_url;
 use crate::support::command::{Running, end, http, takedown};
 use crate::support::queue::eventually;
 
@@ -256,6 +259,34 @@ fn a_worker_serves_the_pages_and_without_a_token_nobody_acts() {
     assert_eq!(http(address, "GET", "/readyz", ""), (200, "ready\n".to_owned()));
     assert!(http(address, "GET", "/metrics", "").1.contains("takedown_in_flight"));
     assert!(http(address, "GET", "/", "").1.starts_with("takedown worker"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn a_broker_that_went_away_is_told_at_once_on_every_page_and_found_again() {
+    let stage = Stage::with_dead_letters(2).await;
+    let broker = shared_url().parse().unwrap();
+    let relay = Relay::to(&broker).await;
+    let mut command = stage.command(&["desk", "--listen", "127.0.0.1:0"]);
+    command.env("TAKEDOWN_AMQP__URL", relay.url(&broker));
+    let desk = tokio::task::spawn_blocking(move || Desk::start(command)).await.unwrap();
+    let cookie = desk.log_in();
+    let (letters, overview) = (desk.get("/letters", &cookie), desk.get("/", &cookie));
+    assert!(letters.contains("unknown_code") && overview.contains(">shops</th>"), "{letters}{overview}");
+
+    relay.set_open(false);
+    let missing = "The broker does not answer";
+    eventually("a word of the broker", async || desk.get("/", &cookie).contains(missing)).await;
+    let overview = desk.get("/", &cookie);
+    assert!(!overview.contains("no worker"), "nobody knows that: {overview}");
+    let began = std::time::Instant::now();
+    let letters = desk.get("/letters", &cookie);
+    assert!(letters.contains(missing) && began.elapsed().as_secs() < 11, "{letters}");
+
+    relay.set_open(true);
+    eventually("the letters again", async || desk.get("/letters", &cookie).contains("unknown_code")).await;
+    eventually("the fleet again", async || desk.get("/", &cookie).contains(">shops</th>")).await;
+    desk.closes();
 }
 
 #[test]

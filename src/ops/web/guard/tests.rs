@@ -2,8 +2,12 @@
 
 use std::net::SocketAddr;
 
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::post;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -131,7 +135,37 @@ async fn the_printed_link_leads_in_and_away_from_the_token() {
     let entered = site.get(&format!("/enter?token={TOKEN}"), &[]).await;
     assert_eq!((entered.status, entered.header("location")), (303, Some("/")));
     assert_eq!(site.get("/nowhere", &[("Cookie", &entered.cookie())]).await.status, 404);
-    assert_eq!(site.get("/enter?token=wrong", &[]).await.status, 401);
+    let wrong = site.get("/enter?token=mistyped", &[]).await;
+    assert!(wrong.status == 401 && !wrong.body.contains("mistyped"), "{}", wrong.body);
+}
+
+#[tokio::test]
+async fn what_a_form_began_is_carried_through_when_the_browser_goes() {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (done, mut is_done) = tokio::sync::watch::channel(false);
+    let (tell, wait) = (begun.clone(), go_on.clone());
+    let slow = move || async move {
+        tell.notify_one();
+        wait.notified().await;
+        done.send_replace(true);
+    };
+    let server = StatusServer::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = server.address().unwrap();
+    let guard = Arc::new(Guard::new(Some(Secret::new(TOKEN)), address));
+    let router = Router::new().route("/preferences", post(slow)).layer(from_fn_with_state(guard.clone(), admit));
+    let stop = CancellationToken::new();
+    tokio::spawn(server.serve_pages(router, stop.clone()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 0";
+    let request =
+        format!("POST /preferences HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n{form}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    begun.notified().await;
+    drop(stream);
+    stop.cancel();
+    go_on.notify_one();
+    guard.close().await;
+    assert!(*is_done.borrow_and_update());
 }
 
 #[tokio::test]
@@ -189,6 +223,36 @@ async fn a_foreign_name_of_this_host_is_refused_on_loopback() {
     ] {
         assert_eq!(site.ask("GET", "/", &[("Host", host)], "").await.status, status, "{host}");
     }
+}
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_may_have_any_name_where_a_token_is_kept() {
+    let site = Site::open(Some(TOKEN)).await;
+    let proxied = [("Host", "desk.example"), ("Origin", "https://desk.example")];
+    let entered = site.send("/login", &proxied, &format!("token={TOKEN}")).await;
+    assert_eq!((entered.status, entered.header("location")), (303, Some("/")));
+    let renamed = [("Host", "127.0.0.1:9200"), ("Origin", "https://desk.example")];
+    let refused = site.send("/login", &renamed, &format!("token={TOKEN}")).await;
+    assert!(refused.status == 403 && refused.body.contains("proxy_set_header Host"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn a_form_of_a_session_that_ended_leads_back_to_its_page() {
+    let site = Site::open(Some(TOKEN)).await;
+    let own = format!("http://{}/letters/plans/abc?x=1", site.address);
+    for (referer, next) in [
+        (own.as_str(), "/login?next=%2Fletters%2Fplans%2Fabc%3Fx%3D1"),
+        ("http://evil.example/letters", "/login"),
+        (&format!("http://{}//evil.example", site.address), "/login"),
+        ("", "/login"),
+    ] {
+        let headers = [("Accept", "text/html"), ("Referer", referer)];
+        let led = site.send("/letters/plans/abc/replay", &headers, "csrf=x").await;
+        assert_eq!((led.status, led.header("location")), (303, Some(next)), "{referer}");
+    }
+    let cookie = site.log_in().await;
+    let page = site.get("/letters/plans/abc/replay", &[("Cookie", &cookie)]).await;
+    assert!(page.status == 405 && page.body.contains("Use the forms of the pages"), "{}", page.body);
 }
 
 #[tokio::test]

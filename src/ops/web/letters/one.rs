@@ -74,7 +74,7 @@ pub(super) async fn edit(
     let (id, typed) = (fields.raw("id").unwrap_or_default(), fields.raw("body").unwrap_or_default());
     let letters = match shared.desk.letters().await {
         Ok(letters) => letters,
-        Err(error) => return Problem::from(error).page(&visitor),
+        Err(problem) => return problem.page(&visitor),
     };
     let edit = Edit::Whole(typed.as_bytes().to_vec());
     match shared.desk.judge(with_letters!(letters, desk => desk.edit(id, &edit).await)).await {
