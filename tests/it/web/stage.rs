@@ -11,7 +11,7 @@ use crate::support::broker::{shared_url, unique_prefix};
 use crate::support::command::{Running, end, http};
 use crate::support::queue::eventually;
 
-/// The batch the sandbox's items name.
+/// The batch the items are enqueued as.
 pub(crate) const BATCH: &str = "mix-1";
 
 /// The scene.
@@ -26,7 +26,7 @@ impl Stage {
     pub(crate) async fn new(items: usize, options: &[&str]) -> Self {
         let stage = Self { rehearsal: Rehearsal::start(items, options), prefix: unique_prefix(), worker: None };
         assert_eq!(end(stage.command(&["topology", "apply"])).code, Some(0));
-        let enqueued = end(stage.command(&["enqueue", "items.csv"]));
+        let enqueued = end(stage.command(&["enqueue", "items.csv", "--batch", BATCH]));
         assert_eq!(enqueued.code, Some(0), "{enqueued:?}");
         stage
     }
