@@ -11,7 +11,7 @@ use crate::support::broker::{shared_url, unique_prefix};
 use crate::support::command::{Running, end, http};
 use crate::support::queue::eventually;
 
-/// The batch the sandbox's items name.
+/// The batch the items are enqueued as.
 pub(crate) const BATCH: &str = "mix-1";
 
 /// The scene.
