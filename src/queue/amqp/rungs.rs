@@ -1,10 +1,13 @@
 //! The retry rungs looked through for the items of one batch, which are sent to their work queue at once.
 //!
 //! Messages are consumed without an ack; what is left goes back when the channel closes, also after a kill -9, and keeps
-//! its order, its age and its time to leave: a queue's TTL counts from when a message was put there. A broker that bounds
-//! deliveries (RabbitMQ 4: 20 unless told otherwise) sends what was looked at more often on to its work queue early, the
-//! way the rung does at its time; nothing is lost by it, so that rungs are declared as they always were. Promise: a message
+//! its order, its age and its time to leave: a queue's TTL counts from when a message was put there. Promise: a message
 //! leaves a rung only after it was confirmed where it goes.
+//!
+//! RabbitMQ 4 counts such a look as a delivery, two to five for a cancel, and leaves the count on a message that moves on:
+//! a worker then finds it suspect, and from 20 takes it for one that kills (`crash_loop`). Beyond 20, unless a policy
+//! says otherwise, it also sends the message on to its work queue early. So seven cancels or more within the wait of one
+//! item may cost it a letter; nothing is lost. Rungs are declared as they always were: a queue never changes.
 
 use std::time::Duration;
 
