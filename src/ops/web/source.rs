@@ -140,7 +140,11 @@ impl Desk {
     pub(in crate::ops::web) async fn letters(&self) -> Result<Arc<Letters>, QueueError> {
         self.letters
             .get(async || {
-                let settings = DeskSettings { accounts: self.accounts(), rates: self.rates(), by: self.by.clone() };
+                let accounts = match &self.source.0 {
+                    Kind::Broker(outline, _) => outline.accounts.clone(),
+                    Kind::File(_) => BTreeMap::new(),
+                };
+                let settings = DeskSettings { accounts, rates: self.rates(), by: self.by.clone() };
                 Ok(match &self.source.0 {
                     Kind::Broker(outline, _) => {
                         let letters = AmqpDeadLetters::connect(&outline.amqp, self.accounts()).await?;
