@@ -5,6 +5,7 @@
 //! never their values; and a replay interrupted at any moment, by a signal or a `kill -9`, goes on from its plan and loses
 //! and doubles nothing (see [`replay`](LetterDesk::replay)).
 
+mod cancelled;
 mod edit;
 mod groups;
 mod pacer;
@@ -16,19 +17,22 @@ use std::collections::BTreeMap;
 use crate::clock;
 use crate::domain::ids::{AccountId, PlanId};
 use crate::domain::notice::{LetterFilter, Notice, What};
-use crate::queue::letters::{DeadLetter, DeadLetters, Page, Place, Purged, Selection};
+use crate::domain::takedown::Gateway;
+use crate::queue::letters::{DeadLetter, DeadLetters, Page, Place, Purged, Seen, Selection, edited_at};
 use crate::queue::{DeskLog, QueueError};
 
+pub use self::cancelled::Cancelled;
 pub use self::edit::{Edit, EditError};
-pub use self::groups::Group;
+pub use self::groups::{Counted, Group};
 pub use self::plans::{Planned, Standing};
 pub use self::replay::{ReplayPace, ReplayProgress, ReplayState};
 
 /// What the desk knows besides its queue.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeskSettings {
-    /// The configured accounts; an edited letter must name one of them. Empty where nobody knows them.
-    pub accounts: Vec<AccountId>,
+    /// The configured accounts and their gateways; an edited letter must name one, of its own gateway. Empty where nobody
+    /// knows them.
+    pub accounts: BTreeMap<AccountId, Gateway>,
     /// Calls a second that each account is configured for, which a replay keeps to unless told otherwise.
     pub rates: BTreeMap<AccountId, f64>,
     /// Who is at the desk, for the operators' log.
@@ -76,6 +80,9 @@ pub enum LetterError {
     /// A purge was asked for that would mean everything.
     #[error("a purge without a filter would delete every dead letter")]
     NoFilter,
+    /// Somebody else has letters in hand, so that they cannot be counted; nothing was done.
+    #[error("somebody else has dead letters in hand at this moment, so that they cannot be counted; nothing was done")]
+    InHand,
     /// There are not as many letters as planned; none was deleted.
     #[error("{found} dead letters meet this filter and {planned} were planned; none was deleted")]
     NotAsPlanned {
@@ -124,8 +131,8 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     ///
     /// # Errors
     /// [`LetterError::Queue`].
-    pub async fn groups(&self, filter: &LetterFilter) -> Result<Vec<Group>, LetterError> {
-        Ok(groups::count(&self.letters, &Selection::from(filter)).await?)
+    pub async fn groups(&self, filter: &LetterFilter) -> Result<Counted, LetterError> {
+        Ok(groups::count(&self.letters, &Selection::from(filter), &mut |_| ()).await?)
     }
 
     /// Reads some of the letters that are meant: those after a place, the oldest first, at most so many.
@@ -158,20 +165,21 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
         &self,
         filter: &LetterFilter,
         see: &mut (dyn FnMut(DeadLetter) + Send),
-    ) -> Result<(), LetterError> {
+    ) -> Result<Seen, LetterError> {
         Ok(self.letters.look(&Selection::from(filter), see).await?)
     }
 
     /// Deletes letters for good, if they are as many as planned.
     ///
     /// # Errors
-    /// [`LetterError::NoFilter`], [`LetterError::NotAsPlanned`], [`LetterError::Queue`] and [`LetterError::NotNoted`].
+    /// [`LetterError::NoFilter`], [`LetterError::NotAsPlanned`], [`LetterError::InHand`], [`LetterError::Queue`] and [`LetterError::NotNoted`].
     pub async fn purge(&self, filter: &LetterFilter, planned: u64) -> Result<u64, LetterError> {
         if *filter == LetterFilter::default() {
             return Err(LetterError::NoFilter);
         }
         match self.letters.purge(&Selection::from(filter), planned).await? {
             Purged::Otherwise(found) => Err(LetterError::NotAsPlanned { planned, found }),
+            Purged::InHand => Err(LetterError::InHand),
             Purged::AsPlanned(0) => Ok(0),
             Purged::AsPlanned(count) => {
                 let noted = self.note(What::LettersPurged { filter: filter.clone(), count }).await;
@@ -188,18 +196,26 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
     /// [`LetterError::NoLetter`], [`LetterError::Edit`] naming the field, [`LetterError::Changed`], [`LetterError::Queue`] and
     /// [`LetterError::NotNoted`].
     pub async fn edit(&self, id: &str, edit: &Edit) -> Result<Vec<String>, LetterError> {
-        // Of an edit that was interrupted, the letter that went through it.
+        // Of an edit that was interrupted, the letter that went through it; where nothing is left to change in that one,
+        // the other: so the same command ends what it began.
         let mut letters = self.find(id).await?;
-        letters.sort_by_key(edit::last_edit);
-        let letter = letters.pop().ok_or_else(|| LetterError::NoLetter { id: id.to_owned() })?;
-        let (edited, takedown, fields) = edit.apply(&letter, &self.settings, clock::now())?;
-        if self.letters.replace(&letter, &edited).await? == 0 {
-            return Err(LetterError::Changed { id: id.to_owned() });
+        letters.sort_by_key(edited_at);
+        while let Some(letter) = letters.pop() {
+            let applied = edit.apply(&letter, &self.settings, clock::now());
+            let is_done = matches!(applied, Err(EditError::Nothing)) && !letters.is_empty();
+            if is_done {
+                continue;
+            }
+            let (edited, takedown, fields) = applied?;
+            if self.letters.replace(&letter, &edited).await? == 0 {
+                return Err(LetterError::Changed { id: id.to_owned() });
+            }
+            let what = What::LetterEdited { id: takedown.id, account: takedown.account, fields: fields.clone() };
+            let noted = self.note(what).await;
+            noted.map_err(|source| LetterError::NotNoted { done: format!("{id} was changed"), source })?;
+            return Ok(fields);
         }
-        let what = What::LetterEdited { id: takedown.id, account: takedown.account, fields: fields.clone() };
-        let noted = self.note(what).await;
-        noted.map_err(|source| LetterError::NotNoted { done: format!("{id} was changed"), source })?;
-        Ok(fields)
+        Err(LetterError::NoLetter { id: id.to_owned() })
     }
 
     async fn note(&self, what: What) -> Result<(), QueueError> {

@@ -1,7 +1,7 @@
 //! What happened to a message so far: its attempts, deferrals, ends, replays and edits, as an operator reads them.
 //!
 //! It travels with the message, so it is bounded: [`MAX_ENTRIES`] entries, of which the oldest goes first, and short
-//! texts. Promise: nothing is decided by it. What decides (attempt, ambiguity, replays) stands beside it, whatever a
+//! texts. Promise: nothing is decided by it, but which of two copies of a letter was edited last. What decides (attempt, ambiguity, replays) stands beside it, whatever a
 //! history has lost or a producer has written into one.
 
 use std::fmt;

@@ -61,7 +61,11 @@ fn mask(value: &mut Value) {
             });
             *map = shown.collect();
         }
-        Value::Array(items) => items.iter_mut().for_each(mask),
+        // Without a name of its own, a text may be any of the fields.
+        Value::Array(items) => items.iter_mut().for_each(|item| match item {
+            Value::String(text) => MASK.clone_into(text),
+            other => mask(other),
+        }),
         // Some producers put JSON into a text.
         Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
             *text = match serde_json::from_str::<Value>(text) {
@@ -114,6 +118,13 @@ mod tests {
         let shown = body(bytes).to_string();
         for secret in ["aaa", "bbb", "ccc", "ddd", "eee", "fff", "ggg", "hhh", "2011041704C5"] {
             assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_text_in_a_list_is_not_shown() {
+        for bytes in [r#"["mapi","u-1","k3y"]"#, r#"{"takedown":{"goods_id":["k3y"]}}"#, r#"[["k3y"],{"id":"t-1"}]"#] {
+            assert!(!body(bytes.as_bytes()).to_string().contains("k3y"), "{bytes}");
         }
     }
 

@@ -4,6 +4,8 @@
 //! [`Place`], however they lie in the queue. A letter leaves only after its replay or its edited self is confirmed, or
 //! when it is purged by number.
 
+mod selection;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -14,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::history::{Entry, What};
 use crate::domain::ids::{AccountId, PlanId, RequestId};
-use crate::domain::notice::{LetterFilter, Plan};
+use crate::domain::notice::LetterFilter;
 use crate::domain::outcome::{FinalOutcome, Reason};
 use crate::domain::takedown::{Item, Priority, Takedown};
 use crate::queue::QueueError;
 use crate::queue::envelope::Envelope;
+
+pub use crate::queue::letters::selection::{Selection, edited_at};
 
 /// Letters put back to work at once where nobody sets a pace.
 const AT_ONCE: usize = 64;
@@ -132,57 +136,21 @@ impl FromStr for Place {
     }
 }
 
-/// Letters that are meant, and those of them that are left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selection {
-    filter: LetterFilter,
-    /// In small letters.
-    text: Option<String>,
-    cut_off: Option<SystemTime>,
-    not_of: Option<PlanId>,
+/// Whether a look saw every letter there was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Seen {
+    /// It did.
+    #[default]
+    All,
+    /// Somebody else had letters in hand meanwhile, so that there may be more.
+    NotAll,
 }
 
-impl From<&LetterFilter> for Selection {
-    fn from(filter: &LetterFilter) -> Self {
-        let text = filter.text.as_ref().map(|text| text.to_lowercase());
-        Self { filter: filter.clone(), text, cut_off: None, not_of: None }
-    }
-}
-
-impl From<&Plan> for Selection {
-    /// What a plan has put back to work itself is not in it any more, whatever the clock of the worker says on whose hands
-    /// it died again.
-    fn from(plan: &Plan) -> Self {
-        Self { cut_off: Some(plan.cut_off), not_of: Some(plan.id.clone()), ..Self::from(&plan.filter) }
-    }
-}
-
-impl Selection {
-    /// Returns the accounts named; empty means every one.
+impl Seen {
+    /// Returns what two looks saw between them.
     #[must_use]
-    pub fn accounts(&self) -> &[AccountId] {
-        &self.filter.accounts
-    }
-
-    /// Says whether a letter is meant.
-    #[must_use]
-    pub fn means(&self, letter: &DeadLetter) -> bool {
-        let LetterFilter { accounts, reason, code, batch, merchant, text: _, id, died_since, died_until } =
-            &self.filter;
-        let is_named = |named: &Option<_>, found: &Option<String>| {
-            let named: &Option<String> = named;
-            named.is_none() || named == found
-        };
-        (accounts.is_empty() || accounts.iter().any(|account| account.as_str() == letter.account))
-            && reason.is_none_or(|reason| reason == letter.reason)
-            && is_named(code, &letter.outcome.gateway_code)
-            && id.as_ref().is_none_or(|id| id.as_str() == letter.id)
-            && died_since.is_none_or(|since| letter.died_at >= since)
-            && [died_until, &self.cut_off].into_iter().all(|until| until.is_none_or(|until| letter.died_at <= until))
-            && (self.not_of.is_none() || self.not_of != letter.envelope.plan)
-            && batch.as_ref().is_none_or(|batch| letter.outcome.batch.as_deref() == Some(batch.as_str()))
-            && merchant.as_ref().is_none_or(|merchant| letter.merchant().as_deref() == Some(merchant.as_str()))
-            && self.text.as_deref().is_none_or(|text| letter.holds(text))
+    pub fn and(self, other: Self) -> Self {
+        if self == Self::All { other } else { self }
     }
 }
 
@@ -195,6 +163,8 @@ pub struct Page {
     pub total: u64,
     /// Where the next page goes on; `None` on the last.
     pub next: Option<Place>,
+    /// Whether these are all that are meant.
+    pub seen: Seen,
 }
 
 /// How letters are put back to work.
@@ -257,6 +227,8 @@ pub enum Purged {
     AsPlanned(u64),
     /// There are so many, other than planned; none was deleted.
     Otherwise(u64),
+    /// Somebody else has letters in hand, so that nobody knows how many there are; none was deleted.
+    InHand,
 }
 
 /// An edited letter.
@@ -289,12 +261,13 @@ pub trait DeadLetters: Send + Sync {
     /// Returns the accounts whose letters are meant.
     fn accounts(&self, selection: &Selection) -> impl Future<Output = Result<Vec<AccountId>, QueueError>> + Send;
 
-    /// Shows every letter that is meant, in whatever order, without removing, reordering or harming any.
+    /// Shows every letter that is meant, in whatever order, without removing, reordering or harming any. Says whether
+    /// somebody else had some in hand meanwhile.
     fn look(
         &self,
         selection: &Selection,
         see: &mut (dyn FnMut(DeadLetter) + Send),
-    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+    ) -> impl Future<Output = Result<Seen, QueueError>> + Send;
 
     /// Takes an account's letters in hand to put them back to work, for as long as a session may last.
     fn session(
@@ -333,13 +306,13 @@ pub trait DeadLetters: Send + Sync {
                     }
                 }
             };
-            self.look(selection, &mut see).await?;
+            let seen = self.look(selection, &mut see).await?;
             let has_more = kept.len() > limit;
             if has_more {
                 kept.pop_last();
             }
             let next = if has_more { kept.keys().next_back().map(|(place, _)| place.clone()) } else { None };
-            Ok(Page { letters: kept.into_values().collect(), total, next })
+            Ok(Page { letters: kept.into_values().collect(), total, next, seen })
         }
     }
 

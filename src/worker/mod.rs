@@ -13,6 +13,7 @@ mod case;
 mod journey;
 mod learnt;
 mod sweep;
+mod twins;
 
 use std::pin::pin;
 use std::sync::Arc;

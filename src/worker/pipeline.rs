@@ -32,6 +32,7 @@ use crate::worker::event::WorkerEvent;
 use crate::worker::journey::{self, Journey};
 use crate::worker::learnt::Learnt;
 use crate::worker::shutdown::Shutdown;
+use crate::worker::twins::Twins;
 
 /// Longest a suspect message lets the others in hand go first.
 const COURTESY: Duration = Duration::from_secs(60);
@@ -46,6 +47,7 @@ pub(super) struct Replica<Q> {
     pub(super) shutdown: Shutdown,
     /// Read by calls in company, written by the one of a suspect message, which is worked alone.
     company: RwLock<()>,
+    twins: Twins,
     /// How many messages in work are not suspect.
     innocent: watch::Sender<usize>,
     /// Which batches are cancelled.
@@ -81,6 +83,7 @@ impl<Q: Queue> Replica<Q> {
             context,
             shutdown,
             company: RwLock::new(()),
+            twins: Twins::default(),
             innocent: watch::Sender::new(0),
             settled: AtomicU64::new(0),
             abandoned: AtomicUsize::new(0),
@@ -104,6 +107,7 @@ impl<Q: Queue> Replica<Q> {
     async fn work(&self, mut delivery: Delivery, mut journey: Journey) {
         let message = self.message(&delivery);
         let mut learnt = Learnt::of(message.label());
+        let _alone = self.twins.alone(&learnt.id, delivery.envelope.replays).await;
         // The delivery stays outside, so that a panic leaves something to settle.
         let judged = AssertUnwindSafe(self.judge(&delivery, message, &journey, &mut learnt)).catch_unwind().await;
         let settlement = judged.unwrap_or_else(|_panic| {
@@ -155,14 +159,8 @@ impl<Q: Queue> Replica<Q> {
             Err(refusal) => return refusal,
         };
         case.takedown.id.as_str().clone_into(&mut learnt.id);
-        match self.queue.told(delivery, &learnt.id).await {
-            Ok(None) => {}
-            Ok(Some(outcome)) => return Settlement::of(outcome),
-            // Nothing is guessed: a call now might be one too many.
-            Err(error) => {
-                self.context.tell(&WorkerEvent::NotKnown { id: learnt.id.clone(), error: chain(&error) });
-                return Settlement::GiveBack;
-            }
+        if let Some(settlement) = self.ended(delivery, &learnt.id).await {
+            return settlement;
         }
         let account = &accounts[&case.takedown.account];
         if self.is_cancelled(&case) {
@@ -191,8 +189,24 @@ impl<Q: Queue> Replica<Q> {
         if !delivery.is_held() {
             return Settlement::GiveBack;
         }
+        // Or another replica may have worked another copy; a turn within a slow rate takes minutes.
+        if let Some(settlement) = self.ended(delivery, &learnt.id).await {
+            return settlement;
+        }
         let settlement = self.call(&case, account, ticket, journey, learnt).await;
         if self.is_cancelled(&case) { case.cancel_successor(settlement, self.context.now()) } else { settlement }
+    }
+
+    /// Settles an item that has its outcome already.
+    async fn ended(&self, delivery: &Delivery, id: &str) -> Option<Settlement> {
+        match self.queue.told(delivery, id).await {
+            Ok(outcome) => outcome.map(Settlement::of),
+            // Nothing is guessed: a call now might be one too many.
+            Err(error) => {
+                self.context.tell(&WorkerEvent::NotKnown { id: id.to_owned(), error: chain(&error) });
+                Some(Settlement::GiveBack)
+            }
+        }
     }
 
     fn is_cancelled(&self, case: &Case<'_>) -> bool {

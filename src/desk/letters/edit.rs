@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::DeskSettings;
 use crate::domain::history::{Entry, What};
 use crate::domain::ids::RequestId;
-use crate::domain::takedown::{MessageError, Takedown};
+use crate::domain::takedown::{Gateway, MessageError, Takedown};
 use crate::queue::letters::{DeadLetter, Edited};
 
 /// What stands for a secret in every view.
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Edit {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// The message as changed is no takedown.
-    #[error("the message would not be a takedown: {0}")]
+    #[error("the message would not be a takedown")]
     Message(#[source] MessageError),
     /// The letter's message is no JSON object, so that no field of it can be changed.
     #[error("the letter's message is not a JSON object, so that no field of it can be changed; give a whole one")]
@@ -73,6 +73,20 @@ pub enum EditError {
         /// The configured ones.
         known: String,
     },
+    /// The account is of the other gateway.
+    #[error(
+        "field `account` is {account}, which is of {gateway}, and `takedown.gateway` is {asked}; name one of: {known}"
+    )]
+    Gateway {
+        /// The account.
+        account: String,
+        /// The account's.
+        gateway: Gateway,
+        /// The item's.
+        asked: Gateway,
+        /// The accounts of the item's.
+        known: String,
+    },
     /// A masked value, and no secret to stand for.
     #[error("field `{field}` is `***`, and the letter has no such secret to keep; give the value")]
     Masked {
@@ -82,12 +96,6 @@ pub enum EditError {
     /// Nothing would change.
     #[error("nothing would change")]
     Nothing,
-}
-
-/// How often and when a letter was edited last, to find the one an interrupted edit left.
-pub(super) fn last_edit(letter: &DeadLetter) -> (usize, Option<SystemTime>) {
-    let edits = || letter.envelope.history.entries().iter().filter(|entry| entry.what == What::Edit);
-    (edits().count(), edits().map(|entry| entry.at).max())
 }
 
 impl Edit {
@@ -180,10 +188,19 @@ fn check(
     if let Some(kept) = kept.filter(|kept| *kept != takedown.id.as_str()) {
         return Err(EditError::Id { kept: kept.to_owned(), found: takedown.id.to_string() });
     }
-    let known = &settings.accounts;
-    if !known.is_empty() && !known.contains(&takedown.account) {
-        let known: Vec<&str> = known.iter().map(|account| account.as_str()).collect();
-        return Err(EditError::Account { account: takedown.account.to_string(), known: known.join(", ") });
+    let (accounts, account, asked) = (&settings.accounts, &takedown.account, takedown.item.gateway());
+    let names = |of: Option<Gateway>| {
+        let meant = accounts.iter().filter(|(_, gateway)| of.is_none_or(|of| of == **gateway));
+        meant.map(|(account, _)| account.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let named = account.to_string();
+    match accounts.get(account) {
+        None if accounts.is_empty() => {}
+        None => return Err(EditError::Account { account: named, known: names(None) }),
+        Some(gateway) if *gateway != asked => {
+            return Err(EditError::Gateway { account: named, gateway: *gateway, asked, known: names(Some(asked)) });
+        }
+        Some(_) => {}
     }
     Ok(())
 }

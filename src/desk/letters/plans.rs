@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::groups;
-use super::{Group, LetterDesk, LetterError};
+use super::cancelled::Tally;
+use super::groups::{self, Counted};
+use super::{Cancelled, Group, LetterDesk, LetterError};
 use crate::clock;
 use crate::domain::ids::{AccountId, PlanId};
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::notice::{LetterFilter, Notice, Plan, ReplayEnd, What};
 use crate::queue::DeskLog;
-use crate::queue::letters::{DeadLetters, Selection};
+use crate::queue::letters::{DeadLetters, Seen, Selection};
 
 /// What a plan's id is made of: nothing that is taken for another when it is read out or typed.
 const LETTERS: &[u8; 30] = b"abcdefghjkmnpqrstuvwxyz2345679";
@@ -22,6 +24,11 @@ pub struct Planned {
     pub plan: Plan,
     /// What it means now, the largest group first.
     pub groups: Vec<Group>,
+    /// Which of them would end as cancelled.
+    pub cancelled: Vec<Cancelled>,
+    /// Whether all were counted. Those in somebody else's hands are meant too, if they are letters still when it comes
+    /// to them.
+    pub seen: Seen,
     /// How long a replay takes at the accounts' configured rates; `None` where no rate is known.
     pub takes: Option<Duration>,
 }
@@ -52,17 +59,22 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
         let id = (0..LENGTH).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())])).collect::<String>();
         let id = PlanId::new(id).expect("invariant: letters and digits make an id");
         let mut plan = Plan { id, filter: filter.clone(), cut_off: clock::now(), count: 0 };
-        let groups = groups::count(&self.letters, &Selection::from(&plan)).await?;
-        plan.count = groups.iter().map(|group| group.count).sum();
+        let mut tally = Tally::new(Ledger::of(&self.log.notices().await?));
+        let counted = groups::count(&self.letters, &Selection::from(&plan), &mut |letter| tally.note(letter)).await?;
+        plan.count = counted.letters();
+        let Counted { groups, seen } = counted;
         if plan.count == 0 {
-            return Err(LetterError::NothingMeant);
+            return Err(match seen {
+                Seen::All => LetterError::NothingMeant,
+                Seen::NotAll => LetterError::InHand,
+            });
         }
         self.note(What::PlanMade(plan.clone())).await?;
         let mut counts = BTreeMap::new();
         for group in &groups {
             *counts.entry(group.account.clone()).or_insert(0) += group.count;
         }
-        Ok(Planned { takes: self.takes(&counts), plan, groups })
+        Ok(Planned { takes: self.takes(&counts), plan, groups, cancelled: tally.told(), seen })
     }
 
     /// Returns the plans in the operators' log, the newest first.

@@ -1,18 +1,20 @@
 //! Carrying out a plan: paced, watched, stopped and resumed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::cancelled::Tally;
 use super::pacer::Pacer;
-use super::{LetterDesk, LetterError, plans};
+use super::{Cancelled, LetterDesk, LetterError, plans};
 use crate::clock;
 use crate::domain::ids::{AccountId, PlanId, RequestId};
+use crate::domain::notice::ledger::Ledger;
 use crate::domain::notice::{LetterFilter, Plan, ReplayEnd, What};
-use crate::queue::letters::{DeadLetters, Left, Replay, ReplaySession, Selection};
+use crate::queue::letters::{DeadLetter, DeadLetters, Left, Replay, ReplaySession, Seen, Selection, edited_at};
 use crate::queue::{DeskLog, QueueError};
 
 /// Letters put back to work in one step where the rate allows it.
@@ -41,6 +43,10 @@ pub struct ReplayProgress {
     pub state: ReplayState,
     /// How long the rest takes, once that can be told.
     pub left: Option<Duration>,
+    /// Letters it meant when it began whose batch was cancelled.
+    pub cancelled: Vec<Cancelled>,
+    /// Whether it saw all letters when it began; those in somebody else's hands are left to another run.
+    pub seen: Seen,
 }
 
 /// What a replay is doing.
@@ -113,7 +119,7 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
         stop: &CancellationToken,
     ) -> Result<ReplayProgress, LetterError> {
         self.note(What::ReplayBegan { plan: plan.id.clone(), rate: pace.rate }).await?;
-        let run = Run {
+        let mut run = Run {
             selection: Selection::from(plan),
             replay: Replay { plan: Some(plan.id.clone()), by: self.settings.by.clone(), at: clock::now() },
             pace,
@@ -121,7 +127,7 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
             stop,
             began: Instant::now(),
         };
-        let ran = self.run(&run).await;
+        let ran = self.run(&mut run).await;
         let how = ran.as_ref().copied().unwrap_or(ReplayEnd::Failed);
         progress.send_modify(|progress| progress.state = ReplayState::Ended(how));
         let ended = progress.borrow().clone();
@@ -132,17 +138,14 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
         Ok(ended)
     }
 
-    async fn run(&self, run: &Run<'_>) -> Result<ReplayEnd, QueueError> {
-        let counting = self.count(&run.selection);
-        let counts = tokio::select! {
+    async fn run(&self, run: &mut Run<'_>) -> Result<ReplayEnd, QueueError> {
+        let stale = tokio::select! {
             biased;
             () = run.stop.cancelled() => return Ok(ReplayEnd::Cancelled),
-            counts = counting => counts?,
+            counted = self.count(run) => counted?,
         };
-        run.progress.send_modify(|progress| {
-            progress.total = counts.values().sum();
-            progress.state = ReplayState::Running;
-        });
+        run.selection = run.selection.clone().without_stale(stale);
+        let run = &*run;
         for account in self.letters.accounts(&run.selection).await? {
             let rate = run.pace.rate.or_else(|| self.settings.rates.get(&account).copied());
             if let Some(end) = self.run_account(run, &account, &mut Pacer::new(rate)).await? {
@@ -152,11 +155,27 @@ impl<D: DeadLetters, L: DeskLog> LetterDesk<D, L> {
         Ok(ReplayEnd::Finished)
     }
 
-    async fn count(&self, selection: &Selection) -> Result<BTreeMap<String, u64>, QueueError> {
-        let mut counts = BTreeMap::new();
-        let mut see = |letter: crate::queue::letters::DeadLetter| *counts.entry(letter.account).or_insert(0) += 1;
-        self.letters.look(selection, &mut see).await?;
-        Ok(counts)
+    /// Tells what there is to do, and returns which letters were edited when: what an interrupted edit left as it was is
+    /// not to be worked beside what was made of it.
+    async fn count(&self, run: &Run<'_>) -> Result<BTreeMap<(String, u32), SystemTime>, QueueError> {
+        let mut tally = Tally::new(Ledger::of(&self.log.notices().await?));
+        let (mut total, mut edited) = (0, BTreeMap::new());
+        let mut see = |letter: DeadLetter| {
+            if run.selection.means(&letter) {
+                total += 1;
+                tally.note(&letter);
+            }
+            if let Some(at) = edited_at(&letter) {
+                let last = edited.entry((letter.id, letter.envelope.replays)).or_insert(at);
+                *last = at.max(*last);
+            }
+        };
+        let seen = self.letters.look(&run.selection.whole_accounts(), &mut see).await?;
+        run.progress.send_modify(|progress| {
+            (progress.total, progress.seen, progress.cancelled) = (total, seen, tally.told());
+            progress.state = ReplayState::Running;
+        });
+        Ok(edited)
     }
 
     /// Replays one account's letters, session after session; `None` once none is left.

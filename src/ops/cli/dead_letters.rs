@@ -112,9 +112,13 @@ impl DeadLettersCommand {
         let accounts: Vec<AccountId> = config.accounts.keys().cloned().collect();
         let strange = self.action.accounts().iter().find(|account| !accounts.contains(account)).cloned();
         let rates = config.rates.iter().map(|(account, rate)| (account.clone(), rate.per_second())).collect();
-        let letters = AmqpDeadLetters::connect(&config.amqp, accounts.clone()).await?;
+        let letters = AmqpDeadLetters::connect(&config.amqp, accounts).await?;
         let log = AmqpDeskLog::connect(&config.amqp).await?;
-        let desk = LetterDesk::new(letters, log, DeskSettings { accounts, rates, by: operator::name() });
+        let desk = LetterDesk::new(
+            letters,
+            log,
+            DeskSettings { accounts: config.accounts.clone(), rates, by: operator::name() },
+        );
         // One that left the configuration may still have its queue; one that never was in it has none.
         match (self.action.execute(&desk, terminal).await, strange) {
             (Err(Failure { exit: Exit::Topology, .. }), Some(account)) => Err(never_heard_of(&account, &config)),
@@ -138,8 +142,10 @@ impl From<LetterError> for Failure {
                 .remedy("takedown dead-letters plan makes one and prints its id; plans are kept for 30 days"),
             LetterError::NothingMeant => Self::new(Exit::Findings, text)
                 .remedy("takedown dead-letters groups shows what there is; a replayed letter is back at work"),
-            LetterError::NoLetter { .. } => Self::new(Exit::Findings, text)
-                .remedy("takedown dead-letters list shows the ids; a replayed letter is back at work"),
+            LetterError::NoLetter { .. } => Self::new(Exit::Findings, text).remedy(
+                "takedown dead-letters list shows the ids; a replayed letter is back at work, and what a replay under \
+                     way has in hand is not seen until it is over",
+            ),
             LetterError::Changed { .. } => Self::new(Exit::Findings, text),
             LetterError::Edit(_) => {
                 Self::new(Exit::Usage, text).remedy("mend the value; the letter is as it was, `show` prints it")
@@ -148,6 +154,8 @@ impl From<LetterError> for Failure {
                 .remedy("say which, such as --reason invalid_message, or --older-than 0s for every one"),
             LetterError::NotAsPlanned { found, .. } => Self::new(Exit::Findings, text)
                 .remedy(format!("look again with the same filter; if these are meant, --expect {found}")),
+            LetterError::InHand => Self::new(Exit::Findings, text)
+                .remedy("try again once the replay or look of the other is over, or have it stopped"),
             LetterError::NotNoted { .. } => {
                 Self::new(Exit::Broker, text).remedy("it is done; tell whoever keeps the record")
             }

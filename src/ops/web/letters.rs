@@ -62,6 +62,7 @@ impl From<LetterError> for Problem {
             LetterError::NotAsPlanned { .. } => {
                 Self::new(StatusCode::CONFLICT, Phrase::NotAsPlanned, Phrase::NotAsPlannedRemedy).detail(text)
             }
+            LetterError::InHand => Self::new(StatusCode::CONFLICT, Phrase::LettersInHand, Phrase::LettersInHandRemedy),
             LetterError::NotNoted { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, Phrase::NotNoted, Phrase::NotNotedRemedy).detail(text)
             }

@@ -251,6 +251,8 @@ phrases! {
     Purged: "Deleted for good: {count}" / "已永久删除：{count}",
     PurgeNeedsFilter: "Not everything can be deleted at once" / "不能一次删除全部",
     PurgeNeedsFilterRemedy: "Plan with a filter first: by account, reason or code." / "请先按账号、原因或代码筛选后再计划。",
+    LettersInHand: "Somebody else has dead letters in hand, so that they cannot be counted; nothing was done" / "另有人正在处理死信，无法计数；未执行任何操作",
+    LettersInHandRemedy: "Try again once their replay or look is over, or have it stopped." / "请等对方的重放或查看结束（或让其停止）后再试。",
     NotAsPlanned: "There are not as many as planned" / "数量与计划不符",
     NotAsPlannedRemedy: "Nothing was deleted. Look at what is left, and type its number." / "未删除任何内容。请查看剩余数量后再输入。",
     NotNoted: "It was done, but the operators' log could not be written" / "操作已完成，但未能写入操作日志",

@@ -159,7 +159,11 @@ impl Desk {
 
     async fn open_letters(&self) -> Result<Arc<Letters>, Problem> {
         let open = async || {
-            let settings = DeskSettings { accounts: self.accounts(), rates: self.rates(), by: self.by.clone() };
+            let accounts = match &self.source.0 {
+                Kind::Broker(outline, _) => outline.accounts.clone(),
+                Kind::File(_) => BTreeMap::new(),
+            };
+            let settings = DeskSettings { accounts, rates: self.rates(), by: self.by.clone() };
             Ok::<_, QueueError>(match &self.source.0 {
                 Kind::Broker(outline, _) => {
                     let letters = AmqpDeadLetters::connect(&outline.amqp, self.accounts()).await?;

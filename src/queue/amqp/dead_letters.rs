@@ -4,8 +4,11 @@
 //! Promise: a letter leaves only after what stands in for it is confirmed, or purged. Where it lies in its queue says
 //! nothing: letters are shown in the order of their deaths.
 //!
-//! Nothing is held for longer than five minutes and a walk: the broker closes the channel of one who holds a message longer than its
-//! `consumer_timeout`, 30 min by default (rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout").
+//! What others have in hand is not seen. The broker tells of a queue how many letters are ready and whether anybody
+//! consumes, but not how many are in hand; so a walk waits a moment for the others, and says if it was not alone.
+//!
+//! Nothing is held for longer than five minutes and a walk: the broker closes the channel of one who holds a message for
+//! longer than its `consumer_timeout`, 30 min by default (rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout").
 
 mod browser;
 
@@ -28,7 +31,9 @@ use crate::queue::amqp::message;
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{IN_FLIGHT, Outgoing, Publisher};
 use crate::queue::amqp::topology::require_queue;
-use crate::queue::letters::{DeadLetter, DeadLetters, Edited, Left, Purged, Replay, ReplaySession, Selection, Step};
+use crate::queue::letters::{
+    DeadLetter, DeadLetters, Edited, Left, Purged, Replay, ReplaySession, Seen, Selection, Step,
+};
 
 /// Longest a replay keeps letters in hand: far below a third of the broker's patience, since a walk through a long queue
 /// comes on top.
@@ -105,16 +110,18 @@ impl DeadLetters for AmqpDeadLetters {
         Ok(self.meant(selection).to_vec())
     }
 
-    async fn look(&self, selection: &Selection, see: &mut (dyn FnMut(DeadLetter) + Send)) -> Result<(), QueueError> {
+    async fn look(&self, selection: &Selection, see: &mut (dyn FnMut(DeadLetter) + Send)) -> Result<Seen, QueueError> {
         let _walk = self.walk.lock().await;
+        let mut seen = Seen::All;
         for account in self.meant(selection) {
             let mut browser = self.desk.browse(account).await?;
             while let Some(found) = browser.next(selection).await? {
                 see(found.letter);
             }
+            seen = seen.and(browser.met());
             browser.close().await?;
         }
-        Ok(())
+        Ok(seen)
     }
 
     async fn session(
@@ -172,16 +179,17 @@ impl DeadLetters for AmqpDeadLetters {
 
     async fn purge(&self, selection: &Selection, planned: u64) -> Result<Purged, QueueError> {
         let _walk = self.walk.lock().await;
-        let mut walks = Vec::new();
+        let (mut walks, mut seen) = (Vec::new(), Seen::All);
         for account in self.meant(selection) {
             let (mut browser, mut ackers) = (self.desk.browse(account).await?, Vec::new());
             while let Some(found) = browser.next(selection).await? {
                 ackers.push(found.message.acker);
             }
+            seen = seen.and(browser.met());
             walks.push((browser, ackers));
         }
         let count = walks.iter().map(|(_, ackers)| ackers.len() as u64).sum();
-        let is_planned = count == planned;
+        let is_planned = count == planned && seen == Seen::All;
         for (mut browser, ackers) in walks {
             for acker in ackers.iter().filter(|_| is_planned) {
                 ack(acker).await?;
@@ -189,7 +197,11 @@ impl DeadLetters for AmqpDeadLetters {
             }
             browser.close().await?;
         }
-        Ok(if is_planned { Purged::AsPlanned(count) } else { Purged::Otherwise(count) })
+        Ok(match seen {
+            Seen::NotAll => Purged::InHand,
+            Seen::All if is_planned => Purged::AsPlanned(count),
+            Seen::All => Purged::Otherwise(count),
+        })
     }
 }
 

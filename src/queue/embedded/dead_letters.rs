@@ -14,7 +14,9 @@ use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::embedded::clock::Millis;
 use crate::queue::embedded::row::{self, COLUMNS, unreadable};
 use crate::queue::envelope::Envelope;
-use crate::queue::letters::{DeadLetter, DeadLetters, Edited, Left, Purged, Replay, ReplaySession, Selection, Step};
+use crate::queue::letters::{
+    DeadLetter, DeadLetters, Edited, Left, Purged, Replay, ReplaySession, Seen, Selection, Step,
+};
 
 /// Letters read in one go, so that a long list does not hold up the settlements.
 const CHUNK: usize = 500;
@@ -34,7 +36,7 @@ impl DeadLetters for EmbeddedQueue {
         self.inner.store.writer().call("read", read).await
     }
 
-    async fn look(&self, selection: &Selection, see: &mut (dyn FnMut(DeadLetter) + Send)) -> Result<(), QueueError> {
+    async fn look(&self, selection: &Selection, see: &mut (dyn FnMut(DeadLetter) + Send)) -> Result<Seen, QueueError> {
         let mut after = 0;
         loop {
             let (wanted, from) = (selection.clone(), after);
@@ -43,7 +45,7 @@ impl DeadLetters for EmbeddedQueue {
             chunk.letters.into_iter().for_each(|(_, letter)| see(letter));
             match chunk.last {
                 Some(last) => after = last,
-                None => return Ok(()),
+                None => return Ok(Seen::All),
             }
         }
     }

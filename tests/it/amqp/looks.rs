@@ -1,10 +1,13 @@
 //! Looking at dead letters costs them nothing, however often; and a long queue is walked through in little memory.
 
+use std::time::SystemTime;
+
 use lapin::message::BasicGetMessage;
 use lapin::options::BasicGetOptions;
-use takedown::desk::letters::{DeskSettings, LetterDesk};
+use takedown::desk::letters::{DeskSettings, LetterDesk, LetterError};
 use takedown::queue::amqp::desk_log::AmqpDeskLog;
-use takedown::queue::letters::Selection;
+use takedown::queue::letters::{Replay, ReplaySession as _, Seen, Selection};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -55,7 +58,7 @@ async fn two_hundred_looks_at_each_letter_change_nothing() {
     let first = desk.page(&everything, None, 100).await.unwrap();
     for look in 0..LOOKS {
         assert_eq!(desk.page(&everything, None, 100).await.unwrap(), first, "look {look}");
-        let groups = desk.groups(&everything).await.unwrap();
+        let groups = desk.groups(&everything).await.unwrap().groups;
         assert_eq!(groups.iter().map(|group| group.count).collect::<Vec<_>>(), [4], "look {look}");
         for letter in &first.letters {
             assert_eq!(desk.find(&letter.id).await.unwrap(), std::slice::from_ref(letter), "look {look}");
@@ -86,6 +89,37 @@ async fn looks_at_the_same_time_see_every_letter() {
     let letters = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
     let looks = (0..20).map(|_| async { letters.list(&LetterFilter::default()).await.unwrap().len() });
     assert_eq!(futures_util::future::join_all(looks).await, vec![40; 20]);
+    queue.close().await.unwrap();
+    delete(&settings).await;
+}
+
+/// Another desk's replay holds letters that nobody else sees; a count of the others is not taken for a whole one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs RabbitMQ"]
+async fn letters_in_the_hands_of_another_desk_are_told_and_nothing_is_purged() {
+    let settings = shared().await;
+    let queue = start(&settings, 100).await;
+    bury(&settings, &queue, 4).await;
+    let other = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
+    let letters = AmqpDeadLetters::connect(&settings, vec![desk()]).await.unwrap();
+    let log = AmqpDeskLog::connect(&settings).await.unwrap();
+    let desk = LetterDesk::new(letters, log, DeskSettings::default());
+    let filter = LetterFilter { accounts: vec![super::desk()], ..LetterFilter::default() };
+    let replay = Replay { plan: None, by: "ada".into(), at: SystemTime::now() };
+    let stop = CancellationToken::new();
+    let mut session = other.session(&super::desk(), &Selection::default(), &replay, &stop).await.unwrap();
+    assert_eq!(session.step(1).await.unwrap().replayed, 1);
+    let page = desk.page(&filter, None, 10).await.unwrap();
+    assert_eq!((page.total, page.seen), (0, Seen::NotAll));
+    for planned in [0, 3] {
+        let purged = desk.purge(&filter, planned).await;
+        assert!(matches!(purged, Err(LetterError::InHand)), "{purged:?}");
+    }
+    assert!(matches!(desk.plan(&filter).await, Err(LetterError::InHand)));
+    session.close().await.unwrap();
+    let planned = desk.plan(&filter).await.unwrap();
+    assert_eq!((planned.plan.count, planned.seen), (3, Seen::All));
+    assert_eq!(desk.purge(&filter, 3).await.unwrap(), 3);
     queue.close().await.unwrap();
     delete(&settings).await;
 }

@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
 use super::*;
+use crate::domain::cause::chain;
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
 use crate::queue::envelope::Envelope;
@@ -40,7 +41,8 @@ fn letter(body: &str, message_id: Option<&str>) -> DeadLetter {
 }
 
 fn settings() -> DeskSettings {
-    let accounts = ["desk", "shops"].map(|name| AccountId::new(name).unwrap()).to_vec();
+    let accounts = [("desk", Gateway::Mapi), ("desk-2", Gateway::Mapi), ("shops", Gateway::OpenPlatform)];
+    let accounts = accounts.map(|(name, gateway)| (AccountId::new(name).unwrap(), gateway)).into();
     DeskSettings { accounts, by: "ada@desk".into(), ..DeskSettings::default() }
 }
 
@@ -73,13 +75,18 @@ fn what_is_no_takedown_is_refused_with_its_field() {
         (&[("deadline", Some("tomorrow"))], "field `deadline` is \"tomorrow\""),
         (
             &[("account", Some("nobody"))],
-            "field `account` is nobody, which is not configured; name one of: desk, shops",
+            "field `account` is nobody, which is not configured; name one of: desk, desk-2, shops",
+        ),
+        (
+            &[("account", Some("shops"))],
+            "field `account` is shops, which is of open_platform, and `takedown.gateway` is mapi; name one of: desk, desk-2",
         ),
         (&[("id", Some("t-2"))], "field `id` is \"t-2\" and must stay \"t-1\""),
         (&[("sns_user_id", None)], "field `takedown.sns_user_id` is missing"),
     ] {
         let error = apply(&letter(MAPI, None), &set(fields)).unwrap_err();
-        assert!(error.to_string().contains(told), "{error}");
+        let text = chain(&error);
+        assert_eq!(text.matches(told).count(), 1, "{text}");
     }
 }
 

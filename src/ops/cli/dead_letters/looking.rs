@@ -10,13 +10,13 @@ use tempfile::NamedTempFile;
 
 use super::selection::{Place, Selection};
 use super::view;
-use crate::desk::letters::LetterDesk;
+use crate::desk::letters::{Counted, LetterDesk};
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::tables::{Output, counted};
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::letters::{COLUMNS, cells, group_json, json_of};
-use crate::queue::letters::Place as Position;
+use crate::queue::letters::{Place as Position, Seen};
 use crate::queue::{DeadLetter, DeadLetters, DeskLog};
 
 /// Count dead letters by account, reason and code, with what each group means and what to do.
@@ -86,19 +86,31 @@ fn limit(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| "write a number from 1".to_owned())
 }
 
+/// Says that there may be more than was seen.
+pub(super) fn warn(seen: Seen, terminal: &Terminal) {
+    match seen {
+        Seen::All => {}
+        Seen::NotAll => terminal.say(
+            "somebody else has dead letters in hand at this moment (a replay, a look): there may be more than these; look \
+             again once that is over",
+        ),
+    }
+}
+
 impl Groups {
     pub(super) async fn execute<D: DeadLetters, L: DeskLog>(
         &self,
         desk: &LetterDesk<D, L>,
         terminal: &Terminal,
     ) -> Result<Exit, Failure> {
-        let groups = desk.groups(&self.selection.filter()).await?;
+        let Counted { groups, seen } = desk.groups(&self.selection.filter()).await?;
         let text = if self.output.json {
             groups.iter().map(group_json).collect::<Value>().to_string()
         } else {
             view::groups(&groups)
         };
         terminal.result(&text)?;
+        warn(seen, terminal);
         Ok(Exit::Done)
     }
 }
@@ -115,6 +127,7 @@ impl List {
         } else {
             terminal.result(&view::page(&page))?;
         }
+        warn(page.seen, terminal);
         Ok(Exit::Done)
     }
 }
@@ -151,7 +164,8 @@ impl Export {
         if self.file == Path::new("-") {
             let mut written = Lines::new(self.format, io::stdout());
             written.start().map_err(failed)?;
-            desk.export(&filter, &mut |letter| written.add(&letter)).await?;
+            let seen = desk.export(&filter, &mut |letter| written.add(&letter)).await?;
+            warn(seen, terminal);
             return match written.end() {
                 // A reader that has gone (`| head`) is no fault.
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
@@ -167,12 +181,15 @@ impl Export {
         let file = NamedTempFile::new_in(directory).map_err(failed)?;
         let mut written = Lines::new(self.format, file.as_file().try_clone().map_err(failed)?);
         written.start().map_err(failed)?;
-        desk.export(&filter, &mut |letter| written.add(&letter)).await?;
+        let seen = desk.export(&filter, &mut |letter| written.add(&letter)).await?;
         let count = written.end().map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
-        let _kept: File = file.persist(&self.file).map_err(|error| failed(error.error))?;
+        // Another one may have made it meanwhile.
+        let kept = if self.force { file.persist(&self.file) } else { file.persist_noclobber(&self.file) };
+        let _kept: File = kept.map_err(|error| failed(error.error))?;
         let letters = counted(count, "dead letter", "dead letters");
         terminal.result(&format!("{letters} written to {}, secrets masked", self.file.display()))?;
+        warn(seen, terminal);
         Ok(Exit::Done)
     }
 }

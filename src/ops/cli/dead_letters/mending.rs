@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::looking::warn;
 use super::selection::{Place, Selection, options};
 use super::view;
 use crate::desk::letters::{Edit, LetterDesk, LetterError, Planned, ReplayPace, ReplayProgress, ReplayState};
@@ -22,6 +23,7 @@ use crate::ops::cli::signals::Signals;
 use crate::ops::cli::tables::{Output, counted};
 use crate::ops::cli::terminal::Terminal;
 use crate::ops::letters::group_json;
+use crate::queue::letters::Seen;
 use crate::queue::{DeadLetters, DeskLog};
 
 /// Fields whose values have no place on a command line, which others on the machine can read.
@@ -116,17 +118,20 @@ impl PlanCommand {
             )
         };
         terminal.result(&text)?;
+        warn(planned.seen, terminal);
         Ok(Exit::Done)
     }
 }
 
-fn plan_json(Planned { plan, groups, takes }: &Planned) -> Value {
+fn plan_json(Planned { plan, groups, cancelled, seen, takes }: &Planned) -> Value {
     json!({
         "plan": plan.id.as_str(),
         "letters": plan.count,
         "cut_off": rfc3339(plan.cut_off),
         "filter": plan.filter,
         "takes_seconds": takes.as_ref().map(Duration::as_secs),
+        "cancelled": cancelled.iter().map(|of| json!({ "batch": of.batch.as_str(), "letters": of.letters })).collect::<Value>(),
+        "is_whole": *seen == Seen::All,
         "groups": groups.iter().map(group_json).collect::<Value>(),
     })
 }
@@ -164,7 +169,8 @@ impl ReplayCommand {
         let pace = ReplayPace { rate: self.rate.map(|rate| rate.per_second()), limit: self.limit };
         let (progress, stop) = (watch::Sender::new(ReplayProgress::default()), CancellationToken::new());
         let mut signals = Signals::new()?;
-        let (ended, ()) = tokio::join!(
+        let watched = watch_over(&progress, self.limit, &mut signals, &stop, terminal);
+        let both = futures_util::future::try_join(
             async {
                 let ended = desk.replay(&plan.id, pace, &progress, &stop).await;
                 progress.send_modify(|progress| {
@@ -173,10 +179,18 @@ impl ReplayCommand {
                         progress.state = ReplayState::Ended(ReplayEnd::Failed);
                     }
                 });
-                ended
+                Ok(ended)
             },
-            watch_over(&progress, self.limit, &mut signals, &stop, terminal)
+            watched,
         );
+        // At once is without the replay's last words; see there what that leaves.
+        let Ok((ended, ())) = both.await else {
+            let told = progress.borrow().replayed;
+            terminal.result(&format!(
+                "{told} put back to work, then left at once: takedown dead-letters replay --plan {id} goes on"
+            ))?;
+            return Ok(Exit::Interrupted);
+        };
         let again = format!("takedown dead-letters replay --plan {id} goes on");
         let told = progress.borrow().replayed;
         let ended = ended.map_err(|error| {
@@ -199,9 +213,13 @@ impl ReplayCommand {
             ReplayState::Ended(_) | ReplayState::Counting | ReplayState::Running => String::new(),
         };
         terminal.result(&format!("{told} put back to work{how}"))?;
+        warn(ended.seen, terminal);
         Ok(Exit::Done)
     }
 }
+
+/// The second signal: whoever gives it waits for nothing.
+struct AtOnce;
 
 /// Shows how far it has come until it is over; the first signal stops it between two letters.
 async fn watch_over(
@@ -210,11 +228,15 @@ async fn watch_over(
     signals: &mut Signals,
     stop: &CancellationToken,
     terminal: &Terminal,
-) {
+) -> Result<(), AtOnce> {
     let mut news = progress.subscribe();
     let mut bar: Option<Progress> = None;
+    let mut is_told = false;
     loop {
         let now = news.borrow_and_update().clone();
+        if now.state != ReplayState::Counting && !std::mem::replace(&mut is_told, true) {
+            now.cancelled.iter().for_each(|cancelled| terminal.say(&view::cancelled(cancelled)));
+        }
         match now.state {
             ReplayState::Counting => {}
             ReplayState::Running => {
@@ -226,8 +248,13 @@ async fn watch_over(
         }
         tokio::select! {
             changed = news.changed() => if changed.is_err() { break },
-            () = signals.next(), if !stop.is_cancelled() => {
-                terminal.say("stopping: the letters in hand are finished, the others stay dead letters");
+            () = signals.next() => {
+                if stop.is_cancelled() {
+                    return Err(AtOnce);
+                }
+                terminal.say(
+                    "stopping: the letters in hand are finished, the others stay dead letters (once more to leave at once)",
+                );
                 stop.cancel();
             }
         }
@@ -235,6 +262,7 @@ async fn watch_over(
     if let Some(bar) = bar {
         bar.finish();
     }
+    Ok(())
 }
 
 impl EditOne {
@@ -301,7 +329,11 @@ impl Purge {
             if filter == crate::domain::notice::LetterFilter::default() {
                 return Err(LetterError::NoFilter.into());
             }
-            let count: u64 = desk.groups(&filter).await?.iter().map(|group| group.count).sum();
+            let found = desk.groups(&filter).await?;
+            if found.seen == Seen::NotAll {
+                return Err(LetterError::InHand.into());
+            }
+            let count = found.letters();
             let letters = counted(count, "dead letter meets", "dead letters meet");
             let problem = format!("{letters} this filter; none was deleted");
             let remedy = format!("look at them (list {}); if these are meant, add --expect {count}", options(&filter));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use crate::desk::letters::{Group, Planned};
+use crate::desk::letters::{Cancelled, Group, Planned};
 use crate::domain::advice::advice;
 use crate::domain::classify::Effect;
 use crate::domain::history::{Entry, What};
@@ -69,7 +69,7 @@ pub(super) fn groups(groups: &[Group]) -> String {
 }
 
 /// A plan, and what it would do.
-pub(super) fn planned(Planned { plan, groups, takes }: &Planned) -> String {
+pub(super) fn planned(Planned { plan, groups, cancelled, seen: _, takes }: &Planned) -> String {
     let mut text = format!("plan {}: {}", plan.id, counted(plan.count, "dead letter", "dead letters"));
     add(&mut text, &self::groups(groups));
     text.push('\n');
@@ -79,7 +79,21 @@ pub(super) fn planned(Planned { plan, groups, takes }: &Planned) -> String {
         |takes| format!("about {} at the configured rates", lasting(takes)),
     );
     add(&mut text, &format!("takes      {takes}"));
+    for one in cancelled {
+        add(&mut text, &format!("cancelled  {}", self::cancelled(one)));
+    }
     text
+}
+
+/// What becomes of letters whose batch was cancelled.
+pub(super) fn cancelled(Cancelled { batch, letters, cancel }: &Cancelled) -> String {
+    let reason = cancel.reason.as_deref().map(|reason| format!(" ({})", plain(reason))).unwrap_or_default();
+    format!(
+        "{} of batch {batch}, which {} cancelled at {}{reason}: a replay ends each as `cancelled`, without a call",
+        counted(*letters, "letter is", "letters are"),
+        plain(&cancel.by),
+        seconds(cancel.at),
+    )
 }
 
 fn lasting(time: Duration) -> String {
@@ -197,7 +211,7 @@ mod tests {
     }
 
     fn one() -> Page {
-        Page { letters: vec![letter()], total: 1, next: None }
+        Page { letters: vec![letter()], total: 1, ..Page::default() }
     }
 
     #[test]

@@ -43,7 +43,7 @@ async fn build(shared: &Shared, visitor: &Visitor, fields: &Fields) -> Result<Ma
     let read = async {
         with_letters!(letters, desk => {
             // The groups are the same on every page of the list.
-            let groups = if after.is_none() { Some(desk.groups(&filter).await?) } else { None };
+            let groups = if after.is_none() { Some(desk.groups(&filter).await?.groups) } else { None };
             let wants_list = is_narrow || after.is_some() || fields.get("list").is_some();
             let listed = if wants_list { Some(desk.page(&filter, after.as_ref(), ROWS).await?) } else { None };
             let plans = if is_narrow || after.is_some() { Vec::new() } else { desk.plans().await? };

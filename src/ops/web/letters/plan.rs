@@ -139,7 +139,8 @@ async fn build(
 
 async fn left(shared: &Shared, standing: &Standing) -> Result<Vec<Group>, Problem> {
     let letters = shared.desk.letters().await?;
-    Ok(shared.desk.judge(with_letters!(letters, desk => desk.groups(&meant(standing)).await)).await?)
+    let counted = with_letters!(letters, desk => desk.groups(&meant(standing)).await);
+    Ok(shared.desk.judge(counted).await?.groups)
 }
 
 /// How long a replay of what is left takes: the accounts come one after the other, each at its configured rate.

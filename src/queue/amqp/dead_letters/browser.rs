@@ -20,7 +20,7 @@ use crate::queue::QueueError;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::topology::require_queue;
-use crate::queue::letters::{DeadLetter, Selection};
+use crate::queue::letters::{DeadLetter, Seen, Selection};
 
 /// Letters a channel holds; and so the most bodies that wait to be looked at.
 const WINDOW: u16 = 1000;
@@ -30,6 +30,9 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// Without a letter for so long although there are some, something is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest wait for others to let go of what they have in hand: a look is over soon, a replay is not.
+const COURTESY: Duration = Duration::from_secs(1);
 
 /// Longest wait for what was let go to be back in the queue, so that whoever looks next sees it.
 const RETURN: Duration = Duration::from_secs(1);
@@ -65,6 +68,16 @@ pub(super) struct Browser {
     count: u64,
     seen: u64,
     acked: u64,
+    /// Whether others had letters in hand.
+    met: Seen,
+}
+
+/// What a queue tells of itself.
+struct Standing {
+    /// Letters nobody has in hand.
+    ready: u64,
+    /// Who may have the others; with a consumer that has gone, what it had in hand is back.
+    consumers: u32,
 }
 
 impl Browser {
@@ -72,9 +85,23 @@ impl Browser {
         require_queue(link, &queue).await?;
         let (link, desk) = (Arc::clone(link), link.channel().await?);
         let (channels, letters, tags) = (Vec::new(), SelectAll::new(), Vec::new());
-        let mut browser = Self { link, desk, channels, letters, tags, queue, account, count: 0, seen: 0, acked: 0 };
-        browser.count = browser.ready().await?;
+        let (count, seen, acked, met) = (0, 0, 0, Seen::All);
+        let mut browser = Self { link, desk, channels, letters, tags, queue, account, count, seen, acked, met };
+        let (mut standing, until) = (browser.standing().await?, Instant::now() + COURTESY);
+        while standing.consumers > 0 && Instant::now() < until {
+            sleep(Duration::from_millis(20)).await;
+            standing = browser.standing().await?;
+        }
+        if standing.consumers > 0 {
+            browser.met = Seen::NotAll;
+        }
+        browser.count = standing.ready;
         Ok(browser)
+    }
+
+    /// Says whether the walk, once it is over, has seen every letter there was.
+    pub(super) fn met(&self) -> Seen {
+        self.met
     }
 
     /// Finds the next letter that is meant.
@@ -91,7 +118,10 @@ impl Browser {
     /// Looks at the next letter.
     pub(super) async fn step(&mut self, selection: &Selection) -> Result<Step, QueueError> {
         let Some(mut message) = self.get().await? else {
-            self.count = self.seen;
+            // Somebody took what was counted.
+            if self.seen < self.count {
+                (self.count, self.met) = (self.seen, Seen::NotAll);
+            }
             return Ok(Step::End);
         };
         self.seen += 1;
@@ -114,7 +144,7 @@ impl Browser {
             match timeout(QUIET, self.letters.next()).await {
                 Ok(Some(message)) => return message.map(Some).map_err(|error| self.failed(error)),
                 Ok(None) => return Err(QueueError::Stale),
-                Err(_) if self.ready().await? == 0 => return Ok(None),
+                Err(_) if self.standing().await?.ready == 0 => return Ok(None),
                 Err(late) if Instant::now() >= until => return Err(self.failed(late)),
                 Err(_) => {}
             }
@@ -137,11 +167,11 @@ impl Browser {
         Ok(())
     }
 
-    /// Counts the letters nobody has in hand.
-    async fn ready(&self) -> Result<u64, QueueError> {
+    async fn standing(&self) -> Result<Standing, QueueError> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let declared = self.desk.queue_declare(short(&self.queue), options, FieldTable::default()).await;
-        Ok(declared.map_err(|error| self.failed(error))?.message_count().into())
+        let declared = declared.map_err(|error| self.failed(error))?;
+        Ok(Standing { ready: declared.message_count().into(), consumers: declared.consumer_count() })
     }
 
     /// Hands back what was not acked. All channels are told first to take no more, or one would take what another lets go.
@@ -154,7 +184,7 @@ impl Browser {
             channel.close(200, "done".into()).await.map_err(|error| self.failed(error))?;
         }
         let (held, until) = (self.seen.saturating_sub(self.acked), Instant::now() + RETURN);
-        while self.ready().await? < held && Instant::now() < until {
+        while self.standing().await?.ready < held && Instant::now() < until {
             sleep(Duration::from_millis(5)).await;
         }
         self.desk.close(200, "done".into()).await.map_err(|error| self.failed(error))
