@@ -21,10 +21,10 @@ use crate::ops::cli::report::{ReportFile, language};
 use crate::ops::cli::signals;
 use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
-use crate::ops::cli::to_the_end::{self, End};
+use crate::ops::cli::to_the_end;
 use crate::ops::cli::watch::Watch;
 use crate::ops::cli::whole_file::WholeFile;
-use crate::queue::embedded::EmbeddedQueue;
+use crate::queue::embedded::{Counts, EmbeddedQueue};
 use crate::queue::{DeadLetter, DeadLetters, Intake};
 use crate::worker::shutdown::Shutdown;
 
@@ -62,7 +62,8 @@ fn check_address(url: &str) -> Result<(), Failure> {
 struct Played {
     outcomes: Vec<FinalOutcome>,
     letters: Vec<DeadLetter>,
-    end: End,
+    /// Messages that had not ended when it was stopped.
+    left: u64,
 }
 
 impl Demo {
@@ -96,8 +97,8 @@ fn tell(
     played: &Played,
     (progress, page): (&Progress, Option<WholeFile>),
 ) -> Result<Exit, Failure> {
-    if let End::Stopped { left } = played.end {
-        let left = counted(left, "item", "items");
+    if played.left > 0 {
+        let left = counted(played.left, "item", "items");
         terminal.say(&format!("stopped with {left} left; the demo leaves nothing behind"));
         return Ok(Exit::Interrupted);
     }
@@ -122,9 +123,28 @@ async fn embedded(
         queue.put_raw(&account, None, body).await?;
     }
     let context = stage.context("demo", stage.config(1, &BTreeMap::new())?, watch)?;
-    let end = to_the_end::work(queue, context, shutdown.clone(), watch, progress).await?;
+    to_the_end::work(queue, context, shutdown.clone(), watch, progress).await?;
     let queue = EmbeddedQueue::open(&file)?;
+    let Counts { waiting, in_hand, .. } = queue.counts().await?;
     let outcomes = queue.outcomes(0, usize::MAX).await?.into_iter().map(|(_, outcome)| outcome).collect();
     let letters = queue.list(&LetterFilter::default()).await?;
-    Ok(Played { outcomes, letters, end })
+    Ok(Played { outcomes, letters, left: waiting + in_hand })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Queue as _;
+
+    #[tokio::test]
+    async fn a_worker_that_closed_the_queue_before_the_last_look_is_no_error() {
+        let stage = Stage::set(20, 1, 1).await.unwrap();
+        let (watch, shutdown) = (Arc::new(Watch::default()), Shutdown::new());
+        let progress = Progress::new(&Terminal::default(), "ended", 0);
+        let context = stage.context("demo", stage.config(1, &BTreeMap::new()).unwrap(), &watch).unwrap();
+        let queue = EmbeddedQueue::open(&stage.directory().join("demo.queue")).unwrap();
+        queue.close().await.unwrap();
+        shutdown.drain();
+        assert!(to_the_end::work(queue, context, shutdown, &watch, &progress).await.is_ok());
+    }
 }

@@ -34,7 +34,7 @@ const MAX_PARTY: usize = 128;
 pub(super) struct Pause {
     #[command(flatten)]
     whom: Whom,
-    /// Why, for whoever finds it paused; shown in the logs of the replicas.
+    /// Why, for whoever finds it paused; shown by `takedown status` and in the logs of the replicas.
     #[arg(long, value_name = "TEXT", value_parser = |text: &str| within(text, MAX_REASON))]
     reason: Option<String>,
 }

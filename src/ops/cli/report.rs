@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::domain::outcome::FinalOutcome;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::whole_file::WholeFile;
-use crate::ops::report::language::Language;
+use crate::ops::language::Language;
 
 /// Whether a page is wanted.
 #[derive(Debug, Clone, Default, clap::Args)]

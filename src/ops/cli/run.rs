@@ -19,7 +19,7 @@ use crate::ops::cli::intake::{COLUMNS, ItemsFile, beside};
 use crate::ops::cli::progress::Progress;
 use crate::ops::cli::report::{ReportFile, language, took_ms};
 use crate::ops::cli::tables::{Output, Tally, counted};
-use crate::ops::cli::to_the_end::{self, End};
+use crate::ops::cli::to_the_end;
 use crate::ops::cli::watch::Watch;
 use crate::ops::cli::{Surroundings, assemble, canvas, signals};
 use crate::ops::metrics::Metrics;
@@ -27,7 +27,7 @@ use crate::ops::observe::observer;
 use crate::ops::report::Report;
 use crate::ops::telemetry::Telemetry;
 use crate::queue::Intake;
-use crate::queue::embedded::EmbeddedQueue;
+use crate::queue::embedded::{Counts, EmbeddedQueue};
 use crate::worker::shutdown::Shutdown;
 
 /// Outcomes read from the queue file at once.
@@ -77,25 +77,25 @@ impl Run {
         let telemetry = Telemetry::start(&config.telemetry, None, metrics.spans());
         let context = assemble::context(config, telemetry.tracer(), watch.observer(observer(metrics)))?;
         let progress = Progress::new(terminal, "ended", left);
-        let end = to_the_end::work(queue, context, shutdown, &watch, &progress).await;
+        let worked = to_the_end::work(queue, context, shutdown, &watch, &progress).await;
         progress.finish();
         signals.abort();
         telemetry.finish().await;
-        let end = end?;
+        worked?;
 
         let queue = EmbeddedQueue::open(&file)?;
         let outcomes = beside(&self.items.file, "outcomes.jsonl");
         let Written { tally, times } = write_outcomes(&queue, &outcomes).await?;
-        let dead = queue.counts().await?.dead;
-        let report = self.report_of(&tally, times, &watch, end, progress.elapsed());
+        let Counts { waiting, in_hand, dead, .. } = queue.counts().await?;
+        let left = waiting + in_hand;
+        let report = self.report_of(&tally, times, &watch, left, progress.elapsed());
         terminal.result(&if self.output.json {
-            json!({ "outcomes": tally.json(), "dead_letters": dead, "left": left_of(end), "file": outcomes })
-                .to_string()
+            json!({ "outcomes": tally.json(), "dead_letters": dead, "left": left, "file": outcomes }).to_string()
         } else {
             self.summary(&tally, dead, &watch, &report, &outcomes)
         })?;
         page.map_or(Ok(()), |page| page.place(&report.html(language())))?;
-        if let End::Stopped { left } = end {
+        if left > 0 {
             let left = counted(left, "item", "items");
             terminal.say(&format!("stopped with {left} left; the same command goes on"));
             return Ok(Exit::Interrupted);
@@ -103,7 +103,7 @@ impl Run {
         Ok(if dead == 0 { Exit::Done } else { Exit::Findings })
     }
 
-    fn report_of(&self, tally: &Tally, times: Vec<u64>, watch: &Watch, end: End, took: Duration) -> Report {
+    fn report_of(&self, tally: &Tally, times: Vec<u64>, watch: &Watch, left: u64, took: Duration) -> Report {
         let name = self.items.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Report {
             subject: name,
@@ -111,7 +111,7 @@ impl Run {
             outcomes: tally.counts(),
             latencies: watch.latencies(),
             times,
-            left: left_of(end),
+            left,
         }
     }
 
@@ -138,13 +138,6 @@ fn refuse_strangers(held: &[String], known: &BTreeMap<AccountId, Gateway>, file:
     let problem = format!("{} holds items of account `{stranger}`, which is not configured", file.display());
     Err(Failure::new(Exit::Configuration, problem)
         .remedy("configure the account again; or give these items up by moving the queue file away"))
-}
-
-fn left_of(end: End) -> u64 {
-    match end {
-        End::Empty => 0,
-        End::Stopped { left } => left,
-    }
 }
 
 /// Writes every outcome there is, and counts each item by its latest; a half-written file is never left, in its place or

@@ -27,13 +27,14 @@ use crate::ops::cli::intake::account;
 use crate::ops::cli::signals::Signals;
 use crate::ops::cli::status::frame::Frame;
 use crate::ops::cli::tables::Output;
+use crate::ops::cli::times;
 use crate::ops::config::units::duration;
 
 /// Show accounts and replicas: state, rate, backlog, holds and their causes, dead letters.
 ///
-/// Listens to the replicas for some three seconds, and counts what waits in the broker's queues. `rate` is what the
-/// configuration allows, `now` what is called; `left` is how long the backlog takes at the rate items truly end. Exit
-/// code 11 if no worker is there.
+/// Listens to the replicas for three heartbeats, some three seconds, or for six if none is heard, and counts what waits in
+/// the broker's queues. `rate` is what the configuration allows, `now` what is called; `left` is how long the backlog takes
+/// at the rate items truly end. Exit code 11 if no worker is there.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   takedown status
@@ -65,7 +66,12 @@ impl StatusCommand {
         self.refuse_strangers(outline.accounts.keys())?;
         let mut signals = Signals::new()?;
         let terminal = &surroundings.terminal;
-        let waiting = terminal.waiting("listening to the replicas");
+        let (some, none) = (outline.pace.heartbeat * 3, outline.pace.lease());
+        let waiting = terminal.waiting(&format!(
+            "listening to the replicas: {}, or {} if none is heard",
+            times::span(some),
+            times::span(none)
+        ));
         let mut fleet = FleetWatch::start(&outline.amqp, outline.accounts.into_keys(), COUNT_EVERY).await?;
         let is_interrupted = tokio::select! {
             () = fleet.settle(outline.pace.heartbeat) => false,

@@ -10,6 +10,7 @@ use crate::ops::cli::failure::Failure;
 use crate::ops::cli::progress::{Pace, Progress};
 use crate::ops::cli::status::words;
 use crate::ops::cli::watch::Watch;
+use crate::queue::QueueError;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::worker::context::Context;
 use crate::worker::shutdown::Shutdown;
@@ -20,34 +21,28 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Stillness after which the work counts as held, if an account is; a call may take as long.
 const STILL: Duration = Duration::from_secs(2);
 
-/// How the work ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// Nothing is left.
-    Empty,
-    /// A signal came first; so much is left.
-    Stopped {
-        /// Messages still in the queue.
-        left: u64,
-    },
-}
-
 /// Runs one worker until the queue is empty or a drain is asked for, and closes the queue.
+///
+/// What is left is told by the file, opened anew: what was in hand ends while the worker drains.
 pub(super) async fn work(
     queue: EmbeddedQueue,
     context: Arc<Context>,
     shutdown: Shutdown,
     watch: &Watch,
     progress: &Progress,
-) -> Result<End, Failure> {
+) -> Result<(), Failure> {
     let known = Arc::clone(&context);
     let mut running = tokio::spawn(crate::worker::run(Arc::new(queue.clone()), context, shutdown.clone()));
     let mut look = tokio::time::interval(LOOK);
-    let mut left;
     let (mut moved_at, mut ended) = (Instant::now(), 0);
     loop {
-        let counts = queue.counts().await?;
-        left = counts.waiting + counts.in_hand;
+        let counts = match queue.counts().await {
+            Ok(counts) => counts,
+            // The worker has ended, and closed it; how it ended is told below.
+            Err(QueueError::Closed) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let left = counts.waiting + counts.in_hand;
         let tally = watch.tally();
         if tally.total() != ended || in_flight(&known) > 0 {
             (moved_at, ended) = (Instant::now(), tally.total());
@@ -65,7 +60,7 @@ pub(super) async fn work(
             () = shutdown.draining() => {}
             ended = &mut running => {
                 ended.map_err(panicked)??;
-                return Ok(End::Stopped { left });
+                return Ok(());
             }
         }
     }
@@ -73,7 +68,7 @@ pub(super) async fn work(
     running.await.map_err(panicked)??;
     let tally = watch.tally();
     progress.set(tally.total(), &tally.line());
-    Ok(if left == 0 { End::Empty } else { End::Stopped { left } })
+    Ok(())
 }
 
 fn in_flight(context: &Context) -> usize {

@@ -37,9 +37,10 @@ const START_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Run one replica: RabbitMQ to the gateways to the result exchange.
 ///
-/// Applies the topology, consumes every account of the configuration, and serves /healthz, /readyz and /metrics on
-/// `worker.listen`. SIGTERM or Ctrl-C drains: untouched messages go back, calls in flight finish, then it leaves with
-/// exit code 0. A second signal leaves at once; nothing is lost, calls in flight may be repeated.
+/// Applies the topology, consumes every account of the configuration, and serves /healthz, /readyz, /metrics and the
+/// operator's pages (see `takedown desk`) on `worker.listen`. SIGTERM or Ctrl-C drains: untouched messages go back, calls
+/// in flight finish, then it leaves with exit code 0. A second signal leaves at once; nothing is lost, calls in flight may
+/// be repeated.
 ///
 /// Replicas of one broker share each account's rate (`mode`, `share`): give all of them the same configuration, with the
 /// contract's whole rate.

@@ -3,15 +3,17 @@
 //! Holds counts, durations and names of accounts, reasons and files; no takedown, so nothing of it is secret. Promise: a
 //! page needs nothing but itself (no network, no script), and says in words whatever it draws.
 
-pub mod language;
 pub mod page;
+
+mod phrases;
 
 use std::collections::BTreeMap;
 
 use crate::domain::outcome::{Reason, Status};
 use crate::ops::chart::text::Canvas;
 use crate::ops::chart::{Bar, Bars, Histogram, HistogramWords, Tone};
-use crate::ops::report::language::{Language, Phrases};
+use crate::ops::language::Language;
+use crate::ops::report::phrases::Phrases;
 
 /// What a piece of work came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,7 +59,7 @@ impl Report {
     /// Writes the charts for a terminal.
     #[must_use]
     pub fn text(&self, canvas: &Canvas, language: Language) -> String {
-        let phrases = language.phrases();
+        let phrases = Phrases::of(language);
         let mut charts = vec![self.reasons(phrases).text(canvas)];
         charts.extend(self.histograms(phrases).map(|histogram| histogram.text(canvas)));
         charts.join("\n")

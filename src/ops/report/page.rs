@@ -6,7 +6,9 @@ use crate::domain::outcome::Reason;
 use crate::ops::chart::STYLE;
 use crate::ops::chart::svg::Words;
 use crate::ops::chart::text::visible;
-use crate::ops::report::language::{Language, Phrases};
+use crate::ops::language::Language;
+use crate::ops::meaning::explain;
+use crate::ops::report::phrases::Phrases;
 use crate::ops::report::{Report, tone};
 
 /// Lets the page fetch nothing and run nothing, whatever gets into it.
@@ -16,11 +18,11 @@ impl Report {
     /// Writes the page.
     #[must_use]
     pub fn html(&self, language: Language) -> String {
-        let phrases = language.phrases();
+        let phrases = Phrases::of(language);
         let words = Words { numbers: phrases.numbers.to_owned() };
         let page = html! {
             (DOCTYPE)
-            html lang=(phrases.code) {
+            html lang=(language.tag()) {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
@@ -32,7 +34,7 @@ impl Report {
                     main {
                         h1 { (phrases.report) ": " (visible(&self.subject)) }
                         (self.facts(phrases))
-                        (self.table(phrases))
+                        (self.table(phrases, language))
                         (self.reasons(phrases).figure("reasons", &words))
                         @for (at, histogram) in self.histograms(phrases).enumerate() {
                             (histogram.figure(&format!("times-{at}"), &words))
@@ -55,7 +57,7 @@ impl Report {
         }
     }
 
-    fn table(&self, phrases: &Phrases) -> Markup {
+    fn table(&self, phrases: &Phrases, language: Language) -> Markup {
         let row = |(reason, count): (&Reason, &u64)| {
             html! {
                 tr {
@@ -67,7 +69,7 @@ impl Report {
                     }
                     td { (reason) }
                     td class="number" { (count) }
-                    td lang="en" { (reason.explain()) }
+                    td { (explain(*reason, language)) }
                 }
             }
         };
@@ -118,6 +120,10 @@ mod tests {
         ] {
             assert!(page.contains(told), "{told}: {page}");
         }
-        assert!(report().html(Language::Chinese).contains(r#"<html lang="zh-CN">"#));
+        let chinese = report().html(Language::Chinese);
+        assert!(
+            chinese.contains(r#"<html lang="zh-CN">"#) && chinese.contains("<td>网关查无此商品；请核对编号</td>"),
+            "{chinese}"
+        );
     }
 }

@@ -6,8 +6,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::desk::follow::Following;
 use crate::domain::takedown::rfc3339;
+use crate::ops::language::Language;
 use crate::ops::web::assets;
-use crate::ops::web::language::Language;
 use crate::ops::web::phrases::Phrase;
 use crate::ops::web::visitor::{Standing, Theme, Visitor};
 

@@ -9,9 +9,9 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::html;
 
 use crate::domain::secret::Secret;
+use crate::ops::language::Language;
 use crate::ops::web::fields::{Fields, query};
 use crate::ops::web::guard::{Guard, peer};
-use crate::ops::web::language::Language;
 use crate::ops::web::layout::{self, Page};
 use crate::ops::web::phrases::Phrase;
 use crate::ops::web::sessions::Admission;

@@ -13,12 +13,12 @@ use crate::desk::fleet::account::{AccountState, AccountView, HoldView};
 use crate::domain::outcome::{Reason, Status};
 use crate::ops::chart::svg::Words;
 use crate::ops::chart::{Bar, Bars, Column, Series, Stacked};
+use crate::ops::meaning::status as status_word;
 use crate::ops::report::tone;
 use crate::ops::status::HINT;
 use crate::ops::web::Shared;
 use crate::ops::web::guard::wants_page;
 use crate::ops::web::layout::{self, Page, Tab, number, pace, plain, span, time};
-use crate::ops::web::meaning::status as status_word;
 use crate::ops::web::phrases::Phrase;
 use crate::ops::web::visitor::Visitor;
 

@@ -3,7 +3,7 @@
 //! Not here: what an error says in its own words, and names that are the same in every language (accounts, codes,
 //! reasons as they stand in messages). Promise, held by the compiler and a test: no phrase lacks a language.
 
-use crate::ops::web::language::Language;
+use crate::ops::language::Language;
 
 macro_rules! phrases {
     ($($name:ident: $english:literal / $chinese:literal,)*) => {
@@ -276,17 +276,14 @@ impl Phrase {
 }
 
 #[cfg(test)]
-pub(in crate::ops::web) mod tests {
+mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::ops::language::tests::is_chinese;
 
     fn gaps(text: &str) -> BTreeSet<&str> {
         text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
-    }
-
-    pub(in crate::ops::web) fn is_chinese(text: &str) -> bool {
-        text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
     }
 
     #[test]

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 
-use crate::ops::web::language::Language;
+use crate::ops::language::Language;
 use crate::ops::web::phrases::Phrase;
 
 /// Cookies that hold how a visitor reads.

@@ -199,6 +199,10 @@ fn a_batch_is_made_once_watched_to_its_end_reported_and_exported() {
     let watched = stage.run(&["batch", "watch", &batch]);
     assert!([Some(0), Some(9)].contains(&watched.code), "{watched:?}");
     assert!(watched.stdout.contains(&format!("batch {batch}: 40 of 40 ended")), "{watched:?}");
+    assert!(
+        !watched.stderr.contains("no worker"),
+        "nothing is claimed of a worker that was not heard yet: {watched:?}"
+    );
     worker.signal("TERM");
     worker.wait();
 

@@ -60,6 +60,7 @@ impl WatchBatch {
         let batch = desk.find(&self.which.batch)?;
         desk.streams.close().await;
         let fleet = FleetWatch::start(&desk.outline.amqp, desk.outline.accounts.keys().cloned(), COUNT_EVERY).await?;
+        let heard_by = Instant::now() + desk.outline.pace.lease();
         let following = watch::Sender::new(Following::Catching);
         let mut followed = Box::pin(follow(&desk.outline.amqp, &desk.store, &following));
         let progress = Progress::new(terminal, "ended", batch.total().unwrap_or_default());
@@ -77,7 +78,12 @@ impl WatchBatch {
             }
             let batch = desk.find(&self.which.batch)?;
             let told = following.borrow().clone();
-            looks.look(&batch, &fleet.look(), &told, surroundings, self.output)?;
+            let mut report = fleet.look();
+            if Instant::now() < heard_by {
+                // Who serves them may not have been heard yet.
+                report.accounts.retain(|account| account.state != AccountState::Unserved);
+            }
+            looks.look(&batch, &report, &told, surroundings, self.output)?;
             if batch.stage() == Stage::Finished {
                 break Ok(Some(batch));
             }

@@ -13,7 +13,6 @@ use crate::ops::cli::demo::stage::Stage;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::progress::Progress;
-use crate::ops::cli::to_the_end::End;
 use crate::ops::cli::watch::Watch;
 use crate::queue::amqp::dead_letters::AmqpDeadLetters;
 use crate::queue::amqp::publisher::AmqpIntake;
@@ -67,10 +66,10 @@ async fn with_topology(
     let mut workers = start_workers(stage, environment, shutdown, watch).await?;
     let mut outcomes = Vec::new();
     let mut seen = BTreeSet::new();
-    let end = loop {
+    let left = loop {
         let left = stage.total().saturating_sub(seen.len() as u64);
         if left == 0 {
-            break End::Empty;
+            break left;
         }
         tokio::select! {
             next = results.next() => {
@@ -79,7 +78,7 @@ async fn with_topology(
                 outcomes.push(outcome);
                 progress.set(seen.len() as u64, &watch.tally().line());
             }
-            () = shutdown.draining() => break End::Stopped { left },
+            () = shutdown.draining() => break left,
             Some(ended) = workers.join_next() => { settled(ended)?; }
         }
     };
@@ -88,7 +87,7 @@ async fn with_topology(
         settled(ended)?;
     }
     let letters = AmqpDeadLetters::connect(settings, accounts).await?.list(&LetterFilter::default()).await?;
-    Ok(Played { outcomes, letters, end })
+    Ok(Played { outcomes, letters, left })
 }
 
 type Workers = JoinSet<Result<Summary, QueueError>>;

@@ -1,8 +1,10 @@
-//! The two languages of the pages, and which of them a visitor reads.
+//! The two languages of pages and reports, and which of them a reader reads.
 
-/// A language the pages are written in.
+use std::ffi::OsString;
+
+/// A language that people read here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::ops::web) enum Language {
+pub enum Language {
     /// English.
     #[default]
     English,
@@ -12,11 +14,11 @@ pub(in crate::ops::web) enum Language {
 
 impl Language {
     /// Both, in the order of the switch.
-    pub(in crate::ops::web) const ALL: [Self; 2] = [Self::English, Self::Chinese];
+    pub const ALL: [Self; 2] = [Self::English, Self::Chinese];
 
     /// Returns the tag for `lang` (BCP 47).
     #[must_use]
-    pub(in crate::ops::web) fn tag(self) -> &'static str {
+    pub fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::Chinese => "zh-CN",
@@ -25,7 +27,7 @@ impl Language {
 
     /// Returns its own name for itself.
     #[must_use]
-    pub(in crate::ops::web) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::English => "English",
             Self::Chinese => "中文",
@@ -34,7 +36,7 @@ impl Language {
 
     /// Finds a language by a tag such as `zh`, `zh-Hans` or `en-GB`.
     #[must_use]
-    pub(in crate::ops::web) fn of_tag(tag: &str) -> Option<Self> {
+    pub fn of_tag(tag: &str) -> Option<Self> {
         let primary = tag.split('-').next().unwrap_or_default();
         match primary.to_ascii_lowercase().as_str() {
             "en" => Some(Self::English),
@@ -43,10 +45,19 @@ impl Language {
         }
     }
 
+    /// Returns the language of a locale, by the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
+    pub fn of_locale(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
+        match set {
+            Some(locale) if locale.to_string_lossy().starts_with("zh") => Self::Chinese,
+            Some(_) | None => Self::English,
+        }
+    }
+
     /// Chooses by `Accept-Language` (RFC 9110, section 12.5.4): the known language of the highest weight, the first of
     /// equals; English where none is known.
     #[must_use]
-    pub(in crate::ops::web) fn accepted(header: &str) -> Self {
+    pub fn accepted(header: &str) -> Self {
         let mut best: Option<(f32, Self)> = None;
         // Nobody reads a hundred languages.
         for part in header.split(',').take(100) {
@@ -63,8 +74,22 @@ impl Language {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::ops) mod tests {
     use super::*;
+
+    pub(in crate::ops) fn is_chinese(text: &str) -> bool {
+        text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
+    }
+
+    #[test]
+    fn a_locale_names_a_language() {
+        let of = |set: &'static [(&str, &str)]| {
+            Language::of_locale(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+        };
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8")]), Language::Chinese);
+        assert_eq!(of(&[("LC_ALL", "en_GB.UTF-8"), ("LANG", "zh_CN.UTF-8")]), Language::English);
+        assert_eq!(of(&[]), Language::English);
+    }
 
     #[test]
     fn the_heaviest_known_language_is_chosen() {

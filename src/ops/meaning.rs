@@ -5,10 +5,10 @@
 
 use crate::domain::advice::advice;
 use crate::domain::outcome::{Reason, Status};
-use crate::ops::web::language::Language;
+use crate::ops::language::Language;
 
 /// Says in a plain sentence what a reason means and, where someone must act, what to do.
-pub(in crate::ops::web) fn explain(reason: Reason, language: Language) -> &'static str {
+pub(in crate::ops) fn explain(reason: Reason, language: Language) -> &'static str {
     match language {
         Language::English => reason.explain(),
         Language::Chinese => match reason {
@@ -36,7 +36,7 @@ pub(in crate::ops::web) fn explain(reason: Reason, language: Language) -> &'stat
 }
 
 /// Says what to do about a dead letter.
-pub(in crate::ops::web) fn advise(reason: Reason, language: Language) -> &'static str {
+pub(in crate::ops) fn advise(reason: Reason, language: Language) -> &'static str {
     match (language, reason) {
         (Language::English, _) => advice(reason),
         (Language::Chinese, Reason::AttemptsExhausted) => "所有尝试均失败，且都不可能生效。网关恢复后请重放。",
@@ -71,7 +71,7 @@ pub(in crate::ops::web) fn advise(reason: Reason, language: Language) -> &'stati
 }
 
 /// Names how an item ended.
-pub(in crate::ops::web) fn status(status: Status, language: Language) -> &'static str {
+pub(in crate::ops) fn status(status: Status, language: Language) -> &'static str {
     match (status, language) {
         (Status::Success, Language::English) => "success",
         (Status::Success, Language::Chinese) => "成功",
@@ -89,7 +89,7 @@ pub(in crate::ops::web) fn status(status: Status, language: Language) -> &'stati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::web::phrases::tests::is_chinese;
+    use crate::ops::language::tests::is_chinese;
 
     #[test]
     fn every_reason_and_status_is_explained_in_both_languages() {

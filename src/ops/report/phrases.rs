@@ -1,21 +1,10 @@
-//! The words of a report, in the languages it is written in.
+//! The words of a report, in both languages.
 
-use std::ffi::OsString;
-
-/// A language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English, and whatever else is asked for.
-    #[default]
-    English,
-    /// Simplified Chinese.
-    Chinese,
-}
+use crate::ops::language::Language;
 
 /// What is said in each.
 #[derive(Debug)]
 pub(super) struct Phrases {
-    pub(super) code: &'static str,
     pub(super) report: &'static str,
     pub(super) reasons: &'static str,
     pub(super) reason: &'static str,
@@ -34,7 +23,6 @@ pub(super) struct Phrases {
 }
 
 const ENGLISH: Phrases = Phrases {
-    code: "en",
     report: "Report of takedowns",
     reasons: "Outcomes by reason",
     reason: "reason",
@@ -53,7 +41,6 @@ const ENGLISH: Phrases = Phrases {
 };
 
 const CHINESE: Phrases = Phrases {
-    code: "zh-CN",
     report: "下架报告",
     reasons: "按原因统计的结果",
     reason: "原因",
@@ -71,35 +58,12 @@ const CHINESE: Phrases = Phrases {
     left: "未结束",
 };
 
-impl Language {
-    /// Returns the language of a locale, by the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
-    pub fn of_locale(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
-        match set {
-            Some(locale) if locale.to_string_lossy().starts_with("zh") => Self::Chinese,
-            Some(_) | None => Self::English,
+impl Phrases {
+    /// Returns those of a language.
+    pub(super) fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &ENGLISH,
+            Language::Chinese => &CHINESE,
         }
-    }
-
-    pub(super) fn phrases(self) -> &'static Phrases {
-        match self {
-            Self::English => &ENGLISH,
-            Self::Chinese => &CHINESE,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_locale_names_a_language() {
-        let of = |set: &'static [(&str, &str)]| {
-            Language::of_locale(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
-        };
-        assert_eq!(of(&[("LANG", "zh_CN.UTF-8")]), Language::Chinese);
-        assert_eq!(of(&[("LC_ALL", "en_GB.UTF-8"), ("LANG", "zh_CN.UTF-8")]), Language::English);
-        assert_eq!(of(&[]), Language::English);
     }
 }
