@@ -196,6 +196,7 @@ fn a_batch_is_made_once_watched_to_its_end_reported_and_exported() {
     assert!(refused.stderr.contains("has 1 other item") && refused.stderr.contains("--add"), "{refused:?}");
 
     let worker = Running::start(stage.command(&["worker", "--log-format", "json"]));
+    worker.line("worker started");
     let watched = stage.run(&["batch", "watch", &batch]);
     assert!([Some(0), Some(9)].contains(&watched.code), "{watched:?}");
     assert!(watched.stdout.contains(&format!("batch {batch}: 40 of 40 ended")), "{watched:?}");
