@@ -33,6 +33,8 @@ static CHOSEN: OnceLock<Color> = OnceLock::new();
 /// Keeps what was asked for; before any output.
 pub(super) fn choose(color: Color) {
     let choice = match color {
+        // Where `CI` is set, a dumb terminal would be taken for one with colours.
+        Color::Auto if !can_redraw() && !is_forced() => ColorChoice::Never,
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,
@@ -69,6 +71,10 @@ pub(super) fn size() -> Option<(usize, usize)> {
 /// Says whether stdout can be drawn over: a terminal that knows how to move its cursor.
 pub(super) fn can_redraw() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty())
+}
+
+fn is_forced() -> bool {
+    std::env::var_os("CLICOLOR_FORCE").is_some_and(|forced| forced != "0")
 }
 
 fn paint(choice: ColorChoice) -> Paint {

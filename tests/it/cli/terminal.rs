@@ -46,6 +46,8 @@ fn colours_are_for_terminals_and_for_whom_wants_them() {
         let plain = shown(&home, arguments, wide, &[set]);
         assert!(!plain.contains(ESCAPE), "{arguments:?} {set:?}: {plain:?}");
     }
+    let dumb = shown(&home, &[], wide, &[("TERM", "dumb"), ("CI", "true")]);
+    assert!(!dumb.contains(ESCAPE), "{dumb:?}");
     assert_eq!(shown(&home, &[], wide, &[("NO_COLOR", "1")]), without_colours(&coloured), "words are the same");
     for (arguments, set) in [(&["--color", "always"][..], ("NO_COLOR", "1")), (&[], ("CLICOLOR_FORCE", "1"))] {
         let text = shown(&home, arguments, wide, &[set]);
