@@ -61,22 +61,21 @@ async fn table(shared: &Shared, visitor: &Visitor) -> Markup {
             @if batches.is_empty() {
                 p .none { (say(Phrase::NoBatches)) }
             } @else {
-                div .scroll tabindex="0" role="group" aria-labelledby="batches" {
-                    table {
-                        caption .unseen { (say(Phrase::LatestBatches)) }
-                        thead {
-                            tr {
-                                th scope="col" { (say(Phrase::Batch)) }
-                                th scope="col" { (say(Phrase::State)) }
-                                th scope="col" { (say(Phrase::Progress)) }
-                                @for status in Status::ALL { th scope="col" .n { (status_word(*status, visitor.language)) } }
-                                th scope="col" .n { (say(Phrase::Left)) }
-                                th scope="col" { (say(Phrase::TimeLeft)) }
-                            }
-                        }
-                        tbody { @for batch in batches.iter().take(MOST) { (row(visitor, batch, fleet.as_ref())) } }
-                    }
-                }
+                (layout::table(
+                    "batches",
+                    say(Phrase::LatestBatches),
+                    html! {
+                        th scope="col" { (say(Phrase::Batch)) }
+                        th scope="col" { (say(Phrase::State)) }
+                        th scope="col" { (say(Phrase::Progress)) }
+                        @for status in Status::ALL { th scope="col" .n { (status_word(*status, visitor.language)) } }
+                        th scope="col" .n { (say(Phrase::Left)) }
+                        th scope="col" { (say(Phrase::TimeLeft)) }
+                    },
+                    html! {
+                        @for batch in batches.iter().take(MOST) { (row(visitor, batch, fleet.as_ref())) }
+                    },
+                ))
             }
         }
     }

@@ -236,6 +236,19 @@ pub(in crate::ops::web) fn number(count: u64) -> String {
     text
 }
 
+/// A table under the heading of an id, which scrolls by itself, also by keyboard, where it is wider than its place.
+pub(in crate::ops::web) fn table(id: &str, caption: &str, head: Markup, rows: Markup) -> Markup {
+    html! {
+        div .scroll tabindex="0" role="group" aria-labelledby=(id) {
+            table {
+                caption .unseen { (caption) }
+                thead { tr { (head) } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -97,25 +97,24 @@ fn table(visitor: &Visitor, report: &FleetReport) -> Markup {
                 h2 #accounts { (say(Phrase::Accounts)) }
                 span .aside { (say(Phrase::AsOf)) " " (time(report.at)) }
             }
-            div .scroll tabindex="0" role="group" aria-labelledby="accounts" {
-                table {
-                    caption .unseen { (say(Phrase::Accounts)) }
-                    thead {
-                        tr {
-                            th scope="col" { (say(Phrase::Account)) }
-                            th scope="col" { (say(Phrase::State)) }
-                            th scope="col" .n { (say(Phrase::RateNow)) }
-                            th scope="col" .n { (say(Phrase::RateWhole)) }
-                            th scope="col" { (say(Phrase::Share)) }
-                            th scope="col" .n { (say(Phrase::Backlog)) }
-                            th scope="col" .n { (say(Phrase::InFlight)) }
-                            th scope="col" .n { (say(Phrase::DeadLetters)) }
-                            th scope="col" .n { (say(Phrase::TimeLeft)) }
-                        }
-                    }
-                    tbody { @for account in &report.accounts { (row(visitor, account)) } }
-                }
-            }
+            (layout::table(
+                "accounts",
+                say(Phrase::Accounts),
+                html! {
+                    th scope="col" { (say(Phrase::Account)) }
+                    th scope="col" { (say(Phrase::State)) }
+                    th scope="col" .n { (say(Phrase::RateNow)) }
+                    th scope="col" .n { (say(Phrase::RateWhole)) }
+                    th scope="col" { (say(Phrase::Share)) }
+                    th scope="col" .n { (say(Phrase::Backlog)) }
+                    th scope="col" .n { (say(Phrase::InFlight)) }
+                    th scope="col" .n { (say(Phrase::DeadLetters)) }
+                    th scope="col" .n { (say(Phrase::TimeLeft)) }
+                },
+                html! {
+                    @for account in &report.accounts { (row(visitor, account)) }
+                },
+            ))
         }
     }
 }

@@ -100,22 +100,21 @@ fn groups_table(visitor: &Visitor, filter: &LetterFilter, groups: &[Group]) -> M
             @if groups.is_empty() {
                 p .none { (say(if *filter == LetterFilter::default() { Phrase::NoLetters } else { Phrase::NothingMeant })) }
             } @else {
-                div .scroll tabindex="0" role="group" aria-labelledby="groups" {
-                    table {
-                        caption .unseen { (say(Phrase::Groups)) }
-                        thead {
-                            tr {
-                                th scope="col" .n { (say(Phrase::Letters)) }
-                                th scope="col" { (say(Phrase::Account)) }
-                                th scope="col" { (say(Phrase::ReasonAndCode)) }
-                                th scope="col" { (say(Phrase::Meaning)) }
-                                th scope="col" { (say(Phrase::FirstAndLast)) }
-                                th scope="col" { (say(Phrase::Actions)) }
-                            }
-                        }
-                        tbody { @for group in groups { (group_row(visitor, filter, group)) } }
-                    }
-                }
+                (layout::table(
+                    "groups",
+                    say(Phrase::Groups),
+                    html! {
+                        th scope="col" .n { (say(Phrase::Letters)) }
+                        th scope="col" { (say(Phrase::Account)) }
+                        th scope="col" { (say(Phrase::ReasonAndCode)) }
+                        th scope="col" { (say(Phrase::Meaning)) }
+                        th scope="col" { (say(Phrase::FirstAndLast)) }
+                        th scope="col" { (say(Phrase::Actions)) }
+                    },
+                    html! {
+                        @for group in groups { (group_row(visitor, filter, group)) }
+                    },
+                ))
                 div .pages {
                     a href=(filter::address("/letters", filter, &[("list", "1".to_owned())])) { (say(Phrase::ListThem)) }
                     a href=(filter::address("/letters/export", filter, &[("as", "jsonl".to_owned())])) download { (say(Phrase::ExportJsonl)) }
@@ -183,37 +182,34 @@ fn letters_table(visitor: &Visitor, filter: &LetterFilter, listed: &Page, is_lat
             @if listed.letters.is_empty() {
                 p .none { (say(Phrase::NothingMeant)) }
             } @else {
-                div .scroll tabindex="0" role="group" aria-labelledby="letters" {
-                    table {
-                        caption .unseen { (say(Phrase::Letters)) }
-                        thead {
+                (layout::table(
+                    "letters",
+                    say(Phrase::Letters),
+                    html! {
+                        th scope="col" { (say(Phrase::Id)) }
+                        th scope="col" { (say(Phrase::Account)) }
+                        th scope="col" { (say(Phrase::Reason)) }
+                        th scope="col" { (say(Phrase::Code)) }
+                        th scope="col" { (say(Phrase::Wording)) }
+                        th scope="col" .n { (say(Phrase::Attempts)) }
+                        th scope="col" .n { (say(Phrase::Replays)) }
+                        th scope="col" { (say(Phrase::Died)) }
+                    },
+                    html! {
+                        @for letter in &listed.letters {
                             tr {
-                                th scope="col" { (say(Phrase::Id)) }
-                                th scope="col" { (say(Phrase::Account)) }
-                                th scope="col" { (say(Phrase::Reason)) }
-                                th scope="col" { (say(Phrase::Code)) }
-                                th scope="col" { (say(Phrase::Wording)) }
-                                th scope="col" .n { (say(Phrase::Attempts)) }
-                                th scope="col" .n { (say(Phrase::Replays)) }
-                                th scope="col" { (say(Phrase::Died)) }
+                                th scope="row" { a .break href=(one::address(letter)) { (plain(&letter.id)) } }
+                                td .break { (plain(&letter.account)) }
+                                td { code { (letter.reason) } }
+                                td .mono .break { (plain(letter.outcome.gateway_code.as_deref().unwrap_or("—"))) }
+                                td .break .small { (plain(letter.outcome.gateway_message.as_deref().unwrap_or("—"))) }
+                                td .n { (letter.outcome.attempts) }
+                                td .n { (letter.outcome.replays) }
+                                td .w { (time(letter.died_at)) }
                             }
                         }
-                        tbody {
-                            @for letter in &listed.letters {
-                                tr {
-                                    th scope="row" { a .break href=(one::address(letter)) { (plain(&letter.id)) } }
-                                    td .break { (plain(&letter.account)) }
-                                    td { code { (letter.reason) } }
-                                    td .mono .break { (plain(letter.outcome.gateway_code.as_deref().unwrap_or("—"))) }
-                                    td .break .small { (plain(letter.outcome.gateway_message.as_deref().unwrap_or("—"))) }
-                                    td .n { (letter.outcome.attempts) }
-                                    td .n { (letter.outcome.replays) }
-                                    td .w { (time(letter.died_at)) }
-                                }
-                            }
-                        }
-                    }
-                }
+                    },
+                ))
                 div .pages {
                     @if is_later { a href=(filter::address("/letters", filter, &[("list", "1".to_owned())])) { (say(Phrase::FirstPage)) } }
                     @if let Some(next) = &listed.next {
@@ -233,33 +229,30 @@ fn plans_table(visitor: &Visitor, plans: &[Standing]) -> Markup {
     html! {
         section .panel aria-labelledby="plans" {
             div .title { h2 #plans { (say(Phrase::Plans)) } }
-            div .scroll tabindex="0" role="group" aria-labelledby="plans" {
-                table {
-                    caption .unseen { (say(Phrase::Plans)) }
-                    thead {
+            (layout::table(
+                "plans",
+                say(Phrase::Plans),
+                html! {
+                    th scope="col" { (say(Phrase::Plan)) }
+                    th scope="col" { (say(Phrase::State)) }
+                    th scope="col" { (say(Phrase::Filter)) }
+                    th scope="col" .n { (say(Phrase::Planned)) }
+                    th scope="col" .n { (say(Phrase::Replayed)) }
+                    th scope="col" { (say(Phrase::Made)) }
+                },
+                html! {
+                    @for standing in plans.iter().take(MOST_PLANS) {
                         tr {
-                            th scope="col" { (say(Phrase::Plan)) }
-                            th scope="col" { (say(Phrase::State)) }
-                            th scope="col" { (say(Phrase::Filter)) }
-                            th scope="col" .n { (say(Phrase::Planned)) }
-                            th scope="col" .n { (say(Phrase::Replayed)) }
-                            th scope="col" { (say(Phrase::Made)) }
+                            th scope="row" { a .mono href={ "/letters/plans/" (standing.plan.id) } { (standing.plan.id) } }
+                            td { (plan::state(visitor, standing)) }
+                            td .small { (filter::summary(visitor, &standing.plan.filter)) }
+                            td .n { (number(standing.plan.count)) }
+                            td .n { (number(standing.replayed)) }
+                            td .small { (time(standing.made_at)) " · " span .break { (plain(&standing.made_by)) } }
                         }
                     }
-                    tbody {
-                        @for standing in plans.iter().take(MOST_PLANS) {
-                            tr {
-                                th scope="row" { a .mono href={ "/letters/plans/" (standing.plan.id) } { (standing.plan.id) } }
-                                td { (plan::state(visitor, standing)) }
-                                td .small { (filter::summary(visitor, &standing.plan.filter)) }
-                                td .n { (number(standing.plan.count)) }
-                                td .n { (number(standing.replayed)) }
-                                td .small { (time(standing.made_at)) " · " span .break { (plain(&standing.made_by)) } }
-                            }
-                        }
-                    }
-                }
-            }
+                },
+            ))
         }
     }
 }

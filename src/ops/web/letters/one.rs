@@ -222,22 +222,21 @@ fn history(visitor: &Visitor, letter: &DeadLetter) -> Markup {
             @if entries.is_empty() {
                 p .none { (say(Phrase::NoHistory)) }
             } @else {
-                div .scroll tabindex="0" role="group" aria-labelledby="history" {
-                    table {
-                        caption .unseen { (say(Phrase::History)) }
-                        thead {
-                            tr {
-                                th scope="col" { (say(Phrase::When)) }
-                                th scope="col" { (say(Phrase::What)) }
-                                th scope="col" .n { (say(Phrase::Attempt)) }
-                                th scope="col" { (say(Phrase::How)) }
-                                th scope="col" .n { (say(Phrase::Times)) }
-                                th scope="col" { (say(Phrase::By)) }
-                            }
-                        }
-                        tbody { @for entry in entries { (row(visitor, entry)) } }
-                    }
-                }
+                (layout::table(
+                    "history",
+                    say(Phrase::History),
+                    html! {
+                        th scope="col" { (say(Phrase::When)) }
+                        th scope="col" { (say(Phrase::What)) }
+                        th scope="col" .n { (say(Phrase::Attempt)) }
+                        th scope="col" { (say(Phrase::How)) }
+                        th scope="col" .n { (say(Phrase::Times)) }
+                        th scope="col" { (say(Phrase::By)) }
+                    },
+                    html! {
+                        @for entry in entries { (row(visitor, entry)) }
+                    },
+                ))
             }
         }
     }

@@ -178,29 +178,26 @@ fn groups_table(visitor: &Visitor, groups: &[Group]) -> Markup {
         @if !groups.is_empty() {
             section .panel aria-labelledby="groups" {
                 div .title { h2 #groups { (say(Phrase::LeftNow)) } }
-                div .scroll tabindex="0" role="group" aria-labelledby="groups" {
-                    table {
-                        caption .unseen { (say(Phrase::LeftNow)) }
-                        thead {
+                (layout::table(
+                    "groups",
+                    say(Phrase::LeftNow),
+                    html! {
+                        th scope="col" .n { (say(Phrase::Letters)) }
+                        th scope="col" { (say(Phrase::Account)) }
+                        th scope="col" { (say(Phrase::ReasonAndCode)) }
+                        th scope="col" { (say(Phrase::Meaning)) }
+                    },
+                    html! {
+                        @for group in groups {
                             tr {
-                                th scope="col" .n { (say(Phrase::Letters)) }
-                                th scope="col" { (say(Phrase::Account)) }
-                                th scope="col" { (say(Phrase::ReasonAndCode)) }
-                                th scope="col" { (say(Phrase::Meaning)) }
+                                td .n { (number(group.count)) }
+                                th scope="row" .break { (plain(&group.account)) }
+                                td { code { (group.reason) } @if let Some(code) = &group.code { div .mono .muted .break { (plain(code)) } } }
+                                td .sentence { (advise(group.reason, visitor.language)) }
                             }
                         }
-                        tbody {
-                            @for group in groups {
-                                tr {
-                                    td .n { (number(group.count)) }
-                                    th scope="row" .break { (plain(&group.account)) }
-                                    td { code { (group.reason) } @if let Some(code) = &group.code { div .mono .muted .break { (plain(code)) } } }
-                                    td .sentence { (advise(group.reason, visitor.language)) }
-                                }
-                            }
-                        }
-                    }
-                }
+                    },
+                ))
             }
         }
     }
