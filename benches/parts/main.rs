@@ -1,0 +1,3 @@
+//! What the parts of a call cost: signatures, canonical strings, requests, answers.
+
+fn main() {}
