@@ -34,7 +34,7 @@ impl Part {
 #[derive(Debug)]
 pub(crate) struct PartClock {
     part: Part,
-    /// Reading when the part was set, and that moment.
+    /// Reading when the speed changed, and that moment.
     reading: Duration,
     since: Instant,
 }
@@ -45,14 +45,17 @@ impl PartClock {
         Self { part: Part::WHOLE, reading: Duration::ZERO, since: now }
     }
 
-    /// Changes the speed from now on.
+    /// Changes the speed from now on. A part that is only set again, as every heartbeat does, changes nothing.
     pub(crate) fn set(&mut self, part: Part, now: Instant) {
-        self.reading = self.read(now);
-        self.since = now;
-        self.part = Part { now: part.now.clamp(0.0, 1.0), soon: part.soon.clamp(0.0, 1.0), until: part.until };
+        let part = Part { now: part.now.clamp(0.0, 1.0), soon: part.soon.clamp(0.0, 1.0), until: part.until };
+        if self.part(now) != part.now {
+            self.reading = self.read(now);
+            self.since = now;
+        }
+        self.part = part;
     }
 
-    /// Returns the reading at a moment; of those before the part was set, the reading when it was.
+    /// Returns the reading at a moment; of those before the speed changed, the reading when it did.
     pub(crate) fn read(&self, at: Instant) -> Duration {
         let end = self.part.until.map_or(at, |until| until.min(at));
         let passed = end.saturating_duration_since(self.since);
