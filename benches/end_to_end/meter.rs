@@ -136,6 +136,11 @@ impl Measured {
         time.as_secs_f64() * 1e6 / self.items as f64
     }
 
+    /// Times a thread of the workers went to sleep, an item.
+    pub(crate) fn sleeps(&self) -> f64 {
+        ratio(self.worker.sleeps, self.items)
+    }
+
     /// The processors a time kept busy.
     pub(crate) fn cores(&self, time: Duration) -> f64 {
         time.as_secs_f64() / self.wall.as_secs_f64()
