@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use takedown::sandbox::Sandbox;
 
 use crate::accounts::Credentials;
+use crate::arrivals::{Arrival, Arrivals};
 use crate::lean::Lean;
 use crate::process::Process;
 use crate::stage::Stage;
@@ -26,6 +28,8 @@ pub(crate) enum Kind {
     Strict,
     /// Answers.
     Lean,
+    /// The same, and notes when each call came.
+    Noting,
 }
 
 impl Kind {
@@ -33,6 +37,7 @@ impl Kind {
         match self {
             Self::Strict => "strict",
             Self::Lean => "lean",
+            Self::Noting => "noting",
         }
     }
 }
@@ -46,6 +51,13 @@ impl Gateway {
         let url = process.line("http://", Duration::from_secs(30))?;
         Ok(Self { process, url })
     }
+
+    /// Returns the calls that came so far, in the order of their coming, of one that notes them.
+    pub(crate) fn arrivals(&mut self, stage: &Stage) -> Result<Vec<Arrival>> {
+        let path = stage.directory()?.join("arrivals");
+        self.process.ask(&path.display().to_string())?;
+        Arrival::read(&path)
+    }
 }
 
 /// Is the gateway, until whoever started it closes the pipe.
@@ -53,9 +65,16 @@ pub(crate) fn serve(arguments: &[String]) -> Result<()> {
     let keys = arguments.first().context("a directory of keys is wanted")?;
     let credentials = Credentials::at(Path::new(keys));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    if arguments.get(1).is_some_and(|kind| kind == Kind::Lean.word()) {
-        runtime.spawn(Lean::new(&credentials)?.serve());
-        std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    let is = |kind: Kind| arguments.get(1).is_some_and(|word| word == kind.word());
+    if is(Kind::Lean) || is(Kind::Noting) {
+        let arrivals = is(Kind::Noting).then(Arc::<Arrivals>::default);
+        runtime.spawn(Lean::new(&credentials, arrivals.clone())?.serve());
+        for line in std::io::stdin().lines() {
+            if let Some(arrivals) = &arrivals {
+                arrivals.write(Path::new(line?.trim()))?;
+                println!("written");
+            }
+        }
         return Ok(());
     }
     let sandbox = runtime.block_on(Sandbox::start(credentials.sandbox()?))?;

@@ -20,15 +20,17 @@ use takedown::signing::{SignType, Signer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::accounts::Credentials;
+use crate::arrivals::Arrivals;
 
 /// What it answers with.
 pub(crate) struct Lean {
     mapi: Vec<(SignType, Signer)>,
     open_platform: Bytes,
+    arrivals: Option<Arc<Arrivals>>,
 }
 
 impl Lean {
-    pub(crate) fn new(credentials: &Credentials) -> Result<Self> {
+    pub(crate) fn new(credentials: &Credentials, arrivals: Option<Arc<Arrivals>>) -> Result<Self> {
         let mut mapi = Vec::new();
         for sign_type in [SignType::Md5, SignType::Dsa, SignType::Rsa] {
             mapi.push((sign_type, credentials.gateway(sign_type)?.1));
@@ -36,7 +38,8 @@ impl Lean {
         let signed = r#"{"code":"10000","msg":"Success"}"#;
         let sign = credentials.gateway(SignType::Rsa2)?.1.sign(signed.as_bytes())?;
         let node = "alipay_open_servicemarket_commodity_shop_offline_response";
-        Ok(Self { mapi, open_platform: format!(r#"{{"{node}":{signed},"sign":"{sign}"}}"#).into() })
+        let open_platform = format!(r#"{{"{node}":{signed},"sign":"{sign}"}}"#).into();
+        Ok(Self { mapi, open_platform, arrivals })
     }
 
     /// Serves on a free port, told on standard output, for ever.
@@ -61,6 +64,9 @@ impl Lean {
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        if let Some(arrivals) = &self.arrivals {
+            arrivals.note(request.headers().get("traceparent"));
+        }
         let (kind, body) = if request.uri().path() == open_platform::PATH {
             ("text/html;charset=utf-8", self.open_platform.clone())
         } else {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod arguments;
+mod arrivals;
 mod bare;
 mod file_run;
 mod gateway;
@@ -31,6 +32,10 @@ mod broker;
 #[expect(dead_code, clippy::unwrap_used, reason = "shared with the tests, which use all of it")]
 #[path = "../../tests/support/command.rs"]
 mod command;
+
+#[expect(dead_code, clippy::unwrap_used, reason = "shared with the tests, which use all of it")]
+#[path = "../../tests/it/observability/collector.rs"]
+mod collector;
 
 use std::process::ExitCode;
 

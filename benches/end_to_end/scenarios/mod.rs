@@ -5,6 +5,8 @@ mod backlog;
 mod embedded;
 mod enqueue;
 mod growth;
+mod rate;
+mod wire;
 
 use anyhow::Result;
 
@@ -24,4 +26,6 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario { name: "enqueue", about: "a file into either queue", run: enqueue::run },
     Scenario { name: "backlog", about: "start-up, cost and memory by what waits", run: backlog::run },
     Scenario { name: "growth", about: "cost by calls in flight, accounts and replicas", run: growth::run },
+    Scenario { name: "rate", about: "how near the calls keep to the rate, and never above it", run: rate::run },
+    Scenario { name: "wire", about: "from the permit to the gateway's socket", run: wire::run },
 ];
