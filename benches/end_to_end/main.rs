@@ -10,6 +10,7 @@ mod arrivals;
 mod bare;
 mod file_run;
 mod gateway;
+mod ground;
 mod items;
 mod lean;
 mod machine;
@@ -69,7 +70,7 @@ fn run() -> Result<()> {
     };
     let Arguments { scenarios, effort, is_written, binary } = arguments;
     let machine = Machine::look();
-    let mut stage = Stage::new(effort, binary)?;
+    let stage = Stage::new(effort, binary)?;
     let mut results = Results::new(machine, effort, std::env::args().skip(1).collect());
     for scenario in scenarios {
         eprintln!("── {}: {}", scenario.name, scenario.about);

@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result, bail};
 use crate::usage::{self, Usage};
 
 /// Between two looks at a count while warming up.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Longest wait for the warm-up's end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks at a count within the window; whoever is asked pays for it.
+/// Longest between two looks at a count within the window; whoever is asked pays for it.
 const LOOK_WITHIN: Duration = Duration::from_millis(500);
 
 /// Whose cost is taken, by their process ids.
@@ -70,15 +70,19 @@ impl Meter {
         }
         let first = self.mark(count)?;
         let end = first.at + window.length;
+        let mut pause = LOOK;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            std::thread::sleep(left.min(pause));
+            if left <= pause {
                 break;
             }
-            std::thread::sleep(left.min(LOOK_WITHIN));
-            if left > LOOK_WITHIN && count()? >= window.until {
-                break;
-            }
+            let (done, rest) = match count()? {
+                items if items >= window.until => break,
+                items => (items - first.items, window.until - items),
+            };
+            // Half the time until nothing is left, at the pace so far.
+            pause = LOOK_WITHIN.min(first.at.elapsed().mul_f64(ratio(rest, done) / 2.0));
         }
         let last = self.mark(count)?;
         if last.items <= first.items {
@@ -130,6 +134,11 @@ impl Measured {
     #[expect(clippy::cast_precision_loss, reason = "a number for people")]
     pub(crate) fn each(&self, time: Duration) -> f64 {
         time.as_secs_f64() * 1e6 / self.items as f64
+    }
+
+    /// Times a thread of the workers went to sleep, an item.
+    pub(crate) fn sleeps(&self) -> f64 {
+        ratio(self.worker.sleeps, self.items)
     }
 
     /// The processors a time kept busy.

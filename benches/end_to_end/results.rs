@@ -168,7 +168,7 @@ impl Results {
              | rustc | {rustc} |\n| RabbitMQ | {broker} |\n| OpenSSL | {openssl} |\n"
         );
         if !profile.is_empty() {
-            write!(text, "| built otherwise | `{}` |\n", profile.join(" ")).unwrap_or_default();
+            text.push_str(&format!("| built otherwise | `{}` |\n", profile.join(" ")));
         }
         if self.effort == Effort::Quick {
             text.push_str("\nA quick run: short windows, small backlogs. Its numbers are a hint.\n");

@@ -1,16 +1,14 @@
 //! What every scenario stands on: a directory, a broker that starts when it is first asked for, and a runtime.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::accounts::Credentials;
 use crate::broker::Broker;
+use crate::ground::Ground;
 use crate::usage;
 
 /// How much time a run may take.
@@ -42,36 +40,25 @@ pub(crate) struct Stage {
     pub(crate) credentials: Credentials,
     runtime: Runtime,
     broker: OnceLock<Broker>,
-    dir: TempDir,
+    ground: Ground,
 }
 
 impl Stage {
     pub(crate) fn new(effort: Effort, binary: PathBuf) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("takedown-bench-").tempdir()?;
-        let keys = dir.path().join("keys");
-        fs::create_dir(&keys)?;
+        let ground = Ground::new()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let credentials = Credentials::create(&keys).context("keys")?;
-        Ok(Self { effort, binary, credentials, runtime, broker: OnceLock::new(), dir })
+        let credentials = Credentials::create(&ground.directory()?).context("keys")?;
+        Ok(Self { effort, binary, credentials, runtime, broker: OnceLock::new(), ground })
     }
 
     /// Returns a new, empty directory.
     pub(crate) fn directory(&self) -> Result<PathBuf> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let path = self.dir.path().join(format!("work-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir(&path)?;
-        Ok(path)
+        self.ground.directory()
     }
 
     /// Removes what scenarios wrote.
-    pub(crate) fn clear(&mut self) -> Result<()> {
-        for entry in fs::read_dir(self.dir.path())? {
-            let path = entry?.path();
-            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("work-")) {
-                fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
-            }
-        }
-        Ok(())
+    pub(crate) fn clear(&self) -> Result<()> {
+        self.ground.clear_but(self.keys())
     }
 
     /// Returns the node's address; the first who asks has it started.

@@ -12,6 +12,8 @@ const TICK: Duration = Duration::from_millis(10);
 pub(crate) struct Usage {
     pub(crate) user: Duration,
     pub(crate) system: Duration,
+    /// Times a thread of it went to sleep; of those that live.
+    pub(crate) sleeps: u64,
     /// The most memory it ever held, in KiB.
     pub(crate) peak_kib: u64,
 }
@@ -26,7 +28,7 @@ impl Usage {
         let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         let peak_kib = peak.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(Self { user: ticks(14)?, system: ticks(15)?, peak_kib })
+        Some(Self { user: ticks(14)?, system: ticks(15)?, sleeps: sleeps(process), peak_kib })
     }
 
     /// Processor time in all.
@@ -49,6 +51,7 @@ impl Sub for Usage {
         Self {
             user: self.user.saturating_sub(earlier.user),
             system: self.system.saturating_sub(earlier.system),
+            sleeps: self.sleeps.saturating_sub(earlier.sleeps),
             peak_kib: self.peak_kib,
         }
     }
@@ -61,9 +64,19 @@ impl std::ops::Add for Usage {
         Self {
             user: self.user + other.user,
             system: self.system + other.system,
+            sleeps: self.sleeps + other.sleeps,
             peak_kib: self.peak_kib.max(other.peak_kib),
         }
     }
+}
+
+fn sleeps(process: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let count = |thread: fs::DirEntry| {
+        let status = fs::read_to_string(thread.path().join("status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse::<u64>().ok()
+    };
+    threads.filter_map(count).sum()
 }
 
 /// Finds a process by its program and a word of its command line.

@@ -116,7 +116,7 @@ fn chapter(speeds: &BTreeMap<Key, [Sample; 3]>, workers: &Points<(&str, u32)>, l
         "One worker, one account, quorum queues of one node, the strict sandbox in a process of its own answering at once, \
          all on the same cores. Each value is the median of several windows, taken in turn (lowest–highest in brackets). \
          Processor time is user and system of the whole process between two marks, warm-up excluded, a scrape of /metrics \
-         every half second included.",
+         every half second included; a sleep is a thread of the worker that has nothing to do and is woken again.",
     );
     let mut table =
         Table::new(["bare signature (`openssl speed`)", "µs, alone", "µs, both cores busy", "µs to verify"]);
@@ -129,6 +129,7 @@ fn chapter(speeds: &BTreeMap<Key, [Sample; 3]>, workers: &Points<(&str, u32)>, l
         "items/s",
         "worker: µs an item",
         "of it user",
+        "sleeps an item",
         "gateway: µs",
         "broker: µs",
         "machine busy",
@@ -143,6 +144,7 @@ fn chapter(speeds: &BTreeMap<Key, [Sample; 3]>, workers: &Points<(&str, u32)>, l
             rate.text(),
             cpu.text(),
             number(sample(measured, |point| point.each(point.worker.user)).median()),
+            number(sample(measured, Measured::sleeps).median()),
             number(sample(measured, |point| point.each(point.gateway.cpu())).median()),
             number(sample(measured, |point| point.each(point.broker.cpu())).median()),
             percent(sample(measured, |point| point.busy).median()),

@@ -35,7 +35,7 @@ struct Worked {
 }
 
 pub(crate) fn run(stage: &Stage) -> Result<Chapter> {
-    let backlogs: &[u64] = stage.effort.pick(&[2_000, 20_000], &[1_000, 10_000, 100_000, 1_000_000]);
+    let backlogs: &[u64] = stage.effort.pick(&[3_000, 20_000], &[3_000, 10_000, 100_000, 1_000_000]);
     let broker = backlogs.iter().map(|backlog| through_broker(stage, *backlog)).collect::<Result<Vec<_>>>()?;
     let file = backlogs.iter().map(|backlog| through_file(stage, *backlog)).collect::<Result<Vec<_>>>()?;
     let mut chapter = Chapter::new("Backlog: start-up and memory");
@@ -113,7 +113,6 @@ fn through_broker(stage: &Stage, backlog: u64) -> Result<Worked> {
 
 fn through_file(stage: &Stage, backlog: u64) -> Result<Worked> {
     let (account, directory) = (Account::of(SignType::Md5), stage.directory()?);
-    // More than what waits, for some are worked before the first run is killed.
     Lot::new().write(&directory.join("items.csv"), &account, 0..backlog)?;
     let gateway = Gateway::start(stage, Kind::Lean)?;
     let accounts = stage.credentials.configuration(&gateway.url, &[account], &Limits::unbound(IN_FLIGHT));

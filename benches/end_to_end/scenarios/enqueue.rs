@@ -106,7 +106,8 @@ fn bare_publisher(stage: &Stage, rows: u64) -> Result<TakenIn> {
 fn command(stage: &Stage, rows: u64) -> Result<TakenIn> {
     let (account, directory) = (Account::of(SignType::Md5), stage.directory()?);
     let queues = Queues::declare(stage, std::slice::from_ref(&account))?;
-    let accounts = stage.credentials.configuration("http://127.0.0.1:9", &[account.clone()], &Limits::unbound(100));
+    let accounts =
+        stage.credentials.configuration("http://127.0.0.1:9", std::slice::from_ref(&account), &Limits::unbound(100));
     fs::write(directory.join("takedown.toml"), format!("{}{accounts}", queues.configuration()))?;
     Lot::new().write(&directory.join("items.csv"), &account, 0..rows)?;
     let started = Instant::now();
@@ -120,7 +121,7 @@ fn command(stage: &Stage, rows: u64) -> Result<TakenIn> {
 fn embedded(stage: &Stage, rows: u64) -> Result<TakenIn> {
     let (account, directory) = (Account::of(SignType::Md5), stage.directory()?);
     let limits = Limits { rate: "1/min".to_owned(), burst: 1, ..Limits::unbound(1) };
-    let accounts = stage.credentials.configuration("http://127.0.0.1:9", &[account.clone()], &limits);
+    let accounts = stage.credentials.configuration("http://127.0.0.1:9", std::slice::from_ref(&account), &limits);
     Lot::new().write(&directory.join("items.csv"), &account, 0..rows)?;
     let mut run = FileRun::start(stage, &directory, &accounts)?;
     let wall = run.wait(FileRun::taken_in, rows)?;
