@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -188,8 +189,15 @@ impl Results {
         for plot in self.chapters.iter().flat_map(|chapter| &chapter.plots) {
             plot.draw(&plots.join(format!("{}.svg", plot.file)))?;
         }
+        let mut text = self.markdown();
+        // What `benches/parts` wrote last; it names its own commit and day.
+        match fs::read_to_string(directory.join("parts.md")) {
+            Ok(parts) => write!(text, "\n{parts}")?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
         let path = directory.join("RESULTS.md");
-        fs::write(&path, self.markdown())?;
+        fs::write(&path, text)?;
         Ok(path)
     }
 }
