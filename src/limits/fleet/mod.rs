@@ -20,6 +20,7 @@
 //!
 //! # What that comes to
 //! No second sees more calls leave than the rate and, for each replica, one burst: each may be that far ahead of its pace.
+//! (What late calls get back is in it: [`cells`](crate::limits::cells).)
 //! Not covered, and so to be stated wherever the bound is: a call already admitted when its replica was paused leaves
 //! when it wakes; a machine suspended with its clock goes on for up to the fence; and whoever can publish to the exchange
 //! is believed, up to [`MAX_MEMBERS`] and [`MAX_HEARTBEAT`].
