@@ -58,7 +58,7 @@ pub(super) fn respond(state: &State, raw: &RawForm) -> Result<Spoken, SigningErr
         Ok(partner) => partner,
         Err(code) => return Ok(refused(item, code)),
     };
-    let turn = state.play(&item);
+    let turn = state.play(&partner.partner, &item);
     let (answered, page) = match turn.say {
         Say::Success(seal) => ("T", success(partner, &form, &item, seal, turn.charset(charset))?),
         Say::Refusal(refusal) => {

@@ -22,6 +22,7 @@ pub mod open_platform;
 pub mod open_platform_v3;
 pub mod setup;
 
+mod allowance;
 mod control;
 mod form;
 mod nonces;
@@ -115,6 +116,8 @@ pub struct SandboxSettings {
     pub seed: u64,
     /// Time every answer takes.
     pub latency: Duration,
+    /// One call in this time is taken of each partner or app; more are refused as too many. `None` takes all.
+    pub period: Option<Duration>,
     /// Declares mapi failures in this charset (the real one often says GBK whatever was asked).
     pub mapi_failure_charset: Charset,
     /// Time that timestamps are checked against, within ten minutes either way.
@@ -130,6 +133,7 @@ impl Default for SandboxSettings {
             faults: Faults::default(),
             seed: 0,
             latency: Duration::ZERO,
+            period: None,
             mapi_failure_charset: Charset::Gbk,
             clock: SandboxClock::System,
         }

@@ -75,7 +75,7 @@ pub(super) fn respond(state: &State, raw: &RawForm) -> Result<Spoken, SigningErr
         let page = Document::to(Some(app), node, charset).page(code, Seal::Signed)?;
         return Ok(Spoken { item, answered: code.1, turn: None, page });
     }
-    let turn = state.play(&item);
+    let turn = state.play(&app.app_id, &item);
     let mut document = Document::to(Some(app), NODE, turn.charset(charset));
     document.content_key = app.content_key.as_ref();
     document.certificate = document.certificate.map(|number| turn.certificate(number));

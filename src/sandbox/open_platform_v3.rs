@@ -51,7 +51,7 @@ pub(super) fn respond(state: &State, call: &RawCall<'_>) -> Result<Spoken, Signi
             return Ok(Spoken { item, answered: code, turn: None, page: error(code, status) });
         }
     };
-    let turn = state.play(&item);
+    let turn = state.play(&app.app_id, &item);
     let (answered, page) = match turn.say {
         Say::Success(seal) => ("200", sealed(state, app, &turn, Page::json(StatusCode::OK, "{}"), seal)?),
         Say::Refusal(refusal) => {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::clock;
+use crate::sandbox::allowance::Allowance;
 use crate::sandbox::faults::{Effect, Fault, Faults};
 use crate::sandbox::nonces::Nonces;
 use crate::sandbox::open_platform::TOLERANCE;
@@ -34,6 +35,7 @@ pub(super) struct State {
     pub(super) mapi_failure_charset: Charset,
     /// Nonces of protocol v3.
     pub(super) nonces: Nonces,
+    allowance: Option<Allowance>,
     clock: SandboxClock,
     seed: u64,
     inner: Mutex<Inner>,
@@ -133,6 +135,7 @@ impl State {
             partners: settings.partners,
             apps: settings.apps,
             latency: settings.latency,
+            allowance: settings.period.and_then(Allowance::new),
             mapi_failure_charset: settings.mapi_failure_charset,
             // A timestamp passes from this long before its moment to this long after.
             nonces: Nonces::new(TOLERANCE * 2),
@@ -150,8 +153,11 @@ impl State {
         }
     }
 
-    /// Carries out one authentic call on an item, with the fault that is its turn.
-    pub(super) fn play(&self, item: &str) -> Turn {
+    /// Carries out one authentic call on an item, with the fault that is its turn, unless the caller calls too often.
+    pub(super) fn play(&self, caller: &str, item: &str) -> Turn {
+        if self.allowance.as_ref().is_some_and(|allowance| !allowance.take(caller)) {
+            return Turn { say: Say::Throttled, fault: None, took_effect: false };
+        }
         let mut inner = self.lock();
         let Inner { items, plan, .. } = &mut *inner;
         let shelf = items.entry(item.to_owned()).or_insert(Shelf { state: ItemState::OnSale, turns: 0 });
@@ -248,8 +254,8 @@ mod tests {
     #[test]
     fn a_second_takedown_finds_the_item_off_sale() {
         let state = state("");
-        assert_eq!(state.play("a").say, Say::Success(Seal::Signed));
-        let second = state.play("a");
+        assert_eq!(state.play("caller", "a").say, Say::Success(Seal::Signed));
+        let second = state.play("caller", "a");
         assert_eq!((second.say, second.took_effect), (Say::Refusal(Refusal::NotOnSale), false));
     }
 
@@ -274,7 +280,7 @@ mod tests {
         ];
         for (fault, say, after) in table {
             let state = state(&format!("{{\"fault\":\"{fault}\"}}"));
-            let turn = state.play("a");
+            let turn = state.play("caller", "a");
             assert_eq!((turn.say, state.item("a")), (say, after), "{fault}");
             assert_eq!(turn.took_effect, after == ItemState::OffSale, "{fault}");
         }
@@ -284,7 +290,7 @@ mod tests {
     fn a_lying_success_leaves_a_missing_item_missing() {
         let state = state("{\"fault\":\"unsigned_success\"}");
         state.set_item("a", ItemState::Missing);
-        let turn = state.play("a");
+        let turn = state.play("caller", "a");
         assert_eq!((turn.say, turn.took_effect), (Say::Success(Seal::Unsigned), false));
         assert_eq!(state.item("a"), ItemState::Missing);
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::limits::rate::Rate;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::sandbox::directory::Directory;
@@ -47,6 +48,9 @@ pub(super) struct SandboxCommand {
     /// Time every answer takes, such as 80ms.
     #[arg(long, default_value = "0s", value_parser = latency)]
     latency: Duration,
+    /// Calls taken of each partner or app, such as 20/s; more are refused as the gateways refuse too many.
+    #[arg(long, value_name = "RATE")]
+    limit: Option<Rate>,
     /// Items in the items.csv of a new directory.
     #[arg(long, default_value_t = 200, value_name = "N")]
     items: usize,
@@ -62,8 +66,14 @@ impl SandboxCommand {
         let directory = Directory::open(self.dir.as_deref())?;
         let setup = directory.setup()?;
         let settings = setup.settings().map_err(|error| Failure::new(Exit::Configuration, chain(&error)))?;
-        let settings =
-            SandboxSettings { listen: self.listen, faults, seed: self.seed, latency: self.latency, ..settings };
+        let settings = SandboxSettings {
+            listen: self.listen,
+            faults,
+            seed: self.seed,
+            latency: self.latency,
+            period: self.limit.as_ref().map(Rate::period),
+            ..settings
+        };
         let sandbox = Sandbox::start(settings).await?;
         let mix = Mix::new(self.items, self.seed, &setup);
         mix.prepare(&sandbox);

@@ -71,6 +71,22 @@ fn items_by_status(json: &str, status: &str) -> u64 {
 }
 
 #[test]
+fn a_limit_refuses_nobody_who_keeps_to_it_and_whoever_does_not() {
+    for (rate, is_refused) in [("20/s", false), ("2000/s", true)] {
+        let rehearsal = Rehearsal::start(80, &["--limit", "20/s"]);
+        let mut command = rehearsal.command(&["run", "items.csv", "--json"]);
+        for account in ["DESK", "SHOPS"] {
+            command.env(format!("TAKEDOWN_ACCOUNTS__{account}__RATE"), rate);
+        }
+        let ended = end(command);
+        assert_eq!((ended.code, items_by_status(&ended.stdout, "any")), (Some(0), 80), "{ended:?}");
+        let seen = http(rehearsal.address, "GET", "/sandbox/seen", "").1;
+        let refused = seen.lines().filter(|line| line.contains("isv.app-call-limited") || line.contains("\"429\""));
+        assert_eq!(refused.count() > 0, is_refused, "{rate}: {seen}");
+    }
+}
+
+#[test]
 fn a_file_is_run_to_the_end_and_not_twice() {
     let rehearsal = Rehearsal::start(40, &[]);
     let ended = rehearsal.run(&["run", "items.csv", "--json"]);
