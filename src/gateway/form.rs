@@ -1,8 +1,8 @@
 //! `application/x-www-form-urlencoded` over the bytes of a charset (protocol page: On the wire).
 
-use std::fmt::Write as _;
-
 use crate::signing::charset::{Charset, NotEncodable};
+
+const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
 
 /// Writes `name=value` pairs joined by `&`. Letters, digits and `*-._` stay, a space becomes `+`, and of every other
 /// character each byte is escaped: a GBK second byte may be an ASCII letter, and a reader that works by characters would
@@ -14,7 +14,7 @@ pub(super) fn encode<'a>(
     pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     charset: Charset,
 ) -> Result<String, NotEncodable> {
-    let mut text = String::new();
+    let mut text = String::with_capacity(512);
     for (name, value) in pairs {
         if !text.is_empty() {
             text.push('&');
@@ -29,13 +29,18 @@ pub(super) fn encode<'a>(
 
 fn escape(text: &str, charset: Charset, out: &mut String) -> Result<(), char> {
     let mut utf8 = [0; 4];
+    let mut bytes = Vec::new();
     for character in text.chars() {
         match character {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '*' | '-' | '.' | '_' => out.push(character),
             ' ' => out.push('+'),
             other => {
-                for byte in charset.encode(other.encode_utf8(&mut utf8))? {
-                    write!(out, "%{byte:02X}").expect("invariant: writing to a String cannot fail");
+                bytes.clear();
+                charset.encode_to(other.encode_utf8(&mut utf8), &mut bytes)?;
+                for byte in &bytes {
+                    out.push('%');
+                    out.push(DIGITS[usize::from(byte >> 4)]);
+                    out.push(DIGITS[usize::from(byte & 15)]);
                 }
             }
         }

@@ -11,6 +11,7 @@ pub mod mapi;
 pub mod open_platform;
 pub mod protocol;
 
+mod aside;
 mod echo;
 mod form;
 mod page;
@@ -70,19 +71,24 @@ impl GatewayAccount {
     async fn answer(&self, http: &HttpClient, item: &Item, now: SystemTime) -> Result<Answer, Reply> {
         match (self, item) {
             (Self::Mapi(account), Item::Mapi(item)) => {
-                let answer = http.send(mapi::request::build(account, item)?).await?;
-                Ok(mapi::response::parse(account, item, &answer))
+                let effort = account.signer.effort();
+                let request = aside::run(effort, || mapi::request::build(account, item)).await?;
+                let answer = http.send(request).await?;
+                Ok(aside::run(effort, || mapi::response::parse(account, item, &answer)).await)
             }
-            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => Ok(match account.protocol {
-                Protocol::V1 => {
-                    let answer = http.send(open_platform::request::build(account, item, now)?).await?;
-                    open_platform::response::parse(account, item, &answer)
-                }
-                Protocol::V3 => {
-                    let answer = http.send(v3::request::build(account, item, &Stamp::fresh(now))?).await?;
-                    v3::response::parse(account, item, &answer)
-                }
-            }),
+            (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
+                let effort = account.signer.effort();
+                let request = aside::run(effort, || match account.protocol {
+                    Protocol::V1 => open_platform::request::build(account, item, now),
+                    Protocol::V3 => v3::request::build(account, item, &Stamp::fresh(now)),
+                });
+                let answer = http.send(request.await?).await?;
+                let parse = || match account.protocol {
+                    Protocol::V1 => open_platform::response::parse(account, item, &answer),
+                    Protocol::V3 => v3::response::parse(account, item, &answer),
+                };
+                Ok(aside::run(effort, parse).await)
+            }
             (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
                 tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");
                 Err(Reply::NotSent(BrokenCall::Protocol))

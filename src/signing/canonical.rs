@@ -48,16 +48,13 @@ pub fn canonical(
     let room = signed.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     for (name, value) in signed {
-        let encode = |text: &str| {
-            let encoded = charset.encode(text).map(Zeroizing::new);
-            encoded.map_err(|character| NotEncodable { field: name.to_owned(), character, charset })
-        };
+        let refuse = |character| NotEncodable { field: name.to_owned(), character, charset };
         if !bytes.is_empty() {
             bytes.push(b'&');
         }
-        bytes.extend_from_slice(&encode(name)?);
+        charset.encode_to(name, &mut bytes).map_err(refuse)?;
         bytes.push(b'=');
-        bytes.extend_from_slice(&encode(value)?);
+        charset.encode_to(value, &mut bytes).map_err(refuse)?;
     }
     Ok(std::mem::take(&mut bytes))
 }

@@ -64,10 +64,20 @@ impl Charset {
     /// # Errors
     /// The character.
     pub fn encode(self, text: &str) -> Result<Vec<u8>, char> {
-        if self == Self::Utf8 || text.is_ascii() {
-            return Ok(text.as_bytes().to_vec());
-        }
         let mut bytes = Vec::with_capacity(text.len());
+        self.encode_to(text, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Encodes a text behind what is there, never into more bytes than it has in UTF-8.
+    ///
+    /// # Errors
+    /// The first character that cannot be encoded; what stands before it has been written.
+    pub fn encode_to(self, text: &str, bytes: &mut Vec<u8>) -> Result<(), char> {
+        if self == Self::Utf8 || text.is_ascii() {
+            bytes.extend_from_slice(text.as_bytes());
+            return Ok(());
+        }
         for character in text.chars() {
             if character.is_ascii() {
                 bytes.push(character as u8);
@@ -75,7 +85,7 @@ impl Charset {
                 bytes.extend(self.pair(character).ok_or(character)?);
             }
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Decodes bytes; `None` where they are malformed.

@@ -87,6 +87,15 @@ pub enum DsaFormat {
     Raw,
 }
 
+/// How long a signature holds up the thread that makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Microseconds (MD5) or a quarter of a millisecond (RSA2 by aws-lc-rs).
+    Quick,
+    /// A millisecond and more: what the crates `rsa` and `dsa` do.
+    Slow,
+}
+
 /// Signs with one private key (or shared secret) and one algorithm.
 pub struct Signer {
     inner: SignerKey,
@@ -142,6 +151,15 @@ impl Signer {
             SignerKey::Dsa(_) => SignType::Dsa,
             SignerKey::Rsa(_) => SignType::Rsa,
             SignerKey::Rsa2(_) => SignType::Rsa2,
+        }
+    }
+
+    /// Returns how long a signature takes, and verifying one of the same engine.
+    #[must_use]
+    pub fn effort(&self) -> Effort {
+        match &self.inner {
+            SignerKey::Md5(_) | SignerKey::Rsa2(rsa::Private2::Fast(_)) => Effort::Quick,
+            SignerKey::Dsa(_) | SignerKey::Rsa(_) | SignerKey::Rsa2(rsa::Private2::Plain(_)) => Effort::Slow,
         }
     }
 
