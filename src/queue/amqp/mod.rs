@@ -202,6 +202,7 @@ impl AmqpQueue {
         let (mut readers, board) = (JoinSet::new(), Arc::new(Board::new()));
         let streams = Topology::new::<WorkQueue>(&settings, []);
         readers.spawn(Reader { journal: Arc::clone(&journal), topology: streams.clone() }.run());
+        readers.spawn(Arc::clone(&journal).write_claims());
         let reader = LedgerReader {
             board: Arc::clone(&board),
             streams: Streams::over(Arc::clone(&consume), Arc::clone(&publisher), names.clone()),
@@ -271,7 +272,7 @@ impl Queue for AmqpQueue {
     async fn told(&self, delivery: &Delivery, id: &str) -> Result<Option<Box<FinalOutcome>>, QueueError> {
         let Envelope { replays, redelivery, .. } = delivery.envelope;
         let first = self.settler.journal.told(id, replays, redelivery).await?;
-        Ok(first.map(|first| Box::new(first.outcome)))
+        Ok(first.map(|first| Box::new(first.outcome.into_owned())))
     }
 
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
