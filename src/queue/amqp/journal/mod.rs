@@ -18,7 +18,7 @@
 //!   the queue, so that the copy that comes again adds no second one.
 //!
 //! # Left open
-//! - What the stream no longer holds (seven days, 1 GB) or the index has forgotten (a million outcomes and more later):
+//! - What the stream no longer holds (seven days, 1 GB) or the index has forgotten (a million outcomes later):
 //!   a copy that turns up after that is worked as if it were new.
 //! - A stream does not sync each write to the disk (rabbitmq.com/docs/streams, "Data Safety"): a confirmed entry survives
 //!   a killed broker, and a power cut as long as not all replicas lose power within the same moment.
@@ -187,14 +187,14 @@ impl Journal {
     ) -> Result<First<'a>, QueueError> {
         let (key, body) = (Key::of(outcome), Bytes::from(outcome.encode()));
         let told = loop {
-            if let Some(first) = self.recall(key).await? {
-                return Ok(first);
-            }
             if !is_wanted() {
                 return Err(QueueError::Stale);
             }
             if let Some(told) = self.gather(Claim { key, body: body.clone() }) {
                 break told;
+            }
+            if let Some(first) = self.recall(key).await? {
+                return Ok(first);
             }
         };
         // Once to be confirmed, and once to be read back.
@@ -233,15 +233,15 @@ impl Journal {
             self.lock().index.forget(key);
             return Ok(None);
         };
-        Ok(Some(First { outcome: Cow::Owned(outcome), body, is_earlier: true, has_letter: entry.has_letter() }))
+        Ok(Some(First { outcome: Cow::Owned(outcome), body, is_earlier: true, has_letter: entry.has_letter }))
     }
 
     async fn read_at(&self, entry: Entry) -> Result<Option<Vec<u8>>, QueueError> {
         let read = async {
             let channel = self.link.channel().await?;
-            let mut consumer = stream::subscribe(&channel, &self.stream, 1, Some(entry.offset())).await?;
+            let mut consumer = stream::subscribe(&channel, &self.stream, 1, Some(entry.offset)).await?;
             match consumer.next().await {
-                Some(Ok(found)) if stream_offset(&found.properties) == Some(entry.offset()) => Ok(Some(found.data)),
+                Some(Ok(found)) if stream_offset(&found.properties) == Some(entry.offset) => Ok(Some(found.data)),
                 Some(Ok(_)) => Ok(None),
                 Some(Err(error)) => Err(broker_error(format!("read {}", self.stream), error)),
                 None => Err(QueueError::Stale),
