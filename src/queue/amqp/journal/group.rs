@@ -139,3 +139,89 @@ impl Journal {
         self.lock().next_group()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::domain::outcome::{ItemIds, Reason};
+
+    fn outcome(id: &str) -> FinalOutcome {
+        FinalOutcome {
+            id: id.into(),
+            batch: None,
+            account: "desk".into(),
+            gateway: None,
+            reason: Reason::TakenDown,
+            gateway_code: None,
+            gateway_message: Some("two\nlines".into()),
+            attempts: 1,
+            deferrals: 0,
+            first_seen: SystemTime::UNIX_EPOCH,
+            finished_at: SystemTime::UNIX_EPOCH,
+            verified: true,
+            item: ItemIds::default(),
+            worker: "w".into(),
+            replays: 0,
+        }
+    }
+
+    fn claim(id: &str) -> Claim {
+        let outcome = outcome(id);
+        Claim { key: Key::of(&outcome), body: outcome.encode().into() }
+    }
+
+    #[test]
+    fn an_entry_gives_back_its_claims_in_their_order() {
+        let group = Group::new(["t-1", "t-2", "t-3"].map(claim).into());
+        let body = group.encode();
+        let read: Vec<_> = decode(&body).map(Result::unwrap).map(|claim| (claim.key, claim.body)).collect();
+        let sent: Vec<_> = group.claims.into_iter().map(|claim| (claim.key, claim.body)).collect();
+        assert_eq!(read, sent);
+        assert_eq!(find(&body, Key::new("t-2", 0)), Some((outcome("t-2"), claim("t-2").body)));
+        assert_eq!(find(&body, Key::new("t-4", 0)), None);
+    }
+
+    #[test]
+    fn a_line_that_is_no_claim_is_no_harm_to_the_others() {
+        let body = [&claim("t-1").body[..], b"{}", b"", &claim("t-2").body].join(&b'\n');
+        let read: Vec<_> = decode(&body).map(|claim| claim.map(|claim| claim.key).ok()).collect();
+        assert_eq!(read, [Some(Key::new("t-1", 0)), None, None, Some(Key::new("t-2", 0))]);
+    }
+
+    #[test]
+    fn an_entry_is_bounded_by_count_and_by_size() {
+        let mut state = State::default();
+        let long = Claim { body: Bytes::from(vec![b'x'; MAX_BYTES]), ..claim("t-0") };
+        state.gathered.extend([claim("t-1"), long.clone(), claim("t-2"), long]);
+        state.gathered.extend((0..MAX_CLAIMS).map(|number| claim(&number.to_string())));
+        while state.next_group().is_some() {}
+        let counts: Vec<_> = state.sent.iter().map(|group| group.claims.len()).collect();
+        assert_eq!(counts, [2, 2, MAX_CLAIMS]);
+    }
+
+    #[test]
+    fn what_fails_an_entry_is_told_to_those_behind_it_too_and_to_no_other() {
+        let mut state = State::default();
+        let wait = |state: &mut State, id| {
+            let (sender, told) = oneshot::channel();
+            state.claims.entry(claim(id).key).or_default().push(sender);
+            state.gathered.push_back(claim(id));
+            told
+        };
+        let mut confirmed = wait(&mut state, "t-1");
+        state.next_group();
+        let mut sent = wait(&mut state, "t-2");
+        let (id, _) = state.next_group().unwrap();
+        let mut behind = wait(&mut state, "t-3");
+        assert!(state.is_awaited(&id));
+        state.fail(&id, "gone");
+        let gone = Ok(Err("gone".to_owned()));
+        assert_eq!((sent.try_recv(), behind.try_recv()), (gone.clone(), gone));
+        assert_eq!(confirmed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert!(state.gathered.is_empty() && !state.is_awaited(&id));
+    }
+}
