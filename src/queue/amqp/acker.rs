@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
+use lapin::{Acker, Channel};
 use tokio::time::sleep;
 
 /// Between two looks whether the channel is still there.
@@ -15,6 +15,15 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Acks a delivery; `Ok(false)` when its channel is gone, and nothing was acked for all one knows.
 pub(super) async fn ack(acker: &Acker) -> lapin::Result<bool> {
     answered(acker, acker.ack(BasicAckOptions::default())).await
+}
+
+/// Acks a delivery by its tag on the channel it came by, which spares the task of the connection; `Ok(false)` as above.
+pub(super) async fn ack_on(channel: &Channel, tag: u64, acker: &Acker) -> lapin::Result<bool> {
+    if !acker.usable() {
+        return Ok(false);
+    }
+    let acked = async { channel.basic_ack(tag, BasicAckOptions::default()).await.map(|()| true) };
+    answered(acker, acked).await
 }
 
 /// Hands a delivery back; `Ok(false)` when its channel is gone, and it is back by that.

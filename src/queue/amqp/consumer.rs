@@ -37,6 +37,7 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Dropped unsettled, it hands the message back.
 pub(crate) struct Tag {
     acker: Option<Acker>,
+    number: u64,
     // A channel closes, and with it every delivery returns, when its last handle is gone.
     session: Arc<Session>,
     pub(super) properties: BasicProperties,
@@ -66,7 +67,7 @@ impl Tag {
     /// [`QueueError::Stale`] when the channel is gone.
     pub(super) async fn ack(mut self) -> Result<(), QueueError> {
         let acker = self.acker.take().ok_or(QueueError::Stale)?;
-        settled(acker::ack(&acker).await)
+        settled(acker::ack_on(&self.session.channel, self.number, &acker).await)
     }
 
     /// Hands the message back at once.
@@ -290,6 +291,7 @@ impl Supervisor {
             told_in: None,
             receipt: Receipt::Amqp(Box::new(Tag {
                 acker: Some(delivery.acker),
+                number: delivery.delivery_tag,
                 session: Arc::clone(session),
                 properties: delivery.properties,
                 received_at: Moment::now().later(),

@@ -202,6 +202,7 @@ impl AmqpQueue {
         let (mut readers, board) = (JoinSet::new(), Arc::new(Board::new()));
         let streams = Topology::new::<WorkQueue>(&settings, []);
         readers.spawn(Reader { journal: Arc::clone(&journal), topology: streams.clone() }.run());
+        readers.spawn(Arc::clone(&journal).write_claims());
         let reader = LedgerReader {
             board: Arc::clone(&board),
             streams: Streams::over(Arc::clone(&consume), Arc::clone(&publisher), names.clone()),
@@ -235,6 +236,14 @@ impl AmqpQueue {
 }
 
 impl AmqpQueue {
+    /// Says whether an outcome could be told now, and a cancelled item be known.
+    fn is_usable(&self) -> bool {
+        !self.stop.is_cancelled()
+            && self.settler.publisher.is_usable()
+            && self.settler.journal.is_read()
+            && self.board.is_read()
+    }
+
     /// Counts what waits in the queues of its accounts and in those they share. Queues that are gone are told, and
     /// declared again; those of outcomes are bound again, for no publish would miss one of two.
     ///
@@ -257,13 +266,15 @@ impl Queue for AmqpQueue {
     /// not called for an outcome that has nowhere to go, nor for an item that may be cancelled.
     async fn next(&self, account: &AccountId) -> Result<Option<Delivery>, QueueError> {
         let Some(inbox) = self.inboxes.get(account) else { return Ok(None) };
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Ok(None),
-            () = async {
-                self.board.read().await;
-                self.settler.usable().await;
-            } => {}
+        if !self.is_usable() {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(None),
+                () = async {
+                    self.board.read().await;
+                    self.settler.usable().await;
+                } => {}
+            }
         }
         Ok(inbox.next().await)
     }
@@ -271,7 +282,7 @@ impl Queue for AmqpQueue {
     async fn told(&self, delivery: &Delivery, id: &str) -> Result<Option<Box<FinalOutcome>>, QueueError> {
         let Envelope { replays, redelivery, .. } = delivery.envelope;
         let first = self.settler.journal.told(id, replays, redelivery).await?;
-        Ok(first.map(|first| Box::new(first.outcome)))
+        Ok(first.map(|first| Box::new(first.outcome.into_owned())))
     }
 
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
@@ -314,12 +325,7 @@ impl Queue for AmqpQueue {
     }
 
     fn is_ready(&self) -> bool {
-        !self.stop.is_cancelled()
-            && self.settler.publisher.is_usable()
-            && self.settler.journal.is_read()
-            && self.board.is_read()
-            && self.consume.is_usable()
-            && self.inboxes.values().all(|inbox| inbox.is_consuming())
+        self.is_usable() && self.consume.is_usable() && self.inboxes.values().all(|inbox| inbox.is_consuming())
     }
 }
 

@@ -148,10 +148,10 @@ impl Settler {
             Settlement::Complete(outcome) | Settlement::DeadLetter(outcome) => {
                 let first = self.journal.claim(outcome, || tag.is_usable()).await?;
                 // What another try of ours claimed is no other's.
-                let is_earlier = *past.is_earlier.get_or_insert(first.is_earlier) || first.outcome != **outcome;
+                let is_earlier = *past.is_earlier.get_or_insert(first.is_earlier) || *first.outcome != **outcome;
                 self.publish_end(tag, body, envelope, &first, past).await?;
                 if is_earlier {
-                    return Ok(Published::Confirmed(Settled::AsBefore(Box::new(first.outcome))));
+                    return Ok(Published::Confirmed(Settled::AsBefore(Box::new(first.outcome.into_owned()))));
                 }
             }
             Settlement::Retry { delay, effect, last_code } => {
@@ -173,10 +173,10 @@ impl Settler {
         tag: &Tag,
         body: &[u8],
         envelope: &Envelope,
-        first: &First,
+        first: &First<'_>,
         past: &mut Past,
     ) -> Result<(), QueueError> {
-        let First { outcome, is_earlier: _, has_letter } = first;
+        let First { outcome, body: told, is_earlier: _, has_letter } = first;
         if is_dead_lettered(outcome.reason) && !has_letter {
             if !past.has_letter {
                 let envelope = envelope.dead(outcome, tag.received_at);
@@ -191,20 +191,21 @@ impl Settler {
             }
             self.journal.note_letter(outcome, || tag.is_usable()).await?;
         }
-        self.publish_outcome(tag, outcome, past.told_in.as_ref().or(envelope.trace.as_ref())).await
+        self.publish_outcome(tag, outcome, told, past.told_in.as_ref().or(envelope.trace.as_ref())).await
     }
 
     async fn publish_outcome(
         &self,
         tag: &Tag,
         outcome: &FinalOutcome,
+        body: &[u8],
         trace: Option<&TraceContext>,
     ) -> Result<(), QueueError> {
         let outgoing = Outgoing {
             exchange: self.names.results_exchange(),
             routing_key: outcome.routing_key(),
             properties: message::told(outcome, trace),
-            body: &outcome.encode(),
+            body,
         };
         self.publish(tag, &outgoing).await
     }

@@ -18,7 +18,7 @@
 //!   the queue, so that the copy that comes again adds no second one.
 //!
 //! # Left open
-//! - What the stream no longer holds (seven days, 1 GB) or the index has forgotten (a million outcomes and more later):
+//! - What the stream no longer holds (seven days, 1 GB) or the index has forgotten (a million outcomes later):
 //!   a copy that turns up after that is worked as if it were new.
 //! - A stream does not sync each write to the disk (rabbitmq.com/docs/streams, "Data Safety"): a confirmed entry survives
 //!   a killed broker, and a power cut as long as not all replicas lose power within the same moment.
@@ -26,18 +26,22 @@
 //! - A letter whose note was lost in a crash right after it: it may lie in its queue twice.
 //!
 //! # In the stream
-//! Entries by their `type`: `takedown.outcome.v1` is a claim, with the properties and body of the outcome;
-//! `takedown.journal.letter.v1` the note of a letter, and `takedown.journal.mark.v1` a reader's mark, both without a body.
+//! Entries by their `type`: `takedown.journal.claims.v1` holds claims, the body of an outcome a line, and their order is
+//! that of the lines; `takedown.outcome.v1` is a claim by itself, as workers wrote it that knew no other kind (they pass
+//! over claims that travel together: stop them before the first of these starts); `takedown.journal.letter.v1` the note of a letter, and `takedown.journal.mark.v1` a reader's mark, both without a body.
 //! Consumers read the result exchange; in here are outcomes nobody was told. The stream is bound to an exchange of
 //! its own name and to no other; writing by the default exchange would want the right to write to any queue.
 
+mod group;
 mod index;
 mod reader;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use lapin::BasicProperties;
 use tokio::sync::{Notify, oneshot, watch};
@@ -47,6 +51,7 @@ use crate::domain::classify::Redelivery;
 use crate::domain::outcome::FinalOutcome;
 use crate::queue::QueueError;
 use crate::queue::amqp::connection::{Link, broker_error};
+use crate::queue::amqp::journal::group::{Claim, Group};
 use crate::queue::amqp::journal::index::{Entry, Index, Key};
 use crate::queue::amqp::message::{self, short, stream_offset};
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
@@ -71,6 +76,8 @@ pub(super) struct Journal {
     patience: Duration,
     state: Mutex<State>,
     is_read: watch::Sender<bool>,
+    /// Somebody claims.
+    newcomers: Notify,
     doubted: Notify,
     barrier: Barrier,
 }
@@ -80,7 +87,12 @@ struct State {
     index: Index,
     /// Where reading goes on; `None` at the first entry there is.
     next: Option<u64>,
-    claims: HashMap<Key, Vec<oneshot::Sender<FinalOutcome>>>,
+    /// Claims that no entry holds yet.
+    gathered: VecDeque<Claim>,
+    /// Entries on their way.
+    sent: Vec<Group>,
+    /// Who waits for the first claim of an item, or for what kept it out.
+    claims: HashMap<Key, Vec<oneshot::Sender<Result<Bytes, String>>>>,
     marks: HashMap<String, oneshot::Sender<()>>,
 }
 
@@ -94,8 +106,10 @@ struct Barrier {
 
 /// The outcome an item has.
 #[derive(Debug)]
-pub(super) struct First {
-    pub(super) outcome: FinalOutcome,
+pub(super) struct First<'a> {
+    pub(super) outcome: Cow<'a, FinalOutcome>,
+    /// The outcome as it is told.
+    pub(super) body: Bytes,
     /// Whether it was in the journal before one asked or claimed.
     pub(super) is_earlier: bool,
     /// Whether its dead letter is known to lie in its queue.
@@ -111,6 +125,7 @@ impl Journal {
             patience,
             state: Mutex::default(),
             is_read: watch::Sender::new(false),
+            newcomers: Notify::new(),
             doubted: Notify::new(),
             barrier: Barrier::default(),
         }
@@ -138,7 +153,7 @@ impl Journal {
         id: &str,
         replays: u32,
         redelivery: Redelivery,
-    ) -> Result<Option<First>, QueueError> {
+    ) -> Result<Option<First<'static>>, QueueError> {
         let (key, until, mut schedule) = (Key::new(id, replays), Instant::now() + self.patience, Schedule::new());
         loop {
             match self.ask(key, redelivery).await {
@@ -151,7 +166,7 @@ impl Journal {
         }
     }
 
-    async fn ask(&self, key: Key, redelivery: Redelivery) -> Result<Option<First>, QueueError> {
+    async fn ask(&self, key: Key, redelivery: Redelivery) -> Result<Option<First<'static>>, QueueError> {
         timeout(self.patience, self.read()).await.map_err(|_| self.unread())?;
         if redelivery == Redelivery::Again {
             self.barrier().await?;
@@ -165,30 +180,37 @@ impl Journal {
     /// [`QueueError::Publish`] when the claim was not confirmed or not read back, [`QueueError::Stale`] when it is no
     /// longer wanted, [`QueueError::Broker`] when an earlier one could not be read. A claim may be in the journal all the
     /// same; the message that comes again will find it.
-    pub(super) async fn claim(
+    pub(super) async fn claim<'a>(
         &self,
-        outcome: &FinalOutcome,
+        outcome: &'a FinalOutcome,
         is_wanted: impl Fn() -> bool,
-    ) -> Result<First, QueueError> {
-        let key = Key::of(outcome);
-        let read_back = loop {
+    ) -> Result<First<'a>, QueueError> {
+        let (key, body) = (Key::of(outcome), Bytes::from(outcome.encode()));
+        let told = loop {
+            if !is_wanted() {
+                return Err(QueueError::Stale);
+            }
+            if let Some(told) = self.gather(Claim { key, body: body.clone() }) {
+                break told;
+            }
             if let Some(first) = self.recall(key).await? {
                 return Ok(first);
             }
-            if let Some(read_back) = self.expect(key) {
-                break read_back;
+        };
+        // Once to be confirmed, and once to be read back.
+        let first = match timeout(2 * self.patience, told).await {
+            Ok(Ok(Ok(first))) => first,
+            Ok(Ok(Err(problem))) => return Err(QueueError::Publish { exchange: self.stream.clone(), problem }),
+            Ok(Err(_)) | Err(_) => {
+                self.lock().tidy();
+                return Err(self.doubt());
             }
         };
-        let claimed = async {
-            self.write(message::outcome(outcome), &outcome.encode(), is_wanted).await?;
-            match timeout(self.patience, read_back).await {
-                Ok(Ok(first)) => Ok(first),
-                Ok(Err(_)) | Err(_) => Err(self.doubt()),
-            }
-        };
-        let first = claimed.await.inspect_err(|_| self.lock().tidy())?;
-        let is_earlier = first != *outcome;
-        Ok(First { outcome: first, is_earlier, has_letter: false })
+        if first == body {
+            return Ok(First { outcome: Cow::Borrowed(outcome), body, is_earlier: false, has_letter: false });
+        }
+        let outcome = FinalOutcome::decode(&first).expect("invariant: what counts as a claim was decoded");
+        Ok(First { outcome: Cow::Owned(outcome), body: first, is_earlier: true, has_letter: false })
     }
 
     /// Notes that the dead letter of an item lies in its queue.
@@ -205,24 +227,21 @@ impl Journal {
     }
 
     /// Reads the first entry of an item back; one the stream no longer holds is forgotten.
-    async fn recall(&self, key: Key) -> Result<Option<First>, QueueError> {
+    async fn recall(&self, key: Key) -> Result<Option<First<'static>>, QueueError> {
         let Some(entry) = self.lock().index.find(key) else { return Ok(None) };
-        let outcome = self.read_at(entry).await?.filter(|outcome| Key::of(outcome) == key);
-        let Some(outcome) = outcome else {
+        let Some((outcome, body)) = self.read_at(entry).await?.and_then(|body| group::find(&body, key)) else {
             self.lock().index.forget(key);
             return Ok(None);
         };
-        Ok(Some(First { outcome, is_earlier: true, has_letter: entry.has_letter() }))
+        Ok(Some(First { outcome: Cow::Owned(outcome), body, is_earlier: true, has_letter: entry.has_letter }))
     }
 
-    async fn read_at(&self, entry: Entry) -> Result<Option<FinalOutcome>, QueueError> {
+    async fn read_at(&self, entry: Entry) -> Result<Option<Vec<u8>>, QueueError> {
         let read = async {
             let channel = self.link.channel().await?;
-            let mut consumer = stream::subscribe(&channel, &self.stream, 1, Some(entry.offset())).await?;
+            let mut consumer = stream::subscribe(&channel, &self.stream, 1, Some(entry.offset)).await?;
             match consumer.next().await {
-                Some(Ok(found)) if stream_offset(&found.properties) == Some(entry.offset()) => {
-                    Ok(FinalOutcome::decode(&found.data).ok())
-                }
+                Some(Ok(found)) if stream_offset(&found.properties) == Some(entry.offset) => Ok(Some(found.data)),
                 Some(Ok(_)) => Ok(None),
                 Some(Err(error)) => Err(broker_error(format!("read {}", self.stream), error)),
                 None => Err(QueueError::Stale),
@@ -284,15 +303,17 @@ impl Journal {
         self.publisher.publish(&outgoing, is_wanted).await
     }
 
-    /// Says when the first entry of an item will have been read; `None` if it has been already.
-    fn expect(&self, key: Key) -> Option<oneshot::Receiver<FinalOutcome>> {
+    /// Claims, and says what the first claim of the item is once it is read; `None` if it has been already.
+    fn gather(&self, claim: Claim) -> Option<oneshot::Receiver<Result<Bytes, String>>> {
         let mut state = self.lock();
-        if state.index.find(key).is_some() {
+        if state.index.find(claim.key).is_some() {
             return None;
         }
-        let (sender, read_back) = oneshot::channel();
-        state.claims.entry(key).or_default().push(sender);
-        Some(read_back)
+        let (sender, told) = oneshot::channel();
+        state.claims.entry(claim.key).or_default().push(sender);
+        state.gathered.push_back(claim);
+        self.newcomers.notify_one();
+        Some(told)
     }
 
     fn unread(&self) -> QueueError {

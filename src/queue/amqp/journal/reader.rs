@@ -12,11 +12,11 @@ use lapin::options::BasicAckOptions;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::domain::cause::chain;
-use crate::domain::outcome::FinalOutcome;
 use crate::queue::QueueError;
 use crate::queue::amqp::connection::broker_error;
+use crate::queue::amqp::journal::group::{self, CLAIMS_TYPE, Claim};
 use crate::queue::amqp::journal::index::Key;
-use crate::queue::amqp::journal::{Journal, LETTER_TYPE, MARK_TYPE};
+use crate::queue::amqp::journal::{Journal, LETTER_TYPE, MARK_TYPE, State};
 use crate::queue::amqp::message::{OUTCOME_TYPE, stream_offset};
 use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::stream;
@@ -71,7 +71,7 @@ impl Reader {
                 End::Cut(error) => chain(&error),
                 End::Doubtful(cause) => {
                     let mut state = self.journal.lock();
-                    (state.index, state.next) = Default::default();
+                    (state.index, state.next, state.sent) = Default::default();
                     cause.to_owned()
                 }
             };
@@ -172,42 +172,57 @@ impl Journal {
         let properties = &entry.properties;
         let kind = properties.kind().as_ref().map_or("", |kind| kind.as_str());
         let id = properties.message_id().as_ref().map_or("", |id| id.as_str());
-        let offset = stream_offset(properties);
+        let Some(offset) = stream_offset(properties) else {
+            return self.pass_over(None, "it has no offset", oddities);
+        };
         let mut state = self.lock();
-        if let Some(offset) = offset {
-            state.next = Some(offset + 1);
-        }
-        let problem = match (kind, offset) {
-            (OUTCOME_TYPE, Some(offset)) => match FinalOutcome::decode(&entry.data) {
-                Ok(outcome) => {
-                    let key = Key::of(&outcome);
-                    state.index.note(key, offset);
-                    // Nobody waits for an item that had an entry already.
-                    for sender in state.claims.remove(&key).into_iter().flatten() {
-                        // Whoever gave up waiting finds it by the index.
-                        drop(sender.send(outcome.clone()));
+        state.next = Some(offset + 1);
+        match kind {
+            CLAIMS_TYPE | OUTCOME_TYPE => match state.take_sent(id) {
+                Some(claims) => state.take_claims(claims, offset),
+                None => {
+                    drop(state);
+                    let mut claims = Vec::new();
+                    for claim in group::decode(&entry.data) {
+                        match claim {
+                            Ok(claim) => claims.push(claim),
+                            Err(error) => self.pass_over(Some(offset), &error.to_string(), oddities),
+                        }
                     }
-                    return;
+                    self.lock().take_claims(claims, offset);
                 }
-                Err(error) => error.to_string(),
             },
-            (MARK_TYPE, Some(_)) => {
-                // A mark of another reader is none of this one's.
+            // A mark of another reader is none of this one's.
+            MARK_TYPE => {
                 if state.marks.remove(id).is_some_and(|sender| sender.send(()).is_err()) {
                     tracing::debug!(stream = %self.stream, "nobody waits for a mark any more");
                 }
-                return;
             }
-            (LETTER_TYPE, Some(_)) => match Key::of_outcome_id(id) {
-                Some(key) => return state.index.note_letter(key),
-                None => "its message_id is no outcome's".to_owned(),
+            LETTER_TYPE => match Key::of_outcome_id(id) {
+                Some(key) => state.index.note_letter(key),
+                None => self.pass_over(Some(offset), "its message_id is no outcome's", oddities),
             },
-            (_, None) => "it has no offset".to_owned(),
-            (_, Some(_)) => "its type is none of the journal's".to_owned(),
-        };
+            _ => self.pass_over(Some(offset), "its type is none of the journal's", oddities),
+        }
+    }
+
+    fn pass_over(&self, offset: Option<u64>, problem: &str, oddities: &mut u32) {
         *oddities += 1;
         if *oddities <= MAX_ODDITIES {
             tracing::warn!(stream = %self.stream, offset, problem, "an entry of the journal is passed over");
+        }
+    }
+}
+
+impl State {
+    fn take_claims(&mut self, claims: Vec<Claim>, offset: u64) {
+        for Claim { key, body } in claims {
+            self.index.note(key, offset);
+            // Nobody waits for an item that had an entry already.
+            for sender in self.claims.remove(&key).into_iter().flatten() {
+                // Whoever gave up waiting finds it by the index.
+                drop(sender.send(Ok(body.clone())));
+            }
         }
     }
 }

@@ -1,0 +1,227 @@
+//! Claims that go into the journal together: one entry, one confirm.
+//!
+//! The first claim goes at once; those that come while an entry is on its way gather, and are the next one. Promise: what
+//! fails an entry is told to everyone who waits for it, and to those who gathered behind it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::cause::chain;
+use crate::domain::outcome::FinalOutcome;
+use crate::queue::QueueError;
+use crate::queue::amqp::journal::index::Key;
+use crate::queue::amqp::journal::{Journal, State};
+use crate::queue::amqp::message::{self, short};
+
+/// `type` of an entry of many claims.
+pub(super) const CLAIMS_TYPE: &str = "takedown.journal.claims.v1";
+
+/// Most claims of an entry.
+const MAX_CLAIMS: usize = 64;
+
+/// An entry takes no further claim beyond this size.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// One claim on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) key: Key,
+    /// The encoded outcome.
+    pub(super) body: Bytes,
+}
+
+/// Claims on their way in one entry.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The entry's `message_id`; no other has it.
+    pub(super) id: String,
+    pub(super) claims: Vec<Claim>,
+}
+
+/// Reads the claims of an entry, one a line; JSON as it is written has no line break.
+pub(super) fn decode(body: &[u8]) -> impl Iterator<Item = Result<Claim, serde_json::Error>> {
+    lines(body).map(|line| {
+        let key = Key::of(&FinalOutcome::decode(line)?);
+        Ok(Claim { key, body: Bytes::copy_from_slice(line) })
+    })
+}
+
+/// Finds the outcome of an item in an entry.
+pub(super) fn find(body: &[u8], key: Key) -> Option<(FinalOutcome, Bytes)> {
+    lines(body).find_map(|line| {
+        let outcome = FinalOutcome::decode(line).ok().filter(|outcome| Key::of(outcome) == key)?;
+        Some((outcome, Bytes::copy_from_slice(line)))
+    })
+}
+
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    body.split(|byte| *byte == b'\n')
+}
+
+impl Group {
+    fn new(claims: Vec<Claim>) -> Self {
+        Self { id: format!("{:032x}", rand::random::<u128>()), claims }
+    }
+
+    fn encode(&self) -> Bytes {
+        match &self.claims[..] {
+            [only] => only.body.clone(),
+            claims => claims.iter().map(|claim| &claim.body[..]).collect::<Vec<_>>().join(&b'\n').into(),
+        }
+    }
+}
+
+impl State {
+    /// Takes what has gathered, and keeps it in mind until it is read back; returns the entry's id and body.
+    fn next_group(&mut self) -> Option<(String, Bytes)> {
+        let mut bytes = 0;
+        let fits = |claim: &&Claim| {
+            let fits = bytes < MAX_BYTES;
+            bytes += claim.body.len();
+            fits
+        };
+        let count = self.gathered.iter().take(MAX_CLAIMS).take_while(fits).count();
+        if count == 0 {
+            return None;
+        }
+        let group = Group::new(self.gathered.drain(..count).collect());
+        let entry = (group.id.clone(), group.encode());
+        self.sent.push(group);
+        Some(entry)
+    }
+
+    /// Takes the claims of an entry of one's own.
+    pub(super) fn take_sent(&mut self, id: &str) -> Option<Vec<Claim>> {
+        let place = self.sent.iter().position(|group| group.id == id)?;
+        Some(self.sent.swap_remove(place).claims)
+    }
+
+    /// Says whether anybody waits for an entry.
+    fn is_awaited(&self, id: &str) -> bool {
+        let claims = self.sent.iter().filter(|group| group.id == id).flat_map(|group| &group.claims);
+        let mut senders = claims.filter_map(|claim| self.claims.get(&claim.key)).flatten();
+        senders.any(|sender| !sender.is_closed())
+    }
+
+    /// Tells those who wait for an entry, and those who gathered behind it, what kept it out.
+    fn fail(&mut self, id: &str, problem: &str) {
+        let failed = self.take_sent(id).into_iter().flatten().chain(self.gathered.drain(..));
+        let failed: Vec<Claim> = failed.collect();
+        for sender in failed.iter().filter_map(|claim| self.claims.remove(&claim.key)).flatten() {
+            // Whoever gave up waiting needs no telling.
+            drop(sender.send(Err(problem.to_owned())));
+        }
+    }
+}
+
+impl Journal {
+    /// Writes claims until it is dropped.
+    pub(in crate::queue::amqp) async fn write_claims(self: Arc<Self>) {
+        loop {
+            self.newcomers.notified().await;
+            // Those who are about to claim do so first.
+            tokio::task::yield_now().await;
+            while let Some((id, body)) = self.next_group() {
+                let properties = message::raw().with_type(short(CLAIMS_TYPE)).with_message_id(short(&id));
+                match self.write(properties, &body, || self.lock().is_awaited(&id)).await {
+                    Ok(()) => {}
+                    // It was read back before its confirm was lost, or nobody waits any more.
+                    Err(QueueError::Stale) => drop(self.lock().take_sent(&id)),
+                    Err(QueueError::Publish { problem, .. }) => self.lock().fail(&id, &problem),
+                    Err(error) => self.lock().fail(&id, &chain(&error)),
+                }
+            }
+        }
+    }
+
+    fn next_group(&self) -> Option<(String, Bytes)> {
+        self.lock().next_group()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::domain::outcome::{ItemIds, Reason};
+
+    fn outcome(id: &str) -> FinalOutcome {
+        FinalOutcome {
+            id: id.into(),
+            batch: None,
+            account: "desk".into(),
+            gateway: None,
+            reason: Reason::TakenDown,
+            gateway_code: None,
+            gateway_message: Some("two\nlines".into()),
+            attempts: 1,
+            deferrals: 0,
+            first_seen: SystemTime::UNIX_EPOCH,
+            finished_at: SystemTime::UNIX_EPOCH,
+            verified: true,
+            item: ItemIds::default(),
+            worker: "w".into(),
+            replays: 0,
+        }
+    }
+
+    fn claim(id: &str) -> Claim {
+        let outcome = outcome(id);
+        Claim { key: Key::of(&outcome), body: outcome.encode().into() }
+    }
+
+    #[test]
+    fn an_entry_gives_back_its_claims_in_their_order() {
+        let group = Group::new(["t-1", "t-2", "t-3"].map(claim).into());
+        let body = group.encode();
+        let read: Vec<_> = decode(&body).map(Result::unwrap).map(|claim| (claim.key, claim.body)).collect();
+        let sent: Vec<_> = group.claims.into_iter().map(|claim| (claim.key, claim.body)).collect();
+        assert_eq!(read, sent);
+        assert_eq!(find(&body, Key::new("t-2", 0)), Some((outcome("t-2"), claim("t-2").body)));
+        assert_eq!(find(&body, Key::new("t-4", 0)), None);
+    }
+
+    #[test]
+    fn a_line_that_is_no_claim_is_no_harm_to_the_others() {
+        let body = [&claim("t-1").body[..], b"{}", b"", &claim("t-2").body].join(&b'\n');
+        let read: Vec<_> = decode(&body).map(|claim| claim.map(|claim| claim.key).ok()).collect();
+        assert_eq!(read, [Some(Key::new("t-1", 0)), None, None, Some(Key::new("t-2", 0))]);
+    }
+
+    #[test]
+    fn an_entry_is_bounded_by_count_and_by_size() {
+        let mut state = State::default();
+        let long = Claim { body: Bytes::from(vec![b'x'; MAX_BYTES]), ..claim("t-0") };
+        state.gathered.extend([claim("t-1"), long.clone(), claim("t-2"), long]);
+        state.gathered.extend((0..MAX_CLAIMS).map(|number| claim(&number.to_string())));
+        while state.next_group().is_some() {}
+        let counts: Vec<_> = state.sent.iter().map(|group| group.claims.len()).collect();
+        assert_eq!(counts, [2, 2, MAX_CLAIMS]);
+    }
+
+    #[test]
+    fn what_fails_an_entry_is_told_to_those_behind_it_too_and_to_no_other() {
+        let mut state = State::default();
+        let wait = |state: &mut State, id| {
+            let (sender, told) = oneshot::channel();
+            state.claims.entry(claim(id).key).or_default().push(sender);
+            state.gathered.push_back(claim(id));
+            told
+        };
+        let mut confirmed = wait(&mut state, "t-1");
+        state.next_group();
+        let mut sent = wait(&mut state, "t-2");
+        let (id, _) = state.next_group().unwrap();
+        let mut behind = wait(&mut state, "t-3");
+        assert!(state.is_awaited(&id));
+        state.fail(&id, "gone");
+        let gone = Ok(Err("gone".to_owned()));
+        assert_eq!((sent.try_recv(), behind.try_recv()), (gone.clone(), gone));
+        assert_eq!(confirmed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert!(state.gathered.is_empty() && !state.is_awaited(&id));
+    }
+}
