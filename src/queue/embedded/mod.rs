@@ -80,6 +80,12 @@ struct Inner {
     ledger: watch::Sender<Arc<Ledger>>,
 }
 
+impl Inner {
+    fn next_lease(&self) -> i64 {
+        self.leases.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
 impl EmbeddedQueue {
     /// Opens or creates the file; what was in hand when the last process died waits again, marked as redelivered.
     ///
@@ -206,15 +212,17 @@ impl Queue for EmbeddedQueue {
                 return Ok(None);
             }
             desk.free_stuck(inner.store.writer()).await?;
-            let mut next_due = None;
+            let (writer, mut next_due) = (inner.store.writer(), None);
+            if desk.runs_low() {
+                desk.claim_ahead(writer, inner.next_lease(), inner.clock.now())?;
+            }
             let mut row = desk.pop();
-            if row.is_none() {
-                let lease = inner.leases.fetch_add(1, Ordering::Relaxed);
-                next_due = desk.claim(inner.store.writer(), lease, inner.clock.now()).await?;
+            if row.is_none() && !desk.is_filling() {
+                next_due = desk.claim(writer, inner.next_lease(), inner.clock.now()).await?;
                 row = desk.pop();
             }
             if let Some(row) = row {
-                return Ok(Some(row.hand_out(&desk, inner.store.writer())));
+                return Ok(Some(row.hand_out(&desk, writer)));
             }
             let fallen_due = async {
                 match next_due {
