@@ -22,11 +22,17 @@ use crate::items::{Lot, outcome};
 use crate::process::{Ended, Process};
 use crate::queues::Queues;
 
-/// Where messages go.
-#[derive(Debug, Clone)]
-pub(crate) struct Flow {
-    pub(crate) exchange: String,
+/// Where outcomes go.
+struct Flow {
+    exchange: String,
+    key: String,
+}
+
+/// What is published to an exchange.
+pub(crate) struct Message {
     pub(crate) key: String,
+    pub(crate) id: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A loop that consumes, publishes an outcome, waits for its confirm and acks.
@@ -83,18 +89,22 @@ pub(crate) fn serve(arguments: &[String]) -> Result<()> {
         ["publish", url, exchange, name, sign_type, count, window] => {
             let sign_type = if sign_type == "RSA2" { SignType::Rsa2 } else { SignType::Md5 };
             let account = Account { name: name.to_owned(), sign_type };
-            let flow = Flow { exchange: exchange.to_owned(), key: name.to_owned() };
             let (lot, count) = (Lot::new(), count.parse()?);
-            let messages = (0..count).map(|number| (lot.id(number), lot.message(&account, number)));
-            runtime.block_on(publish(url, &flow, messages, window.parse()?))
+            let messages = (0..count).map(|number| Message {
+                key: name.to_owned(),
+                id: lot.id(number),
+                body: lot.message(&account, number),
+            });
+            runtime.block_on(publish(url, exchange, messages, window.parse()?))
         }
         ["settle", url, queue, prefix, account, in_flight, claims] => {
             let settled = Arc::new(AtomicU64::new(0));
+            let results = Flow { exchange: format!("{prefix}.results"), key: format!("success.mapi.{account}") };
+            let journal = Flow { exchange: format!("{prefix}.journal"), key: String::new() };
+            let journal = (claims == Claims::Made.word()).then_some(journal);
             let loop_ = Settling {
                 queue: queue.to_owned(),
-                results: Flow { exchange: format!("{prefix}.results"), key: format!("success.mapi.{account}") },
-                journal: (claims == "claims")
-                    .then(|| Flow { exchange: format!("{prefix}.journal"), key: String::new() }),
+                flows: journal.into_iter().chain([results]).collect(),
                 in_flight: in_flight.parse()?,
                 body: outcome(account),
                 settled: Arc::clone(&settled),
@@ -116,18 +126,18 @@ pub(crate) fn serve(arguments: &[String]) -> Result<()> {
 /// Publishes persistent messages with at most so many unconfirmed, each with the properties a producer of ours gives it.
 pub(crate) async fn publish(
     url: &str,
-    flow: &Flow,
-    messages: impl Iterator<Item = (String, Vec<u8>)>,
+    exchange: &str,
+    messages: impl Iterator<Item = Message>,
     window: usize,
 ) -> Result<()> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = confirming(&connection).await?;
     let mut unconfirmed = VecDeque::with_capacity(window);
-    for (id, body) in messages {
+    for Message { key, id, body } in messages {
         if unconfirmed.len() == window {
             taken(unconfirmed.pop_front().context("a window is not empty")?.await?)?;
         }
-        unconfirmed.push_back(send(&channel, flow, &body, properties(&id)).await?);
+        unconfirmed.push_back(send(&channel, exchange, &key, &body, properties(&id)).await?);
     }
     for confirm in unconfirmed {
         taken(confirm.await?)?;
@@ -144,12 +154,13 @@ async fn confirming(connection: &Connection) -> lapin::Result<Channel> {
 
 async fn send(
     channel: &Channel,
-    flow: &Flow,
+    exchange: &str,
+    key: &str,
     body: &[u8],
     properties: BasicProperties,
 ) -> lapin::Result<impl Future<Output = lapin::Result<Confirmation>> + use<>> {
     let options = BasicPublishOptions { mandatory: true, immediate: false };
-    channel.basic_publish(flow.exchange.as_str().into(), flow.key.as_str().into(), options, body, properties).await
+    channel.basic_publish(exchange.into(), key.into(), options, body, properties).await
 }
 
 fn taken(confirmation: Confirmation) -> Result<()> {
@@ -173,8 +184,8 @@ fn properties(id: &str) -> BasicProperties {
 
 struct Settling {
     queue: String,
-    results: Flow,
-    journal: Option<Flow>,
+    /// One after the other.
+    flows: Vec<Flow>,
     in_flight: u16,
     body: Vec<u8>,
     settled: Arc<AtomicU64>,
@@ -195,10 +206,9 @@ impl Settling {
             let (publisher, this) = (&publisher, &self);
             async move {
                 let id = delivery.properties.message_id().as_ref().map_or("", |id| id.as_str());
-                if let Some(journal) = &this.journal {
-                    taken(send(publisher, journal, &this.body, properties(id)).await?.await?)?;
+                for Flow { exchange, key } in &this.flows {
+                    taken(send(publisher, exchange, key, &this.body, properties(id)).await?.await?)?;
                 }
-                taken(send(publisher, &this.results, &this.body, properties(id)).await?.await?)?;
                 if !delivery.ack(BasicAckOptions::default()).await? {
                     bail!("a delivery was not acked");
                 }

@@ -7,8 +7,10 @@
 mod accounts;
 mod arguments;
 mod bare;
+mod file_run;
 mod gateway;
 mod items;
+mod lean;
 mod machine;
 mod meter;
 mod openssl;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command::{signal, tie};
+use crate::command::tie;
 use crate::usage::Usage;
 
 /// One that runs.
@@ -27,7 +27,6 @@ pub(crate) struct Ended {
     pub(crate) wall: Duration,
     /// As of a moment before its end.
     pub(crate) usage: Usage,
-    pub(crate) lines: Vec<String>,
 }
 
 impl Process {
@@ -72,11 +71,6 @@ impl Process {
         self.line("", Duration::from_secs(30))
     }
 
-    /// Sends it a signal by its name.
-    pub(crate) fn signal(&self, name: &str) {
-        signal(name, self.id());
-    }
-
     /// Waits for its end, which must be a good one. Of what it costs the last look counts, at most 10 ms before.
     pub(crate) fn end(mut self, started: Instant, patience: Duration) -> Result<Ended> {
         let mut usage = Usage::default();
@@ -90,7 +84,7 @@ impl Process {
                 if !status.success() {
                     bail!("{} ended with {status}: {:#?}", self.what, self.seen);
                 }
-                return Ok(Ended { wall, usage, lines: std::mem::take(&mut self.seen) });
+                return Ok(Ended { wall, usage });
             }
             if started.elapsed() > patience {
                 bail!("{} does not end within {patience:?}: {:#?}", self.what, self.seen);

@@ -6,7 +6,7 @@ use takedown::queue::amqp::AmqpSettings;
 use takedown::queue::amqp::topology::Topology;
 
 use crate::accounts::Account;
-use crate::bare::{self, Flow};
+use crate::bare::{self, Message};
 use crate::broker::unique_prefix;
 use crate::items::Lot;
 use crate::stage::Stage;
@@ -36,19 +36,22 @@ impl<'a> Queues<'a> {
 
     /// Puts messages into an account's queue.
     pub(crate) fn fill(&self, lot: &Lot, account: &Account, count: u64) -> Result<()> {
-        let messages = (0..count).map(|number| (lot.id(number), lot.message(account, number)));
-        let flow = Flow { exchange: self.prefix.clone(), key: account.name.clone() };
-        self.stage.block_on(bare::publish(&self.url, &flow, messages, WINDOW))
+        self.fill_all(lot, std::slice::from_ref(account), count)
+    }
+
+    /// Puts messages into the queues of accounts, by turns.
+    pub(crate) fn fill_all(&self, lot: &Lot, accounts: &[Account], count: u64) -> Result<()> {
+        let messages = (0..count).zip(accounts.iter().cycle()).map(|(number, account)| Message {
+            key: account.name.clone(),
+            id: lot.id(number),
+            body: lot.message(account, number),
+        });
+        self.stage.block_on(bare::publish(&self.url, &self.prefix, messages, WINDOW))
     }
 
     /// Returns the name of an account's work queue.
     pub(crate) fn work(&self, account: &Account) -> String {
         format!("{}.work.{}", self.prefix, account.name)
-    }
-
-    /// Returns the exchange of outcomes.
-    pub(crate) fn results(&self) -> String {
-        format!("{}.results", self.prefix)
     }
 
     /// Returns the configuration's part of it.

@@ -71,3 +71,13 @@ fn thousands(digits: &str) -> String {
     }
     text
 }
+
+/// Takes one number of each time something was measured.
+pub(crate) fn sample<T>(times: &[T], value: impl Fn(&T) -> f64) -> Sample {
+    times.iter().map(value).collect()
+}
+
+/// Writes a part of a whole.
+pub(crate) fn percent(part: f64) -> String {
+    format!("{:.0} %", part * 100.0)
+}

@@ -68,18 +68,14 @@ impl Worker {
         Ok(self.started.elapsed())
     }
 
-    /// Returns the outcomes it has told.
+    /// Returns the outcomes it has told, which must all be successes.
     pub(crate) fn settled(&self) -> Result<u64> {
-        self.sum("takedown_outcomes_total")
-    }
-
-    /// Adds up a counter of its metrics over all labels.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter is a whole number")]
-    pub(crate) fn sum(&self, counter: &str) -> Result<u64> {
         let metrics = self.metrics()?;
-        let lines = metrics.lines().filter(|line| line.starts_with(counter));
-        let values = lines.map(|line| line.rsplit(' ').next().unwrap_or_default().parse::<f64>());
-        Ok(values.sum::<Result<f64, _>>()? as u64)
+        let outcomes = || metrics.lines().filter(|line| line.starts_with("takedown_outcomes_total{"));
+        if let Some(other) = outcomes().find(|line| !line.contains("status=\"success\"")) {
+            bail!("an item did not end well: {other}");
+        }
+        sum(outcomes())
     }
 
     /// Returns its metrics as they are.
@@ -90,4 +86,11 @@ impl Worker {
         }
         Ok(text)
     }
+}
+
+/// Adds up the values of samples.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter is a whole number")]
+fn sum<'a>(samples: impl Iterator<Item = &'a str>) -> Result<u64> {
+    let values = samples.map(|line| line.rsplit(' ').next().unwrap_or_default().parse::<f64>());
+    Ok(values.sum::<Result<f64, _>>()? as u64)
 }

@@ -8,13 +8,13 @@ use takedown::signing::SignType;
 
 use crate::accounts::{Account, Limits};
 use crate::bare::{BareLoop, Claims};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Kind};
 use crate::items::Lot;
 use crate::meter::{Measured, Meter, Window};
 use crate::openssl::{self, Key};
 use crate::queues::Queues;
 use crate::results::{Bound, Chapter, Table};
-use crate::sample::{Sample, number};
+use crate::sample::{Sample, number, percent, sample};
 use crate::stage::Stage;
 use crate::worker::Worker;
 
@@ -52,7 +52,7 @@ pub(crate) fn work(stage: &Stage, account: &Account, in_flight: u32) -> Result<M
     let queues = Queues::declare(stage, std::slice::from_ref(account))?;
     let (window, count) = window(stage, in_flight);
     queues.fill(&Lot::new(), account, count)?;
-    let gateway = Gateway::start(stage)?;
+    let gateway = Gateway::start(stage, Kind::Strict)?;
     let accounts =
         stage.credentials.configuration(&gateway.url, std::slice::from_ref(account), &Limits::unbound(in_flight));
     let worker = Worker::start(stage, &format!("{}{accounts}", queues.configuration()))?;
@@ -90,7 +90,7 @@ fn window(stage: &Stage, in_flight: u32) -> (Window, u64) {
     let (warm_up, pace) = match in_flight {
         ..5 => (100, 1_000),
         5..50 => (1_000, 6_000),
-        50.. => (2_000, 10_000),
+        50.. => (1_000, 10_000),
     };
     let count = warm_up + pace * (seconds + 1);
     (Window { warm_up, length: Duration::from_secs(seconds), until: count }, count)
@@ -108,11 +108,6 @@ fn time_signatures(stage: &Stage, speeds: &mut BTreeMap<Key, [Sample; 3]>) -> Re
         }
     }
     Ok(())
-}
-
-/// Takes one number of each time.
-fn sample(measured: &[Measured], value: impl Fn(&Measured) -> f64) -> Sample {
-    measured.iter().map(value).collect()
 }
 
 fn chapter(speeds: &BTreeMap<Key, [Sample; 3]>, workers: &Points<(&str, u32)>, loops: &Points<(u32, &str)>) -> Chapter {
@@ -206,8 +201,4 @@ fn key_of(sign_type: &str) -> Option<Key> {
     [(SignType::Dsa, Key::Dsa1024), (SignType::Rsa2, Key::Rsa2048)]
         .into_iter()
         .find_map(|(known, key)| (known.as_str() == sign_type).then_some(key))
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.0} %", part * 100.0)
 }

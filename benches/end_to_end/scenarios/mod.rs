@@ -1,6 +1,10 @@
 //! What is measured, in the order of the results.
 
 mod amqp;
+mod backlog;
+mod embedded;
+mod enqueue;
+mod growth;
 
 use anyhow::Result;
 
@@ -14,5 +18,10 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Stage) -> Result<Chapter>,
 }
 
-pub(crate) const ALL: &[Scenario] =
-    &[Scenario { name: "amqp", about: "items a second and processor time an item, through RabbitMQ", run: amqp::run }];
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario { name: "amqp", about: "items a second and processor time an item, through RabbitMQ", run: amqp::run },
+    Scenario { name: "embedded", about: "the same through the embedded queue", run: embedded::run },
+    Scenario { name: "enqueue", about: "a file into either queue", run: enqueue::run },
+    Scenario { name: "backlog", about: "start-up, cost and memory by what waits", run: backlog::run },
+    Scenario { name: "growth", about: "cost by calls in flight, accounts and replicas", run: growth::run },
+];
