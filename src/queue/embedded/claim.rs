@@ -176,15 +176,15 @@ impl Desk {
         rows.make_contiguous().sort_by_key(|row| (!row.is_high, row.due_at, row.held.seq));
     }
 
-    /// Says whether rows are on their way to the desk; it tells `changed` when they have come, or will not.
+    /// Says whether rows are on their way that will do; `changed` is told when they have come, or will not.
     pub(super) fn is_filling(&self) -> bool {
-        self.coming.load(Ordering::Acquire) > 0
+        !self.is_urgent.load(Ordering::Acquire) && self.coming.load(Ordering::Acquire) > 0
     }
 
-    /// Says whether the desk is not empty, and will be soon.
+    /// Says whether the desk is not empty, and will be soon. What is urgent is not claimed ahead but waited for.
     pub(super) fn runs_low(&self) -> bool {
         let sure = self.rows().len() + self.coming.load(Ordering::Acquire);
-        sure > 0 && sure <= self.size() / 2
+        !self.is_urgent.load(Ordering::Acquire) && sure > 0 && sure <= self.size() / 2
     }
 
     /// Returns how many rows the desk holds when full.
@@ -205,6 +205,7 @@ impl Desk {
         lease: i64,
         now: Millis,
     ) -> Result<Option<Millis>, QueueError> {
+        self.is_urgent.store(false, Ordering::Release);
         let (work, put) = self.order(lease, now);
         writer.call_then("written", work, put).await
     }
@@ -224,7 +225,6 @@ impl Desk {
         impl FnMut(&Connection) -> rusqlite::Result<Claims> + Send + use<>,
         impl FnOnce(Claims) -> Option<Millis> + Send + use<>,
     ) {
-        self.is_urgent.store(false, Ordering::Release);
         let account = self.account.clone();
         let room = self.size().saturating_sub(self.rows().len() + self.coming.load(Ordering::Acquire));
         let coming = Coming::to(self, room);

@@ -157,6 +157,21 @@ async fn rows_that_could_not_be_claimed_ahead_fail_whoever_needs_them() {
 }
 
 #[tokio::test]
+async fn an_urgent_row_comes_before_those_on_a_desk_that_runs_low() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..40, 0)).await.unwrap();
+    let mut held = Vec::new();
+    for number in 40..60 {
+        held.push(queue.next(&account()).await.unwrap().unwrap());
+        let urgent = takedowns(number..number + 1, 0).into_iter();
+        queue.enqueue(urgent.map(|t| Takedown { priority: Priority::High, ..t }).collect()).await.unwrap();
+        let next = queue.next(&account()).await.unwrap().unwrap();
+        assert_eq!(next.envelope.message_id, Some(format!("t-{number}")));
+        held.push(next);
+    }
+}
+
+#[tokio::test]
 async fn accounts_are_told_whether_their_messages_wait_or_are_in_hand() {
     let (_dir, queue) = queue();
     assert!(queue.is_empty().await.unwrap());
