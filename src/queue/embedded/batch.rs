@@ -1,7 +1,7 @@
-//! Jobs in one transaction: each in a savepoint of its own, all answered after the commit.
+//! Jobs in one transaction, all answered after the commit.
 //!
-//! Promise: a job that fails takes no neighbour with it, neither by its own statement (savepoint) nor by breaking the
-//! whole transaction (each is then run again in a transaction of its own).
+//! Promise: a job that fails takes no neighbour with it, whether by its own statement or by breaking the transaction:
+//! nothing of that transaction is kept, and each job is run again in one of its own. So a job costs no savepoint.
 
 use std::slice;
 
@@ -11,21 +11,10 @@ use crate::queue::embedded::fault;
 
 /// One unit of work; keeps its result until the commit.
 pub(super) trait Job: Send {
-    /// Does the work inside a transaction, and says what is to become of it.
-    fn run(&mut self, db: &Connection) -> Kept;
+    /// Does the work inside a transaction; a failure says what it shows of the file.
+    fn run(&mut self, db: &Connection) -> Result<(), Health>;
     /// Passes on the result, or the transaction's fault.
     fn finish(self: Box<Self>, committed: rusqlite::Result<()>);
-}
-
-/// What becomes of a job's changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// They are committed with the others'.
-    Yes,
-    /// They are rolled back: the statement was at fault.
-    No,
-    /// They are rolled back: the file or its disk was at fault.
-    Unwell,
 }
 
 /// What a batch showed of the file and its disk.
@@ -35,7 +24,7 @@ pub(super) enum Health {
     Well,
     /// Something could not be.
     Unwell,
-    /// Nothing was to be written.
+    /// Nothing was to be written, or the statement was at fault.
     Unknown,
 }
 
@@ -52,15 +41,15 @@ where
     W: FnMut(&Connection) -> rusqlite::Result<T> + Send,
     D: FnOnce(rusqlite::Result<T>) + Send,
 {
-    fn run(&mut self, db: &Connection) -> Kept {
+    fn run(&mut self, db: &Connection) -> Result<(), Health> {
         let result = (self.work)(db);
-        let kept = match &result {
-            Ok(_) => Kept::Yes,
-            Err(error) if fault::is_of_the_file(error) => Kept::Unwell,
-            Err(_) => Kept::No,
+        let verdict = match &result {
+            Ok(_) => Ok(()),
+            Err(error) if fault::is_of_the_file(error) => Err(Health::Unwell),
+            Err(_) => Err(Health::Unknown),
         };
         self.result = Some(result);
-        kept
+        verdict
     }
 
     fn finish(self: Box<Self>, committed: rusqlite::Result<()>) {
@@ -76,9 +65,9 @@ where
 
 /// Runs a batch; `note` hears how the file is before anyone hears what became of a job.
 pub(super) fn work_off(db: &mut Connection, mut batch: Vec<Box<dyn Job>>, note: impl Fn(Health)) {
-    let committed = transact(db, &mut batch);
-    if committed.is_ok() || batch.len() == 1 {
-        let (health, mut verdict) = split(committed);
+    let done = transact(db, &mut batch);
+    if done.is_ok() || batch.len() == 1 {
+        let (health, mut verdict) = split(done);
         note(health);
         for job in batch {
             job.finish(std::mem::replace(&mut verdict, Ok(())));
@@ -92,34 +81,43 @@ pub(super) fn work_off(db: &mut Connection, mut batch: Vec<Box<dyn Job>>, note: 
     }
 }
 
-fn split(committed: rusqlite::Result<Health>) -> (Health, rusqlite::Result<()>) {
-    match committed {
-        Ok(health) => (health, Ok(())),
-        Err(error) => (Health::Unwell, Err(error)),
+fn split(done: Result<Health, Spoilt>) -> (Health, rusqlite::Result<()>) {
+    match done {
+        // A job that failed has its own error to tell.
+        Ok(health) | Err(Spoilt::ByJob(health)) => (health, Ok(())),
+        Err(Spoilt::AtLarge(error)) => (Health::Unwell, Err(error)),
     }
 }
 
-fn transact(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<Health> {
-    let mut transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut health = Health::Unknown;
-    for job in batch {
-        let mut savepoint = transaction.savepoint()?;
-        let before = savepoint.total_changes();
-        match job.run(&savepoint) {
-            // A read says nothing of whether the disk has room.
-            Kept::Yes if health == Health::Unknown && savepoint.total_changes() > before => health = Health::Well,
-            Kept::Yes => {}
-            kept @ (Kept::No | Kept::Unwell) => {
-                if kept == Kept::Unwell {
-                    health = Health::Unwell;
-                }
-                // Fails when the fault ended the whole transaction (full disk, I/O): nothing of the batch is kept then.
-                savepoint.rollback()?;
-            }
-        }
-        savepoint.commit()?;
+/// Why nothing of a transaction is kept.
+enum Spoilt {
+    /// A job failed, and shows this of the file.
+    ByJob(Health),
+    /// The transaction itself did.
+    AtLarge(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Spoilt {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::AtLarge(error)
     }
-    transaction.commit().map(|()| health)
+}
+
+/// Runs jobs in one transaction, up to the first that fails.
+fn transact(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<Health, Spoilt> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let before = transaction.total_changes();
+    for job in batch {
+        if let Err(health) = job.run(&transaction) {
+            // Fails when the fault ended the whole transaction (full disk, I/O).
+            transaction.rollback()?;
+            return Err(Spoilt::ByJob(health));
+        }
+    }
+    // A read says nothing of whether the disk has room.
+    let health = if transaction.total_changes() > before { Health::Well } else { Health::Unknown };
+    transaction.commit()?;
+    Ok(health)
 }
 
 #[cfg(test)]

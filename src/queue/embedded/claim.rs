@@ -1,13 +1,13 @@
 //! Handing out messages and taking them back: one desk an account, filled by durable claims.
 //!
 //! A claim marks a batch of rows as held *before* any of them is handed out, so that after a crash each comes back as
-//! redelivered; like a broker's prefetch this charges the whole batch, handed out or not. Promise: a claimed row is on its
-//! desk, in a [`Lease`], known to be stuck, given back, or found by the next opening of the file; dropping a future or a
-//! delivery loses none.
+//! redelivered; like a broker's prefetch this charges the whole batch, handed out or not. A desk that runs low is filled
+//! ahead, in the commit that the settlements wait for anyway. Promise: a claimed row is on its desk, in a [`Lease`], known
+//! to be stuck, given back, or found by the next opening of the file; dropping a future or a delivery loses none.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -23,8 +23,10 @@ use crate::queue::embedded::writer::Writer;
 use crate::queue::envelope::Envelope;
 use crate::queue::{Delivery, QueueError, Receipt};
 
-/// Rows claimed at a time: one sync of the disk for this many deliveries, and this many charged for a crash.
-pub(super) const CLAIM: usize = 16;
+/// Rows a desk holds at least, and at most: a crash charges all of them. In between it holds twice what is in hand, so
+/// that a full desk outlasts the commit that fills it again.
+const LEAST: usize = 16;
+const MOST: usize = 256;
 
 /// Row and claim of a delivery. Dropped without a settlement, it lets the row wait again, marked as redelivered.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.desk.in_hand.fetch_sub(1, Ordering::Relaxed);
         if self.is_settled {
             return;
         }
@@ -100,6 +103,7 @@ impl fmt::Debug for Claimed {
 impl Claimed {
     /// Makes the delivery.
     pub(super) fn hand_out(self, desk: &Arc<Desk>, writer: &Writer) -> Delivery {
+        desk.in_hand.fetch_add(1, Ordering::Relaxed);
         let lease = Lease {
             held: self.held,
             desk: Arc::clone(desk),
@@ -116,6 +120,10 @@ impl Claimed {
 pub(super) struct Desk {
     account: AccountId,
     rows: Mutex<VecDeque<Claimed>>,
+    /// Rows asked of the writer and not on the desk yet.
+    coming: AtomicUsize,
+    /// Deliveries not settled.
+    in_hand: AtomicUsize,
     /// Rows whose delivery was dropped while the file could not be written: nobody has them, and no claim finds them.
     stuck: Mutex<Vec<Held>>,
     /// Something of high priority came that the rows on the desk must not delay.
@@ -168,6 +176,22 @@ impl Desk {
         rows.make_contiguous().sort_by_key(|row| (!row.is_high, row.due_at, row.held.seq));
     }
 
+    /// Says whether rows are on their way that will do; `changed` is told when they have come, or will not.
+    pub(super) fn is_filling(&self) -> bool {
+        !self.is_urgent.load(Ordering::Acquire) && self.coming.load(Ordering::Acquire) > 0
+    }
+
+    /// Says whether the desk is not empty, and will be soon. What is urgent is not claimed ahead but waited for.
+    pub(super) fn runs_low(&self) -> bool {
+        let sure = self.rows().len() + self.coming.load(Ordering::Acquire);
+        !self.is_urgent.load(Ordering::Acquire) && sure > 0 && sure <= self.size() / 2
+    }
+
+    /// Returns how many rows the desk holds when full.
+    fn size(&self) -> usize {
+        (2 * self.in_hand.load(Ordering::Relaxed)).clamp(LEAST, MOST)
+    }
+
     /// Claims due rows onto the desk; returns when the next one falls due if none is now.
     ///
     /// # Errors
@@ -182,18 +206,53 @@ impl Desk {
         now: Millis,
     ) -> Result<Option<Millis>, QueueError> {
         self.is_urgent.store(false, Ordering::Release);
-        let (account, desk) = (self.account.clone(), Arc::clone(self));
-        let room = CLAIM.saturating_sub(self.rows().len());
-        writer
-            .call_then(
-                "written",
-                move |db| claim(db, &account, lease, now, room),
-                move |(claimed, next_due)| {
-                    desk.put(claimed);
-                    next_due
-                },
-            )
-            .await
+        let (work, put) = self.order(lease, now);
+        writer.call_then("written", work, put).await
+    }
+
+    /// As [`Desk::claim`], without waiting. An error is left to whoever finds the desk empty and claims.
+    pub(super) fn claim_ahead(self: &Arc<Self>, writer: &Writer, lease: i64, now: Millis) -> Result<(), QueueError> {
+        let (work, put) = self.order(lease, now);
+        writer.submit(work, move |result| drop(result.map(put)))
+    }
+
+    /// Returns the two steps of a claim: in the transaction, and after its commit.
+    fn order(
+        self: &Arc<Self>,
+        lease: i64,
+        now: Millis,
+    ) -> (
+        impl FnMut(&Connection) -> rusqlite::Result<Claims> + Send + use<>,
+        impl FnOnce(Claims) -> Option<Millis> + Send + use<>,
+    ) {
+        let account = self.account.clone();
+        let room = self.size().saturating_sub(self.rows().len() + self.coming.load(Ordering::Acquire));
+        let coming = Coming::to(self, room);
+        let put = move |(claimed, next_due): Claims| {
+            coming.desk.put(claimed);
+            next_due
+        };
+        (move |db: &Connection| claim(db, &account, lease, now, room), put)
+    }
+}
+
+/// Rows on their way to a desk; dropped when they have come, or will not.
+struct Coming {
+    desk: Arc<Desk>,
+    rows: usize,
+}
+
+impl Coming {
+    fn to(desk: &Arc<Desk>, rows: usize) -> Self {
+        desk.coming.fetch_add(rows, Ordering::AcqRel);
+        Self { desk: Arc::clone(desk), rows }
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.desk.coming.fetch_sub(self.rows, Ordering::AcqRel);
+        self.desk.changed.notify_one();
     }
 }
 
@@ -213,6 +272,8 @@ impl Desks {
             Arc::new(Desk {
                 account: account.clone(),
                 rows: Mutex::default(),
+                coming: AtomicUsize::new(0),
+                in_hand: AtomicUsize::new(0),
                 stuck: Mutex::default(),
                 is_urgent: AtomicBool::new(false),
                 changed: Notify::new(),
@@ -256,15 +317,12 @@ pub(super) fn give_back(db: &Connection, rows: &[Held]) -> rusqlite::Result<usiz
     rows.iter().try_fold(0, |sum, held| Ok(sum + statement.execute(params![held.seq, held.lease])?))
 }
 
-fn claim(
-    db: &Connection,
-    account: &AccountId,
-    lease: i64,
-    now: Millis,
-    room: usize,
-) -> rusqlite::Result<(Vec<Claimed>, Option<Millis>)> {
-    // High priority is claimed beyond the room left, or sixteen slow normal rows would hold it up.
-    let mut claimed = claim_of(db, account, 1, lease, now, CLAIM)?;
+/// What a claim found, and when the next row falls due if that is nothing.
+type Claims = (Vec<Claimed>, Option<Millis>);
+
+fn claim(db: &Connection, account: &AccountId, lease: i64, now: Millis, room: usize) -> rusqlite::Result<Claims> {
+    // High priority is claimed beyond the room left, or the slow normal rows on the desk would hold it up.
+    let mut claimed = claim_of(db, account, 1, lease, now, LEAST)?;
     let room = room.saturating_sub(claimed.len());
     claimed.extend(claim_of(db, account, 0, lease, now, room)?);
     if !claimed.is_empty() {

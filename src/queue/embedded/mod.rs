@@ -80,6 +80,12 @@ struct Inner {
     ledger: watch::Sender<Arc<Ledger>>,
 }
 
+impl Inner {
+    fn next_lease(&self) -> i64 {
+        self.leases.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
 impl EmbeddedQueue {
     /// Opens or creates the file; what was in hand when the last process died waits again, marked as redelivered.
     ///
@@ -164,13 +170,30 @@ impl EmbeddedQueue {
         Ok(Counts { waiting: waiting + untouched, in_hand: claimed - untouched, outcomes, dead })
     }
 
+    /// Says whether nothing waits and nothing is in hand; costs the same however much does.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`].
+    pub async fn is_empty(&self) -> Result<bool, QueueError> {
+        let read = |db: &Connection| db.query_row("SELECT NOT EXISTS (SELECT 1 FROM message)", [], |row| row.get(0));
+        self.inner.store.writer().call("read", read).await
+    }
+
     /// Returns the accounts that have messages here, in the order of their names.
     ///
     /// # Errors
     /// [`QueueError::Database`].
     pub async fn accounts(&self) -> Result<Vec<String>, QueueError> {
-        let read = |db: &Connection| {
-            let mut statement = db.prepare("SELECT DISTINCT account FROM message ORDER BY account")?;
+        // From name to name by the index, not from row to row.
+        let sql = "WITH RECURSIVE waiting (account) AS (
+                 SELECT MIN(account) FROM message WHERE lease IS NULL
+                 UNION ALL
+                 SELECT (SELECT MIN(account) FROM message WHERE lease IS NULL AND account > waiting.account)
+                 FROM waiting WHERE account IS NOT NULL)
+             SELECT account FROM waiting WHERE account IS NOT NULL
+             UNION SELECT account FROM message WHERE lease IS NOT NULL ORDER BY account";
+        let read = move |db: &Connection| {
+            let mut statement = db.prepare(sql)?;
             let accounts = statement.query_map([], |row| row.get(0))?;
             accounts.collect()
         };
@@ -206,15 +229,17 @@ impl Queue for EmbeddedQueue {
                 return Ok(None);
             }
             desk.free_stuck(inner.store.writer()).await?;
-            let mut next_due = None;
+            let (writer, mut next_due) = (inner.store.writer(), None);
+            if desk.runs_low() {
+                desk.claim_ahead(writer, inner.next_lease(), inner.clock.now())?;
+            }
             let mut row = desk.pop();
-            if row.is_none() {
-                let lease = inner.leases.fetch_add(1, Ordering::Relaxed);
-                next_due = desk.claim(inner.store.writer(), lease, inner.clock.now()).await?;
+            if row.is_none() && !desk.is_filling() {
+                next_due = desk.claim(writer, inner.next_lease(), inner.clock.now()).await?;
                 row = desk.pop();
             }
             if let Some(row) = row {
-                return Ok(Some(row.hand_out(&desk, inner.store.writer())));
+                return Ok(Some(row.hand_out(&desk, writer)));
             }
             let fallen_due = async {
                 match next_due {

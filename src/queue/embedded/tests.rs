@@ -112,6 +112,78 @@ async fn rows_claimed_for_a_caller_that_went_away_are_handed_to_the_next() {
     assert_eq!(queue.counts().await.unwrap(), Counts { waiting: 3, ..Counts::default() });
 }
 
+/// Counts the rows that are claimed, in hand or on a desk.
+async fn claimed(queue: &EmbeddedQueue) -> i64 {
+    let count =
+        |db: &Connection| db.query_row("SELECT COUNT(*) FROM message WHERE lease IS NOT NULL", [], |row| row.get(0));
+    queue.inner.store.writer().call("read", count).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_desk_grows_with_what_is_in_hand_and_not_beyond_its_bound() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..1000, 0)).await.unwrap();
+    let mut held = vec![queue.next(&account()).await.unwrap().unwrap()];
+    assert_eq!(claimed(&queue).await, 16, "one slow caller has few charged for a crash");
+    for _ in 1..200 {
+        held.push(queue.next(&account()).await.unwrap().unwrap());
+    }
+    let untouched = claimed(&queue).await - 200;
+    assert!((100..=256).contains(&untouched), "{untouched}");
+    queue.stop().await;
+    assert_eq!(claimed(&queue).await, 200, "also what was still on its way is given back");
+    drop(held);
+}
+
+#[tokio::test]
+async fn rows_that_could_not_be_claimed_ahead_fail_whoever_needs_them() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..40, 0)).await.unwrap();
+    let mut held = vec![queue.next(&account()).await.unwrap().unwrap()];
+    let write = async |sql: &'static str| {
+        queue.inner.store.writer().call("written", move |db| db.execute_batch(sql)).await.unwrap();
+    };
+    write("CREATE TEMP TRIGGER no BEFORE UPDATE ON message BEGIN SELECT RAISE(ABORT, 'no'); END").await;
+    let account = account();
+    let next = async || tokio::time::timeout(Duration::from_secs(20), queue.next(&account)).await.unwrap();
+    for _ in 1..16 {
+        held.push(next().await.unwrap().unwrap());
+    }
+    assert!(matches!(next().await, Err(QueueError::Database { .. })));
+    write("DROP TRIGGER no").await;
+    while held.len() < 40 {
+        held.push(next().await.unwrap().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_urgent_row_comes_before_those_on_a_desk_that_runs_low() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..40, 0)).await.unwrap();
+    let mut held = Vec::new();
+    for number in 40..60 {
+        held.push(queue.next(&account()).await.unwrap().unwrap());
+        let urgent = takedowns(number..number + 1, 0).into_iter();
+        queue.enqueue(urgent.map(|t| Takedown { priority: Priority::High, ..t }).collect()).await.unwrap();
+        let next = queue.next(&account()).await.unwrap().unwrap();
+        assert_eq!(next.envelope.message_id, Some(format!("t-{number}")));
+        held.push(next);
+    }
+}
+
+#[tokio::test]
+async fn accounts_are_told_whether_their_messages_wait_or_are_in_hand() {
+    let (_dir, queue) = queue();
+    assert!(queue.is_empty().await.unwrap());
+    queue.enqueue(takedowns(0..3, 0)).await.unwrap();
+    let _held = queue.next(&account()).await.unwrap().unwrap();
+    for name in ["plugins", "arcade", "plugins"] {
+        queue.put_raw(&AccountId::new(name).unwrap(), None, Vec::new()).await.unwrap();
+    }
+    assert_eq!(queue.accounts().await.unwrap(), ["arcade", "plugins", "shops"]);
+    assert!(!queue.is_empty().await.unwrap());
+}
+
 #[tokio::test]
 async fn a_clock_set_back_between_two_openings_does_not_stretch_a_wait() {
     let (dir, queue) = queue();
