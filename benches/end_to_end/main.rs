@@ -38,6 +38,7 @@ mod command;
 mod collector;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
@@ -74,7 +75,9 @@ fn run() -> Result<()> {
     let mut results = Results::new(machine, effort, std::env::args().skip(1).collect());
     for scenario in scenarios {
         eprintln!("── {}: {}", scenario.name, scenario.about);
+        let begun = Instant::now();
         let chapter = (scenario.run)(&stage).with_context(|| format!("scenario {}", scenario.name))?;
+        eprintln!("── {} took {:.0} s", scenario.name, begun.elapsed().as_secs_f64());
         println!("{}", chapter.markdown());
         results.add(chapter);
         stage.clear()?;

@@ -12,8 +12,11 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Longest wait for the warm-up's end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Longest between two looks at a count within the window; whoever is asked pays for it.
-const LOOK_WITHIN: Duration = Duration::from_millis(500);
+/// The first look at a count within the window; a small backlog may be over soon.
+const FIRST_LOOK: Duration = Duration::from_millis(150);
+
+/// Longest between two looks within the window: whoever is asked pays for it, the more the more accounts it tells of.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Whose cost is taken, by their process ids.
 pub(crate) struct Meter {
@@ -70,7 +73,7 @@ impl Meter {
         }
         let first = self.mark(count)?;
         let end = first.at + window.length;
-        let mut pause = LOOK;
+        let mut pause = FIRST_LOOK;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             std::thread::sleep(left.min(pause));

@@ -115,8 +115,8 @@ fn chapter(speeds: &BTreeMap<Key, [Sample; 3]>, workers: &Points<(&str, u32)>, l
     chapter.prose(
         "One worker, one account, quorum queues of one node, the strict sandbox in a process of its own answering at once, \
          all on the same cores. Each value is the median of several windows, taken in turn (lowest–highest in brackets). \
-         Processor time is user and system of the whole process between two marks, warm-up excluded, a scrape of /metrics \
-         every half second included; a sleep is a thread of the worker that has nothing to do and is woken again.",
+         Processor time is user and system of the whole process between two marks, warm-up excluded, three or \
+         four scrapes of /metrics included; a sleep is a thread of the worker that has nothing to do and is woken again.",
     );
     let mut table =
         Table::new(["bare signature (`openssl speed`)", "µs, alone", "µs, both cores busy", "µs to verify"]);

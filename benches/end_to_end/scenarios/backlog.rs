@@ -42,8 +42,10 @@ pub(crate) fn run(stage: &Stage) -> Result<Chapter> {
     chapter.prose(format!(
         "So many MD5 items wait when a worker starts with {IN_FLIGHT} in flight. Ready: /readyz says so; the embedded queue is \
          that once `takedown run`, called again on its file after it was killed, begins to work. First: the first outcome is \
-         told. Through RabbitMQ every backlog is worked to its end, so that the journal of outcomes fills as well; the \
-         embedded queue is worked for some seconds. Peak memory is the process's greatest resident set, its start included."
+         told. Through RabbitMQ a backlog is worked to its end, so that the journal of outcomes fills as well, or for {} \
+         minutes; the embedded queue is worked for some seconds. Peak memory is the process's greatest resident set, its \
+         start included.",
+        LONGEST.as_secs() / 60
     ));
     let head = ["", "ready after, s", "first after, s", "µs an item", "worked", "peak memory, MiB"];
     let mut table = Table::new(head);

@@ -53,9 +53,9 @@ const QUESTIONS: [Question; 3] = [
     Question {
         file: "growth-replicas",
         title: "Replicas and processor time an item, all replicas together",
-        x: "replicas, 96 calls in flight in all",
+        x: "replicas, 50 calls in flight in each",
         points: &[1, 2, 4, 8],
-        setting: |sign_type, replicas| Setting { sign_type, accounts: 1, replicas, in_flight: 96 / replicas },
+        setting: |sign_type, replicas| Setting { sign_type, accounts: 1, replicas, in_flight: 50 },
     },
 ];
 
