@@ -25,7 +25,8 @@ impl Machine {
             line.map_or_else(unknown, |line| line.trim_start_matches(['\t', ' ', ':']).trim().to_owned())
         };
         // What is written by this driver is no change of what it measures.
-        let changes = ["status", "--porcelain", "--", ".", ":!benches/RESULTS.md", ":!benches/parts.md", ":!benches/plots"];
+        let changes =
+            ["status", "--porcelain", "--", ".", ":!benches/RESULTS.md", ":!benches/parts.md", ":!benches/plots"];
         let is_dirty = told("git", &changes).is_none_or(|changes| !changes.is_empty());
         let commit = told("git", &["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(unknown);
         let mut profile: Vec<String> = std::env::vars()
