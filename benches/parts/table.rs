@@ -66,7 +66,7 @@ pub(crate) fn markdown(machine: &Machine, processor: Option<u32>, bare: &Bare, r
     });
     let mut text = format!(
         "## The parts of a call\n\nWritten by `cargo bench --bench parts`, commit {commit}, {date}; {model}, {pinned}; {rustc}, \
-         {openssl}. Times are medians of criterion's samples, with the counting allocator over the system's, \
+         {openssl}. Times are processor time, as `openssl speed` counts, medians of criterion's samples, with the counting allocator over the system's, \
          which the worker does not use; `openssl speed` ran in the same process group just before, its digest over as many \
          bytes as a request of mapi signs. What is verified is the answer's own signature.\n"
     );

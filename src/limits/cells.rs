@@ -29,7 +29,7 @@ use std::time::Duration;
 use crate::limits::rate::{MAX_BURST, Rate};
 
 /// How late a call may leave without loss.
-pub(crate) const LATENESS: Duration = Duration::from_millis(5);
+pub const LATENESS: Duration = Duration::from_millis(5);
 
 /// The pace as a part of the rate, numerator and denominator: what [`LATENESS`] may add to a second is left out of it.
 const SLOWED: (u128, u128) = (199, 200);

@@ -4,6 +4,7 @@
 //! backlog is put off, never spent.
 
 pub mod brake;
+pub mod cells;
 pub mod fleet;
 pub mod in_flight;
 pub mod lanes;
@@ -16,7 +17,6 @@ pub mod sharing;
 pub mod standing;
 pub mod turns;
 
-mod cells;
 mod told;
 
 use std::sync::atomic::AtomicUsize;
