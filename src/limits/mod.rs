@@ -16,6 +16,7 @@ pub mod sharing;
 pub mod standing;
 pub mod turns;
 
+mod cells;
 mod told;
 
 use std::sync::atomic::AtomicUsize;

@@ -3,10 +3,8 @@
 //! A limiter over such a clock keeps the rate whatever the part does: half the part, half the time. Promise: a clock
 //! never runs faster than time itself, and stands still once its part has lapsed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::Clock;
 use tokio::time::Instant;
 
 /// Which part of an account's rate this replica may use.
@@ -32,61 +30,54 @@ impl Part {
     }
 }
 
-/// Tokio's time at the speed of a part, as `governor` reads it: from 0 on.
-#[derive(Debug, Clone)]
-pub(crate) struct PartClock {
-    state: Arc<Mutex<Running>>,
-}
-
+/// Time at the speed of a part, from 0 on.
 #[derive(Debug)]
-struct Running {
+pub(crate) struct PartClock {
     part: Part,
-    /// Reading when the part was set, and that moment.
+    /// Reading when the speed changed, and that moment.
     reading: Duration,
     since: Instant,
 }
 
 impl PartClock {
     /// Starts a clock that runs with the time.
-    pub(crate) fn new() -> Self {
-        let running = Running { part: Part::WHOLE, reading: Duration::ZERO, since: Instant::now() };
-        Self { state: Arc::new(Mutex::new(running)) }
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { part: Part::WHOLE, reading: Duration::ZERO, since: now }
     }
 
-    /// Changes the speed from now on.
-    pub(crate) fn set(&self, part: Part) {
-        let mut running = self.lock();
-        let now = Instant::now();
-        running.reading = running.read(now);
-        running.since = now;
-        running.part = Part { now: part.now.clamp(0.0, 1.0), soon: part.soon.clamp(0.0, 1.0), until: part.until };
+    /// Changes the speed from now on. A part that is only set again, as every heartbeat does, changes nothing.
+    pub(crate) fn set(&mut self, part: Part, now: Instant) {
+        let part = Part { now: part.now.clamp(0.0, 1.0), soon: part.soon.clamp(0.0, 1.0), until: part.until };
+        if self.part(now) != part.now {
+            self.reading = self.read(now);
+            self.since = now;
+        }
+        self.part = part;
     }
 
-    /// Returns the reading.
-    pub(crate) fn read(&self) -> Duration {
-        self.lock().read(Instant::now())
+    /// Returns the reading at a moment; of those before the speed changed, the reading when it did.
+    pub(crate) fn read(&self, at: Instant) -> Duration {
+        let end = self.part.until.map_or(at, |until| until.min(at));
+        let passed = end.saturating_duration_since(self.since);
+        // Exact for the whole; a part is rounded down by the conversion, never up beyond the time itself.
+        self.reading + if self.part.now == 1.0 { passed } else { passed.mul_f64(self.part.now).min(passed) }
     }
 
     /// Returns the part in force.
-    pub(crate) fn part(&self) -> f64 {
-        self.lock().part.at(Instant::now())
+    pub(crate) fn part(&self, now: Instant) -> f64 {
+        self.part.at(now)
     }
 
     /// Returns how long the clock takes for a stretch of its own time; `None` while it stands still.
-    pub(crate) fn real(&self, stretch: Duration) -> Option<Duration> {
-        let speed = self.part();
+    pub(crate) fn real(&self, stretch: Duration, now: Instant) -> Option<Duration> {
+        let speed = self.part(now);
         (speed > 0.0).then(|| stretched(stretch, speed))
     }
 
     /// The same with the part that is to be expected; [`Duration::MAX`] where none is.
-    pub(crate) fn real_soon(&self, stretch: Duration) -> Duration {
-        let running = self.lock();
-        let speed = running.part.at(Instant::now()).max(running.part.soon);
+    pub(crate) fn real_soon(&self, stretch: Duration, now: Instant) -> Duration {
+        let speed = self.part(now).max(self.part.soon);
         if speed > 0.0 { stretched(stretch, speed) } else { Duration::MAX }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Running> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,21 +88,4 @@ fn stretched(stretch: Duration, speed: f64) -> Duration {
     }
     let seconds = stretch.as_secs_f64() / speed;
     Duration::try_from_secs_f64(seconds).map_or(Duration::MAX, |time| time.saturating_add(Duration::from_nanos(1)))
-}
-
-impl Running {
-    fn read(&self, now: Instant) -> Duration {
-        let end = self.part.until.map_or(now, |until| until.min(now));
-        let passed = end.saturating_duration_since(self.since);
-        // Exact for the whole; a part is rounded down by the conversion, never up beyond the time itself.
-        self.reading + if self.part.now == 1.0 { passed } else { passed.mul_f64(self.part.now).min(passed) }
-    }
-}
-
-impl Clock for PartClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.read()
-    }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Largest burst that counts; keeps the arithmetic of the slowest rate within 64 bits of nanoseconds.
+/// Largest burst that counts.
 pub const MAX_BURST: u32 = 1_000_000;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -19,10 +19,8 @@ pub struct Rate {
     pub calls: NonZeroU32,
     /// 1 s, 1 min or 1 h.
     pub per: Duration,
-    /// Calls that may leave at once after a pause, at most [`MAX_BURST`]; default 1.
-    ///
-    /// Timers are good to a millisecond, so a burst of 1 loses up to that at each call: from 100/s up, 2 or more keeps
-    /// the rate.
+    /// Calls that may leave at once after a pause, at most [`MAX_BURST`]; default 1, which keeps any rate: see
+    /// [`cells`](crate::limits::cells).
     pub burst: NonZeroU32,
 }
 

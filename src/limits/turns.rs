@@ -1,45 +1,40 @@
-//! The turns of one account: GCRA by `governor`, over a clock that runs at the speed of the share, with a fair line in
-//! front of it.
+//! The turns of one account: its cells, by a clock that runs at the speed of the share, with a fair line in front of
+//! them.
 //!
 //! Who is next in the line is for [`lanes`](crate::limits::lanes); whoever has come to its head keeps it, so that one of
-//! high priority passes all but that one. Promise: in any stretch of time no more calls leave than the rate, times the
-//! part of it in force at each moment, allows for it plus the burst; and a waiting call that is dropped takes nothing
-//! with it.
+//! high priority passes all but that one. Promise: in any second, and any longer time, no more calls leave than the rate,
+//! times the part of it in force at each moment, allows for it plus the burst ([`cells`](crate::limits::cells) has the
+//! proof); and a waiting call that is dropped takes nothing with it.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::middleware::StateInformationMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::limits::cells::{Cells, LATENESS};
 use crate::limits::lanes::{Class, HIGH_IN_A_ROW, Lanes, Urgency};
 use crate::limits::part::{Part, PartClock};
-use crate::limits::rate::{MAX_BURST, Rate};
+use crate::limits::rate::Rate;
 
 /// Longest wait in hand for a turn, whatever the settings: a third of RabbitMQ's default `consumer_timeout` of 30 min
 /// (rabbitmq.com/docs/consumers, "Delivery Acknowledgement Timeout"), after which the broker takes the message back.
 pub const MAX_WAIT_CAP: Duration = Duration::from_mins(10);
 
-/// The turns of one account: a fair line, and at its head the limiter.
+/// The turns of one account.
 #[derive(Debug)]
 pub(crate) struct Turns {
-    period: Duration,
     max_wait: Duration,
-    clock: PartClock,
-    cells: RateLimiter<NotKeyed, InMemoryState, PartClock, StateInformationMiddleware>,
     line: Arc<Mutex<Line>>,
 }
 
-/// Who waits, and when the first of them may go, by the clock of the part.
-#[derive(Debug, Default)]
+/// Who waits, and for what.
+#[derive(Debug)]
 struct Line {
+    clock: PartClock,
+    cells: Cells,
     high: u32,
     normal: u32,
-    next_at: Duration,
     has_head: bool,
     lanes: Lanes<oneshot::Sender<Head>>,
 }
@@ -71,33 +66,34 @@ impl Turns {
     /// Opens an idle line with the whole rate. `max_wait` is raised to one and a half periods of a very slow rate, and
     /// capped at [`MAX_WAIT_CAP`].
     pub(crate) fn new(rate: Rate, max_wait: Duration) -> Self {
-        let period = rate.period();
-        let clock = PartClock::new();
-        let burst = rate.burst.min(NonZeroU32::new(MAX_BURST).unwrap_or(NonZeroU32::MIN));
-        let quota = Quota::with_period(period).expect("invariant: a period is at least 1 ns").allow_burst(burst);
+        let line = Line {
+            clock: PartClock::new(Instant::now()),
+            cells: Cells::new(rate),
+            high: 0,
+            normal: 0,
+            has_head: false,
+            lanes: Lanes::default(),
+        };
         Self {
-            period,
-            max_wait: max_wait.max(period.saturating_mul(3) / 2).min(MAX_WAIT_CAP),
-            cells: RateLimiter::direct_with_clock(quota, clock.clone()).with_middleware(),
-            line: Arc::default(),
-            clock,
+            max_wait: max_wait.max(rate.period().saturating_mul(3) / 2).min(MAX_WAIT_CAP),
+            line: Arc::new(Mutex::new(line)),
         }
     }
 
     /// Changes the part of the rate; what was waited for stays waited for.
     pub(crate) fn set_part(&self, part: Part) {
-        self.clock.set(part);
+        self.line().clock.set(part, Instant::now());
     }
 
     /// Returns the part in force.
     pub(crate) fn part(&self) -> f64 {
-        self.clock.part()
+        self.line().clock.part(Instant::now())
     }
 
     /// Queues, unless the wait would be too long; that wait is then the error.
     pub(crate) fn line_up(&self, class: Class) -> Result<Place<'_>, Duration> {
         let mut line = self.line();
-        let wait = self.expected(&line, class.urgency);
+        let wait = line.expected(class.urgency);
         if wait > self.max_wait {
             return Err(wait);
         }
@@ -107,7 +103,7 @@ impl Turns {
 
     /// Says whether a newcomer would wait too long.
     pub(crate) fn is_full(&self) -> bool {
-        self.expected(&self.line(), Urgency::Normal) > self.max_wait
+        self.line().expected(Urgency::Normal) > self.max_wait
     }
 
     /// Says whether anyone waits for a turn.
@@ -120,31 +116,21 @@ impl Turns {
     ///
     /// A part of nothing has no cells, not even those of the burst, which a clock that stands still would leave.
     pub(crate) fn take(&self) -> Result<(), Wait> {
-        if self.clock.part() == 0.0 {
-            let next = self.line().next_at.saturating_sub(self.clock.read());
-            return Err(Wait { now: None, soon: self.clock.real_soon(next) });
+        let mut line = self.line();
+        let Line { clock, cells, .. } = &mut *line;
+        let now = Instant::now();
+        let reading = clock.read(now);
+        let wait = |wait| Wait { now: clock.real(wait, now), soon: clock.real_soon(wait, now) };
+        if clock.part(now) == 0.0 {
+            return Err(wait(cells.wait(reading)));
         }
-        let (answer, next) = match self.cells.check() {
-            Ok(cells) if cells.remaining_burst_capacity() > 0 => (Ok(()), Duration::ZERO),
-            Ok(_) => (Ok(()), self.period),
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(self.clock.read());
-                (Err(Wait { now: self.clock.real(wait), soon: self.clock.real_soon(wait) }), wait)
-            }
-        };
-        self.line().next_at = self.clock.read() + next;
-        answer
+        let lately = now.checked_sub(LATENESS).map_or(reading, |lately| clock.read(lately));
+        cells.take(reading, lately).map_err(wait)
     }
 
     /// The longest wait in hand.
     pub(crate) fn max_wait(&self) -> Duration {
         self.max_wait
-    }
-
-    /// Wait of a newcomer: until the next cell, then one period for each of those in line before it.
-    fn expected(&self, line: &Line, urgency: Urgency) -> Duration {
-        let next = line.next_at.saturating_sub(self.clock.read());
-        self.clock.real_soon(next.saturating_add(self.period.saturating_mul(line.before(urgency))))
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -157,6 +143,13 @@ fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
 }
 
 impl Line {
+    /// Wait of a newcomer: until the next cell, then one period for each of those in line before it.
+    fn expected(&self, urgency: Urgency) -> Duration {
+        let now = Instant::now();
+        let next = self.cells.wait(self.clock.read(now));
+        self.clock.real_soon(next.saturating_add(self.cells.pace().saturating_mul(self.before(urgency))), now)
+    }
+
     fn waiting(&mut self, urgency: Urgency) -> &mut u32 {
         match urgency {
             Urgency::High => &mut self.high,
@@ -223,6 +216,8 @@ impl Drop for Head {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -309,23 +304,23 @@ mod tests {
             let calls = runtime.block_on(async {
                 let rate = "100/s".parse::<Rate>().unwrap().with_burst(NonZeroU32::new(burst).unwrap());
                 let turns = Turns::new(rate, Duration::from_secs(60));
-                // What the parts have allowed for so far, at each call.
-                let (mut allowed, mut calls) = (0.0, Vec::new());
+                // What the parts have allowed for so far, at each millisecond, and the millisecond of each call.
+                let (mut allowed, mut calls) = (vec![0.0], Vec::new());
                 for (millis, percent) in changes {
                     let now = f64::from(percent) / 100.0;
                     turns.set_part(part(now));
                     for _ in 0..millis {
                         while turns.take().is_ok() {
-                            calls.push(allowed);
+                            calls.push(allowed.len() - 1);
                         }
                         tokio::time::advance(Duration::from_millis(1)).await;
-                        allowed += now * 0.1;
+                        allowed.push(allowed[allowed.len() - 1] + now * 0.1 * 0.995);
                     }
                 }
-                calls
+                calls.into_iter().map(|at| (allowed[at.saturating_sub(5)], allowed[at])).collect::<Vec<_>>()
             });
-            for (first, before) in calls.iter().enumerate() {
-                for (last, after) in calls.iter().enumerate().skip(first) {
+            for (first, (before, _)) in calls.iter().enumerate() {
+                for (last, (_, after)) in calls.iter().enumerate().skip(first) {
                     let count = (last - first + 1) as f64;
                     prop_assert!(count <= f64::from(burst) + (after - before) + 1e-6, "{count} calls, {}", after - before);
                 }

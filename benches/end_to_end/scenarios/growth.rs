@@ -1,0 +1,143 @@
+//! How the cost of an item grows with calls in flight, accounts and replicas.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use takedown::signing::SignType;
+
+use crate::accounts::{Account, Limits};
+use crate::gateway::{Gateway, Kind};
+use crate::items::Lot;
+use crate::meter::{Measured, Meter, Window};
+use crate::plot::{Line, Plot};
+use crate::queues::Queues;
+use crate::results::{Chapter, Table};
+use crate::sample::{number, percent};
+use crate::stage::Stage;
+use crate::worker::Worker;
+
+/// One point: what works, and on what.
+#[derive(Debug, Clone, Copy)]
+struct Setting {
+    sign_type: SignType,
+    accounts: u32,
+    replicas: u32,
+    /// Of each account, in each replica.
+    in_flight: u32,
+}
+
+/// One plot.
+struct Question {
+    file: &'static str,
+    title: &'static str,
+    x: &'static str,
+    points: &'static [u32],
+    setting: fn(SignType, u32) -> Setting,
+}
+
+const QUESTIONS: [Question; 3] = [
+    Question {
+        file: "growth-in-flight",
+        title: "Calls in flight and processor time an item",
+        x: "calls in flight",
+        points: &[1, 3, 10, 30, 100, 200],
+        setting: |sign_type, in_flight| Setting { sign_type, accounts: 1, replicas: 1, in_flight },
+    },
+    Question {
+        file: "growth-accounts",
+        title: "Accounts and processor time an item",
+        x: "accounts, 200 calls in flight in all",
+        points: &[1, 5, 20, 50, 200],
+        setting: |sign_type, accounts| Setting { sign_type, accounts, replicas: 1, in_flight: 200 / accounts },
+    },
+    Question {
+        file: "growth-replicas",
+        title: "Replicas and processor time an item, all replicas together",
+        x: "replicas, 96 calls in flight in all",
+        points: &[1, 2, 4, 8],
+        setting: |sign_type, replicas| Setting { sign_type, accounts: 1, replicas, in_flight: 96 / replicas },
+    },
+];
+
+pub(crate) fn run(stage: &Stage) -> Result<Chapter> {
+    let mut chapter = Chapter::new("How cost grows");
+    chapter.prose(
+        "Through RabbitMQ with the lean gateway, a few seconds each. A sleep is a thread of a worker that has nothing to do \
+         and is woken again: the fewer items are in hand, the more of them fall to each.",
+    );
+    for question in QUESTIONS {
+        let mut table = Table::new([
+            question.x,
+            "sign type",
+            "items/s",
+            "worker: µs an item",
+            "sleeps an item",
+            "broker: µs",
+            "busy",
+        ]);
+        let points = stage.effort.pick(&question.points[..2], question.points);
+        let mut lines = Vec::new();
+        for sign_type in [SignType::Md5, SignType::Rsa2] {
+            let mut line = Line { name: sign_type.to_string(), points: Vec::new() };
+            for point in points {
+                let measured = measure(stage, (question.setting)(sign_type, *point))?;
+                eprintln!("  {}, {point}, {sign_type}: {} µs an item", question.file, number(measured.cpu()));
+                line.points.push((f64::from(*point), measured.cpu()));
+                table.row([
+                    point.to_string(),
+                    sign_type.to_string(),
+                    number(measured.rate()),
+                    number(measured.cpu()),
+                    number(measured.sleeps()),
+                    number(measured.each(measured.broker.cpu())),
+                    percent(measured.busy),
+                ]);
+            }
+            lines.push(line);
+        }
+        chapter.table(table);
+        chapter.plot(Plot {
+            file: question.file,
+            title: question.title.to_owned(),
+            x: question.x,
+            y: "processor time an item, µs",
+            lines,
+        });
+    }
+    Ok(chapter)
+}
+
+fn measure(stage: &Stage, setting: Setting) -> Result<Measured> {
+    let Setting { sign_type, accounts, replicas, in_flight } = setting;
+    let accounts: Vec<Account> =
+        (0..accounts).map(|number| Account { name: format!("account-{number}"), sign_type }).collect();
+    let queues = Queues::declare(stage, &accounts)?;
+    let (window, count) = window(stage, in_flight * replicas * u32::try_from(accounts.len())?);
+    let lot = Lot::new();
+    queues.fill_all(&lot, &accounts, count)?;
+    let gateway = Gateway::start(stage, Kind::Lean)?;
+    let share = format!("mode = \"static\"\nshare = \"1/{replicas}\"\n");
+    let limits = Limits { more: share, ..Limits::unbound(in_flight) };
+    let text = stage.credentials.configuration(&gateway.url, &accounts, &limits);
+    let workers = (0..replicas)
+        .map(|_| Worker::start(stage, &format!("{}{text}", queues.configuration())))
+        .collect::<Result<Vec<_>>>()?;
+    let meter = Meter {
+        workers: workers.iter().map(|worker| worker.process.id()).collect(),
+        gateway: Some(gateway.process.id()),
+        broker: Some(stage.broker_process()?),
+    };
+    meter.measure(window, &mut || workers.iter().map(Worker::settled).sum())
+}
+
+/// What is put into the queues must last for the window at the highest pace that is to be expected.
+fn window(stage: &Stage, in_flight: u32) -> (Window, u64) {
+    let seconds = stage.effort.pick(2, 3);
+    let (warm_up, pace) = match in_flight {
+        ..5 => (100, 2_000),
+        5..50 => (500, 8_000),
+        50.. => (1_000, 12_000),
+    };
+    let count = warm_up + pace * (seconds + 2);
+    (Window { warm_up, length: Duration::from_secs(seconds), until: count }, count)
+}
