@@ -36,13 +36,12 @@ pub(super) async fn work(
     let mut look = tokio::time::interval(LOOK);
     let (mut moved_at, mut ended) = (Instant::now(), 0);
     loop {
-        let counts = match queue.counts().await {
-            Ok(counts) => counts,
+        let is_empty = match queue.is_empty().await {
+            Ok(is_empty) => is_empty,
             // The worker has ended, and closed it; how it ended is told below.
             Err(QueueError::Closed) => break,
             Err(error) => return Err(error.into()),
         };
-        let left = counts.waiting + counts.in_hand;
         let tally = watch.tally();
         if tally.total() != ended || in_flight(&known) > 0 {
             (moved_at, ended) = (Instant::now(), tally.total());
@@ -52,7 +51,7 @@ pub(super) async fn work(
         let note = hold.clone().filter(|_| !is_still).map_or_else(String::new, |hold| format!(", {hold}"));
         progress.pace(hold.filter(|_| is_still).map_or(Pace::Measured, Pace::Held));
         progress.set(tally.total(), &format!("{}{note}", tally.line()));
-        if left == 0 || shutdown.is_draining() || running.is_finished() {
+        if is_empty || shutdown.is_draining() || running.is_finished() {
             break;
         }
         tokio::select! {

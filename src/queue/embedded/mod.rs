@@ -164,6 +164,15 @@ impl EmbeddedQueue {
         Ok(Counts { waiting: waiting + untouched, in_hand: claimed - untouched, outcomes, dead })
     }
 
+    /// Says whether no message waits or is in hand; however many there were, that is quickly seen.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`].
+    pub async fn is_empty(&self) -> Result<bool, QueueError> {
+        let sql = "SELECT NOT EXISTS (SELECT 1 FROM message)";
+        self.inner.store.writer().call("read", |db| db.query_row(sql, [], |row| row.get(0))).await
+    }
+
     /// Returns the accounts that have messages here, in the order of their names.
     ///
     /// # Errors

@@ -34,7 +34,8 @@ async fn one_unroutable_among_hundreds_fails_the_list() {
 async fn what_a_killed_broker_did_not_confirm_is_sent_again() {
     const ITEMS: usize = 5000;
     let mut broker = outages::own_broker("[].").await;
-    let settings = broker::settings(broker.url());
+    // Longer than a restart on a busy machine may take.
+    let settings = AmqpSettings { confirm_timeout: Duration::from_mins(2), ..broker::settings(broker.url()) };
     Topology::new(&settings, &[desk()]).apply(&settings).await.unwrap();
     let intake = AmqpIntake::connect(&settings).await.unwrap();
     let takedowns = (0..ITEMS).map(|n| takedown(&format!("t-{n}"), "desk")).collect();
