@@ -4,6 +4,7 @@
 //! value. Lengths are those of the interface documents (`sns.admin.close.goods` request table;
 //! `alipay.open.servicemarket.commodity.shop.offline` `biz_content`), counted in characters.
 
+mod draft;
 mod wire;
 
 use std::fmt;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{AccountId, BatchId, MerchantId, RequestId};
 use crate::domain::outcome::ItemIds;
 use crate::domain::secret::Secret;
+
+pub use crate::domain::takedown::draft::Draft;
 
 /// Largest message accepted, in bytes (64 KiB); a takedown is a few hundred.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::{FinalOutcome, Reason};
 use takedown::domain::takedown::Takedown;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
-use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::intake::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::{DeadLetters, Intake};

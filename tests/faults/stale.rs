@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use takedown::domain::settlement::Settlement;
-use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::intake::AmqpIntake;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::work_queue::Consumers;
 use takedown::queue::amqp::{AmqpQueue, ConsumerSettings};

@@ -1,6 +1,7 @@
 //! What only a broker can do to a queue: die, close channels, lose queues, return messages, refuse.
 
 mod held;
+mod intake;
 mod journal;
 mod looks;
 mod modes;
@@ -22,7 +23,7 @@ use takedown::domain::notice::LetterFilter;
 use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
-use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::intake::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::work_queue::Consumers;

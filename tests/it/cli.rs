@@ -10,6 +10,7 @@ mod status;
 mod terminal;
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -222,6 +223,27 @@ fn a_dry_run_needs_no_broker_and_may_skip_rejected_rows() {
     let ended = run(directory.path(), &["enqueue", "items.csv", "--skip-rejected", "--dry-run"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.starts_with("1 item is ready"), "{}", ended.stdout);
+}
+
+#[test]
+fn items_come_from_a_pipe_too_and_rejected_ones_go_to_the_working_directory() {
+    let directory = directory(DESK);
+    let arguments = ["enqueue", "/dev/stdin", "--format", "csv", "--skip-rejected", "--dry-run"];
+    let mut command = takedown(directory.path(), &arguments);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    command.stdin(reader);
+    let feeding = std::thread::spawn(move || {
+        let mut rows = "account,sns_user_id,key,goods_id\ndesk,,k3y,1\n".to_owned();
+        (0..5000).for_each(|n| rows.push_str(&format!("desk,admin,k3y,{n}\n")));
+        writer.write_all(rows.as_bytes())
+    });
+    let ended = end(command);
+    feeding.join().unwrap().unwrap();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("5000 items are ready"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("1 of 5001 rows of /dev/stdin is rejected:\n  line 2: "), "{}", ended.stderr);
+    let rejected = fs::read_to_string(directory.path().join("stdin.rejected.csv")).unwrap();
+    assert_eq!(rejected.lines().count(), 2, "{rejected}");
 }
 
 #[test]

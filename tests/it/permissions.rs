@@ -19,7 +19,7 @@ use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::fleet::AmqpFleet;
-use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::intake::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::tail::{Log, Streams};
 use takedown::queue::amqp::topology::Topology;

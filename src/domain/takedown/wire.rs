@@ -13,20 +13,41 @@ use crate::domain::takedown::{
     Gateway, Item, MAX_MESSAGE_BYTES, MapiItem, MessageError, OpenPlatformItem, Priority, Takedown, rfc3339,
 };
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 struct WireTakedown<'a> {
     version: Number,
     id: String,
     account: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<String>,
     #[serde(borrow)]
     takedown: std::borrow::Cow<'a, RawValue>,
+}
+
+/// As [`WireTakedown`], to be written: nothing is copied first.
+#[derive(Serialize)]
+struct Written<'a, T> {
+    version: u8,
+    id: &'a str,
+    account: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<&'static str>,
+    takedown: T,
+}
+
+/// What a message has beside its item, none of it checked.
+pub(super) struct Head {
+    pub(super) id: String,
+    pub(super) account: String,
+    pub(super) batch: Option<String>,
+    pub(super) deadline: Option<String>,
+    pub(super) priority: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -37,26 +58,26 @@ struct WireGateway {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireMapi {
-    gateway: Gateway,
-    sns_user_id: String,
-    key: String,
+pub(super) struct WireMapi<T = String> {
+    pub(super) gateway: Gateway,
+    pub(super) sns_user_id: T,
+    pub(super) key: T,
     #[serde(skip_serializing_if = "Option::is_none")]
-    close_reason: Option<String>,
+    pub(super) close_reason: Option<T>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    goods_id: Option<String>,
+    pub(super) goods_id: Option<T>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireOpenPlatform {
-    gateway: Gateway,
-    commodity_id: String,
-    shop_id: String,
+pub(super) struct WireOpenPlatform<T = String> {
+    pub(super) gateway: Gateway,
+    pub(super) commodity_id: T,
+    pub(super) shop_id: T,
     #[serde(skip_serializing_if = "Option::is_none")]
-    merchant: Option<String>,
+    pub(super) merchant: Option<T>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    app_auth_token: Option<String>,
+    pub(super) app_auth_token: Option<T>,
 }
 
 impl Takedown {
@@ -74,46 +95,55 @@ impl Takedown {
         if wire.version.as_f64() != Some(1.0) {
             return Err(MessageError::field("version", format!("is {}, this worker reads version 1", wire.version)));
         }
-        let id = RequestId::new(wire.id).map_err(|e| MessageError::field("id", e.to_string()))?;
-        let account = AccountId::new(wire.account).map_err(|e| MessageError::field("account", e.to_string()))?;
-        let batch =
-            wire.batch.map(BatchId::new).transpose().map_err(|e| MessageError::field("batch", e.to_string()))?;
-        let deadline = wire.deadline.map(|text| deadline(&text)).transpose()?;
-        let priority = wire.priority.map_or(Ok(Priority::Normal), |text| priority(&text))?;
-        let item = decode_item(wire.takedown.get())?;
-        Ok(Self { id, account, batch, deadline, priority, item })
+        let WireTakedown { version: _, id, account, batch, deadline, priority, takedown } = wire;
+        Head { id, account, batch, deadline, priority }.complete(|| decode_item(takedown.get()))
     }
 
     /// Writes the message, secrets included: for a queue only, never for a log.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let item = match &self.item {
-            Item::Mapi(item) => serde_json::value::to_raw_value(&WireMapi {
+        match &self.item {
+            Item::Mapi(item) => self.write(WireMapi {
                 gateway: Gateway::Mapi,
-                sns_user_id: item.sns_user_id.clone(),
-                key: item.key.expose().to_owned(),
-                close_reason: item.close_reason.clone(),
-                goods_id: item.goods_id.clone(),
+                sns_user_id: item.sns_user_id.as_str(),
+                key: item.key.expose(),
+                close_reason: item.close_reason.as_deref(),
+                goods_id: item.goods_id.as_deref(),
             }),
-            Item::OpenPlatform(item) => serde_json::value::to_raw_value(&WireOpenPlatform {
+            Item::OpenPlatform(item) => self.write(WireOpenPlatform {
                 gateway: Gateway::OpenPlatform,
-                commodity_id: item.commodity_id.clone(),
-                shop_id: item.shop_id.clone(),
-                merchant: item.merchant.as_ref().map(ToString::to_string),
-                app_auth_token: item.app_auth_token.as_ref().map(|t| t.expose().to_owned()),
+                commodity_id: item.commodity_id.as_str(),
+                shop_id: item.shop_id.as_str(),
+                merchant: item.merchant.as_ref().map(MerchantId::as_str),
+                app_auth_token: item.app_auth_token.as_ref().map(Secret::expose),
             }),
         }
-        .expect("invariant: plain strings always serialise");
-        let wire = WireTakedown {
-            version: Number::from(1),
-            id: self.id.to_string(),
-            account: self.account.to_string(),
-            batch: self.batch.as_ref().map(ToString::to_string),
+    }
+
+    fn write(&self, takedown: impl Serialize) -> Vec<u8> {
+        let written = Written {
+            version: 1,
+            id: self.id.as_str(),
+            account: self.account.as_str(),
+            batch: self.batch.as_ref().map(BatchId::as_str),
             deadline: self.deadline.map(rfc3339),
-            priority: (self.priority == Priority::High).then(|| "high".to_owned()),
-            takedown: std::borrow::Cow::Owned(item),
+            priority: (self.priority == Priority::High).then_some("high"),
+            takedown,
         };
-        serde_json::to_vec(&wire).expect("invariant: plain strings always serialise")
+        serde_json::to_vec(&written).expect("invariant: plain strings always serialise")
+    }
+}
+
+impl Head {
+    /// Checks what is beside the item, then makes the item.
+    pub(super) fn complete(self, item: impl FnOnce() -> Result<Item, MessageError>) -> Result<Takedown, MessageError> {
+        let id = RequestId::new(self.id).map_err(|e| MessageError::field("id", e.to_string()))?;
+        let account = AccountId::new(self.account).map_err(|e| MessageError::field("account", e.to_string()))?;
+        let batch =
+            self.batch.map(BatchId::new).transpose().map_err(|e| MessageError::field("batch", e.to_string()))?;
+        let deadline = self.deadline.map(|text| deadline(&text)).transpose()?;
+        let priority = self.priority.map_or(Ok(Priority::Normal), |text| priority(&text))?;
+        Ok(Takedown { id, account, batch, deadline, priority, item: item()? })
     }
 }
 
@@ -229,10 +259,18 @@ fn field_fault(prefix: &str, path: &str, error: &serde_json::Error) -> MessageEr
 }
 
 fn decode_item(text: &str) -> Result<Item, MessageError> {
-    let gateway: WireGateway = parse(text, "takedown")?;
-    match gateway.gateway.as_deref() {
-        Some("mapi") => decode_mapi(parse(text, "takedown")?).map(Item::Mapi),
-        Some("open_platform") => decode_open_platform(parse(text, "takedown")?).map(Item::OpenPlatform),
+    let asked: WireGateway = parse(text, "takedown")?;
+    match gateway(asked.gateway.as_deref())? {
+        Gateway::Mapi => decode_mapi(parse(text, "takedown")?).map(Item::Mapi),
+        Gateway::OpenPlatform => decode_open_platform(parse(text, "takedown")?).map(Item::OpenPlatform),
+    }
+}
+
+/// Reads a gateway's name.
+pub(super) fn gateway(name: Option<&str>) -> Result<Gateway, MessageError> {
+    match name {
+        Some("mapi") => Ok(Gateway::Mapi),
+        Some("open_platform") => Ok(Gateway::OpenPlatform),
         Some(other) => {
             let problem = format!("is {:?}, expected mapi or open_platform", short(other));
             Err(MessageError::field("takedown.gateway", problem))
@@ -241,7 +279,7 @@ fn decode_item(text: &str) -> Result<Item, MessageError> {
     }
 }
 
-fn decode_mapi(wire: WireMapi) -> Result<MapiItem, MessageError> {
+pub(super) fn decode_mapi(wire: WireMapi) -> Result<MapiItem, MessageError> {
     Ok(MapiItem {
         sns_user_id: text("takedown.sns_user_id", wire.sns_user_id, 50)?,
         key: Secret::new(text("takedown.key", wire.key, 40)?),
@@ -250,7 +288,7 @@ fn decode_mapi(wire: WireMapi) -> Result<MapiItem, MessageError> {
     })
 }
 
-fn decode_open_platform(wire: WireOpenPlatform) -> Result<OpenPlatformItem, MessageError> {
+pub(super) fn decode_open_platform(wire: WireOpenPlatform) -> Result<OpenPlatformItem, MessageError> {
     if wire.merchant.is_some() && wire.app_auth_token.is_some() {
         return Err(MessageError::field(
             "takedown.merchant",

@@ -6,10 +6,12 @@
 //! HTML or with control characters.
 
 pub mod scale;
+pub mod spread;
 pub mod svg;
 pub mod text;
 
 use crate::ops::chart::scale::{Quantile, buckets, quantiles};
+use crate::ops::chart::spread::Spread;
 
 /// What a bar stands for; a style sheet or a terminal gives it a colour, and its label says the same in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -146,10 +148,9 @@ pub struct HistogramWords {
 impl Histogram {
     /// Sorts values into buckets whose bounds are 1, 2 or 5 times a power of ten.
     #[must_use]
-    pub fn of(words: HistogramWords, mut values: Vec<u64>) -> Self {
-        values.sort_unstable();
+    pub fn of(words: HistogramWords, values: &Spread) -> Self {
         let HistogramWords { title, description, heads, unit } = words;
-        let (buckets, quantiles) = (buckets(&values), quantiles(&values));
+        let (buckets, quantiles) = (buckets(values), quantiles(values));
         Self { title, description, heads, unit, buckets, quantiles }
     }
 

@@ -1,38 +1,40 @@
 //! Bounds, ticks and quantiles: the arithmetic of charts.
 
+use crate::ops::chart::spread::Spread;
+
 /// A value that so many percent of all do not exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quantile {
     /// 1 to 100.
     pub percent: u8,
-    /// The value; one of those measured.
+    /// The value; one of those measured, to three digits.
     pub value: u64,
 }
 
 /// The quantiles told of every histogram.
 const PERCENTS: [u8; 4] = [50, 95, 99, 100];
 
-/// Returns the quantiles of ascending values (nearest rank); none of nothing.
+/// Returns the quantiles of values (nearest rank); none of nothing.
 #[must_use]
-pub fn quantiles(ascending: &[u64]) -> Vec<Quantile> {
-    let rank = |percent: u8| (ascending.len() * usize::from(percent)).div_ceil(100).max(1) - 1;
-    let quantile = |percent| Some(Quantile { percent, value: *ascending.get(rank(percent))? });
+pub fn quantiles(values: &Spread) -> Vec<Quantile> {
+    let total = values.total();
+    let rank = |percent: u8| (total * u64::from(percent)).div_ceil(100).max(1);
+    let quantile = |percent| Some(Quantile { percent, value: values.ranked(rank(percent))? });
     PERCENTS.into_iter().filter_map(quantile).collect()
 }
 
-/// Sorts ascending values between bounds that are 0, or 1, 2 or 5 times a power of ten; empty buckets at either end are
+/// Sorts values between bounds that are 0, or 1, 2 or 5 times a power of ten; empty buckets at either end are
 /// left out.
 #[must_use]
-pub fn buckets(ascending: &[u64]) -> Vec<(u64, u64, u64)> {
-    let (Some(&least), Some(&most)) = (ascending.first(), ascending.last()) else { return Vec::new() };
+pub fn buckets(values: &Spread) -> Vec<(u64, u64, u64)> {
+    let Some((least, most)) = values.ends() else { return Vec::new() };
     let mut found = Vec::new();
-    let (mut from, mut rest) = (0, ascending);
+    let mut from = 0;
     for to in bounds() {
-        let (inside, above) = rest.split_at(rest.partition_point(|value| *value < to));
         if to > least {
-            found.push((from, to, inside.len() as u64));
+            found.push((from, to, values.between(from, to)));
         }
-        (from, rest) = (to, above);
+        from = to;
         if to > most {
             break;
         }
@@ -69,6 +71,7 @@ mod tests {
 
     #[test]
     fn every_value_is_in_one_bucket() {
+        let buckets = |values: &[u64]| super::buckets(&values.iter().copied().collect());
         assert_eq!(buckets(&[]), []);
         assert_eq!(buckets(&[0]), [(0, 1, 1)]);
         assert_eq!(buckets(&[3, 4, 5, 20, 21]), [(2, 5, 2), (5, 10, 1), (10, 20, 0), (20, 50, 2)]);
@@ -79,7 +82,10 @@ mod tests {
 
     #[test]
     fn a_quantile_is_a_value_that_was_measured() {
-        let told = |values: &[u64]| quantiles(values).iter().map(|q| (q.percent, q.value)).collect::<Vec<_>>();
+        let told = |values: &[u64]| {
+            let values = values.iter().copied().collect();
+            quantiles(&values).iter().map(|q| (q.percent, q.value)).collect::<Vec<_>>()
+        };
         assert_eq!(told(&[]), []);
         assert_eq!(told(&[7]), [(50, 7), (95, 7), (99, 7), (100, 7)]);
         let hundred: Vec<u64> = (1..=100).collect();

@@ -302,7 +302,8 @@ mod tests {
             heads: ["latency".into(), "calls".into()],
             unit: "ms".into(),
         };
-        let page = Histogram::of(words, vec![4, 3, 120]).figure("latency", &Words::default()).into_string();
+        let page =
+            Histogram::of(words, &[4, 3, 120].into_iter().collect()).figure("latency", &Words::default()).into_string();
         assert!(page.contains("p50 4 ms, p95 120 ms, p99 120 ms, max 120 ms"), "{page}");
         assert!(page.contains(r#"<th scope="row">2–5</th><td class="number">2</td>"#), "{page}");
     }

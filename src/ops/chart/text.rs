@@ -326,7 +326,7 @@ mod tests {
             heads: ["latency".into(), "calls".into()],
             unit: "ms".into(),
         };
-        let text = Histogram::of(words, vec![1, 1, 3]).text(&ASCII);
+        let text = Histogram::of(words, &[1, 1, 3].into_iter().collect()).text(&ASCII);
         assert_eq!(
             text,
             "Gateway latency\n\

@@ -5,8 +5,10 @@ mod batches;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
-use self::batches::{Batches, Existing};
+use self::batches::{Counts, Existing};
 use crate::domain::takedown::Takedown;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
@@ -16,15 +18,20 @@ use crate::ops::cli::progress::Progress;
 use crate::ops::cli::signals;
 use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
+use crate::ops::items::ItemsError;
 use crate::ops::metrics::SpanCounters;
 use crate::ops::telemetry::Telemetry;
 use crate::queue::Intake;
 use crate::queue::amqp::desk_log::AmqpDeskLog;
-use crate::queue::amqp::publisher::AmqpIntake;
+use crate::queue::amqp::intake::AmqpIntake;
 use crate::worker::shutdown::Shutdown;
 
-/// Published and confirmed together; a lost connection leaves at most so many in doubt.
-const CHUNK: usize = 500;
+/// Handed to the queue together.
+const CHUNK: usize = 256;
+
+/// Chunks on their way at once: while the broker writes some down, the next are read. A lost connection leaves at most
+/// so many in doubt.
+const UNDER_WAY: usize = 4;
 
 /// Publish a file of items to RabbitMQ, each confirmed by the broker.
 ///
@@ -52,11 +59,13 @@ impl Enqueue {
     pub(super) async fn execute(&self, surroundings: &Surroundings) -> Result<Exit, Failure> {
         let terminal = &surroundings.terminal;
         let config = surroundings.load_outline()?;
-        let mut takedowns = self.items.read(&config.accounts, self.items.batch.as_ref(), terminal)?;
-        let batches = Batches::name(&mut takedowns);
-        let count = takedowns.len();
+        let options = self.items.options(&config.accounts);
+        let mut counts = Counts::default();
+        let checked = self.items.check(&options, terminal, |takedown, id| counts.add(takedown, id))?;
+        let batches = counts.name();
+        let count = checked.accepted();
         if self.dry_run {
-            let ready = counted(count as u64, "item is", "items are");
+            let ready = counted(count, "item is", "items are");
             terminal.result(&format!("{ready} ready to be enqueued; nothing was published"))?;
             return Ok(Exit::Done);
         }
@@ -67,14 +76,15 @@ impl Enqueue {
         let existing = if self.add { Existing::Add } else { Existing::Refuse };
         batches.note(&log, existing).await?;
         log.close().await;
-        let progress = Progress::new(terminal, "confirmed", count as u64);
-        let published = publish(&intake, takedowns, &progress, terminal).await;
+        let progress = Progress::new(terminal, "confirmed", count);
+        let takedowns = checked.takedowns(&options)?.map(|takedown| takedown.map(|takedown| batches.fill(takedown)));
+        let published = publish(&intake, takedowns, count, &progress, terminal).await;
         progress.finish();
         intake.close().await;
         telemetry.finish().await;
         let confirmed = published?;
         let rate = per_second(confirmed, progress.elapsed());
-        let all = counted(count as u64, "item", "items");
+        let all = counted(count, "item", "items");
         let names = batches.names();
         terminal.result(&format!("{confirmed} of {all} enqueued and confirmed, {rate} a second; {names}"))?;
         if confirmed < count {
@@ -85,43 +95,52 @@ impl Enqueue {
     }
 }
 
-/// Publishes in chunks until the end or a signal; returns how many are confirmed.
+/// Publishes until the end or a signal; returns how many are confirmed.
 async fn publish(
     intake: &AmqpIntake,
-    takedowns: Vec<Takedown>,
+    mut takedowns: impl Iterator<Item = Result<Takedown, ItemsError>>,
+    count: u64,
     progress: &Progress,
     terminal: &Terminal,
-) -> Result<usize, Failure> {
+) -> Result<u64, Failure> {
     let shutdown = Shutdown::new();
     let signals = signals::watch(shutdown.clone(), Some(terminal.clone()))?;
-    let count = takedowns.len();
-    let mut confirmed = 0;
-    let mut rest = takedowns.into_iter();
-    while !shutdown.is_draining() {
-        let chunk: Vec<Takedown> = rest.by_ref().take(CHUNK).collect();
-        let size = chunk.len();
-        if size == 0 {
-            break;
+    let (mut confirmed, mut under_way, mut ended) = (0, FuturesUnordered::new(), Ok(()));
+    loop {
+        while ended.is_ok() && under_way.len() < UNDER_WAY && !shutdown.is_draining() {
+            let chunk: Result<Vec<Takedown>, ItemsError> = takedowns.by_ref().take(CHUNK).collect();
+            match chunk {
+                Ok(chunk) if chunk.is_empty() => break,
+                Ok(chunk) => under_way.push(intake.enqueue(chunk)),
+                Err(error) => ended = Err(Failure::from(error)),
+            }
         }
+        // What is under way is waited for, whatever ended the rest: it may be in the queue, and counts.
         let enqueued = tokio::select! {
-            enqueued = intake.enqueue(chunk) => enqueued,
+            enqueued = under_way.next() => enqueued,
             () = shutdown.leaving() => break,
         };
-        enqueued.map_err(|error| {
-            let failure = Failure::from(error);
-            let before = counted(count as u64, "item", "items");
-            let problem = format!("{}; {confirmed} of {before} confirmed before", failure.problem);
-            let again = "then run the same command again: what is enqueued twice is told by its stable id";
-            Failure { problem, remedy: failure.remedy.map(|remedy| format!("{remedy}; {again}")), ..failure }
-        })?;
-        confirmed += size;
-        progress.set(confirmed as u64, "");
+        match enqueued {
+            None => break,
+            Some(Ok(enqueued)) => confirmed += enqueued.accepted,
+            Some(Err(error)) => {
+                let again = "then run the same command again: what is enqueued twice is told by its stable id";
+                let failure = Failure::from(error);
+                let remedy = failure.remedy.map(|remedy| format!("{remedy}; {again}"));
+                ended = ended.and(Err(Failure { remedy, ..failure }));
+            }
+        }
+        progress.set(confirmed, "");
     }
     signals.abort();
-    Ok(confirmed)
+    ended.map(|()| confirmed).map_err(|failure| {
+        let all = counted(count, "item", "items");
+        let problem = format!("{}; {confirmed} of {all} confirmed before", failure.problem);
+        Failure { problem, ..failure }
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn per_second(count: usize, elapsed: Duration) -> String {
+fn per_second(count: u64, elapsed: Duration) -> String {
     format!("{:.0}", count as f64 / elapsed.as_secs_f64().max(0.001))
 }

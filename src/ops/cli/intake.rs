@@ -11,11 +11,8 @@ use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::{Failure, chain};
 use crate::ops::cli::tables::counted;
 use crate::ops::cli::terminal::Terminal;
-use crate::ops::items::{self, Format, Items, ItemsError, Options};
+use crate::ops::items::{self, Checked, Format, ItemsError, Options};
 use crate::signing::charset::Charset;
-
-/// Rejected rows told on the terminal; the file of rejected rows has them all.
-const TOLD: usize = 5;
 
 /// What the columns are; shown by the help of both commands.
 pub(super) const COLUMNS: &str = "\
@@ -68,37 +65,42 @@ pub(super) fn charset(text: &str) -> Result<Charset, String> {
 }
 
 impl ItemsFile {
-    /// Reads and checks the whole file; rejected rows are told, written to a file, and end it unless they may be skipped.
-    pub(super) fn read(
-        &self,
-        accounts: &BTreeMap<AccountId, Gateway>,
-        batch: Option<&BatchId>,
-        terminal: &Terminal,
-    ) -> Result<Vec<Takedown>, Failure> {
-        let options =
-            Options { accounts, charset: self.charset, format: self.format, account: self.account.as_ref(), batch };
-        let items = items::read(&self.file, &options)?;
-        if !items.rejected.is_empty() {
-            self.tell_rejected(&items, terminal)?;
-        } else if items.accepted.is_empty() {
-            terminal.say(&format!("{} holds no items: nothing stands below its header", self.file.display()));
-        }
-        Ok(items.accepted.into_iter().map(|row| row.takedown).collect())
+    /// How the file is read.
+    pub(super) fn options<'a>(&'a self, accounts: &'a BTreeMap<AccountId, Gateway>) -> Options<'a> {
+        let (account, batch) = (self.account.as_ref(), self.batch.as_ref());
+        Options { accounts, charset: self.charset, format: self.format, account, batch }
     }
 
-    fn tell_rejected(&self, items: &Items, terminal: &Terminal) -> Result<(), Failure> {
-        let file = items.write_rejected(&self.file)?;
-        let (bad, all) = (items.rejected.len(), items.rejected.len() + items.accepted.len());
+    /// Checks the whole file; rejected rows are told, written to a file, and end it unless they may be skipped. `accepted`
+    /// hears of each takedown, and of the SHA-256 of its id.
+    pub(super) fn check(
+        &self,
+        options: &Options<'_>,
+        terminal: &Terminal,
+        accepted: impl FnMut(&Takedown, &[u8; 32]),
+    ) -> Result<Checked, Failure> {
+        let checked = items::check(&self.file, options, accepted)?;
+        if checked.rejected() > 0 {
+            self.tell_rejected(&checked, terminal)?;
+        } else if checked.accepted() == 0 {
+            terminal.say(&format!("{} holds no items: nothing stands below its header", self.file.display()));
+        }
+        Ok(checked)
+    }
+
+    fn tell_rejected(&self, checked: &Checked, terminal: &Terminal) -> Result<(), Failure> {
+        let bad = checked.rejected();
         let is = if bad == 1 { "is" } else { "are" };
-        let rows = counted(all as u64, "row", "rows");
+        let rows = counted(bad + checked.accepted(), "row", "rows");
         let mut text = format!("{bad} of {rows} of {} {is} rejected:", self.file.display());
-        for row in items.rejected.iter().take(TOLD) {
-            text.push_str(&format!("\n  line {}: {}", row.line, row.reason));
+        for (line, reason) in checked.told() {
+            text.push_str(&format!("\n  line {line}: {reason}"));
         }
-        if bad > TOLD {
-            text.push_str(&format!("\n  … and {} more", bad - TOLD));
+        let told = checked.told().len() as u64;
+        if bad > told {
+            text.push_str(&format!("\n  … and {} more", bad - told));
         }
-        if let Some(file) = file {
+        if let Some(file) = checked.rejects() {
             text.push_str(&format!(
                 "\nall of them, each with its reason (they hold keys: nobody else may read the file): {}",
                 file.display()
@@ -123,12 +125,23 @@ pub(super) fn beside(file: &Path, extension: &str) -> PathBuf {
 
 impl From<ItemsError> for Failure {
     fn from(error: ItemsError) -> Self {
-        let is_unwritten = matches!(error, ItemsError::Write { .. });
         let failure = Self::new(Exit::Rows, chain(&error));
-        if is_unwritten {
-            return failure
-                .remedy("free some space on its disk, or mend its directory's permissions; nothing was enqueued");
+        match error {
+            ItemsError::Write { .. } => failure
+                .remedy("free some space on its disk, or mend its directory's permissions; nothing was enqueued"),
+            ItemsError::Spool { .. } => failure
+                .remedy("free some space there, or name another directory: TMPDIR=DIRECTORY; nothing was enqueued"),
+            ItemsError::Changed { .. } => failure.remedy(
+                "run the same command again once nobody writes to it: it is checked anew, and what is enqueued twice is \
+                 told by its stable id",
+            ),
+            ItemsError::Read { .. }
+            | ItemsError::Format { .. }
+            | ItemsError::Empty { .. }
+            | ItemsError::NotText { .. }
+            | ItemsError::Header { .. }
+            | ItemsError::RowTooLong { .. }
+            | ItemsError::Account { .. } => failure,
         }
-        failure
     }
 }

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::{FinalOutcome, Reason};
-use crate::domain::takedown::Gateway;
+use crate::domain::takedown::{Gateway, Takedown};
+use crate::ops::chart::spread::Spread;
 use crate::ops::cli::exit::Exit;
 use crate::ops::cli::failure::Failure;
 use crate::ops::cli::intake::{COLUMNS, ItemsFile, beside};
@@ -22,13 +25,20 @@ use crate::ops::cli::tables::{Output, Tally, counted};
 use crate::ops::cli::to_the_end;
 use crate::ops::cli::watch::Watch;
 use crate::ops::cli::{Surroundings, assemble, canvas, signals};
+use crate::ops::items::ItemsError;
 use crate::ops::metrics::Metrics;
 use crate::ops::observe::observer;
 use crate::ops::report::Report;
 use crate::ops::telemetry::Telemetry;
-use crate::queue::Intake;
 use crate::queue::embedded::{Counts, EmbeddedQueue};
+use crate::queue::{Enqueued, Intake};
 use crate::worker::shutdown::Shutdown;
+
+/// Items put into the queue file in one go.
+const CHUNK: usize = 1000;
+
+/// Such goes at once: one is written while the next is read.
+const UNDER_WAY: usize = 2;
 
 /// Outcomes read from the queue file at once.
 const PAGE: usize = 1000;
@@ -57,12 +67,13 @@ impl Run {
         let config = surroundings.load_config()?;
         let accounts: BTreeMap<_, _> =
             config.accounts.iter().map(|(id, account)| (id.clone(), account.gateway.gateway())).collect();
-        let takedowns = self.items.read(&accounts, self.items.batch.as_ref(), terminal)?;
+        let options = self.items.options(&accounts);
+        let checked = self.items.check(&options, terminal, |_, _| {})?;
         let file = beside(&self.items.file, "queue");
         let page = self.report.begin()?;
         let queue = EmbeddedQueue::open(&file)?;
         refuse_strangers(&queue.accounts().await?, &accounts, &file)?;
-        let enqueued = queue.enqueue(takedowns).await?;
+        let enqueued = take_in(&queue, checked.takedowns(&options)?).await?;
         let counts = queue.counts().await?;
         let left = counts.waiting + counts.in_hand;
         if enqueued.repeated > 0 {
@@ -103,7 +114,7 @@ impl Run {
         Ok(if dead == 0 { Exit::Done } else { Exit::Findings })
     }
 
-    fn report_of(&self, tally: &Tally, times: Vec<u64>, watch: &Watch, left: u64, took: Duration) -> Report {
+    fn report_of(&self, tally: &Tally, times: Spread, watch: &Watch, left: u64, took: Duration) -> Report {
         let name = self.items.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Report {
             subject: name,
@@ -128,6 +139,26 @@ impl Run {
             ));
         }
         text
+    }
+}
+
+/// Puts the items into the queue, reading the next while some are written.
+async fn take_in(
+    queue: &EmbeddedQueue,
+    mut takedowns: impl Iterator<Item = Result<Takedown, ItemsError>>,
+) -> Result<Enqueued, Failure> {
+    let (mut sum, mut under_way) = (Enqueued::default(), FuturesUnordered::new());
+    loop {
+        let chunk: Vec<Takedown> = takedowns.by_ref().take(CHUNK).collect::<Result<_, _>>()?;
+        let is_last = chunk.is_empty();
+        if !is_last {
+            under_way.push(queue.enqueue(chunk));
+        }
+        while is_last || under_way.len() == UNDER_WAY {
+            let Some(enqueued) = under_way.next().await else { return Ok(sum) };
+            let Enqueued { accepted, repeated } = enqueued?;
+            sum = Enqueued { accepted: sum.accepted + accepted, repeated: sum.repeated + repeated };
+        }
     }
 }
 
@@ -159,31 +190,63 @@ async fn write_outcomes(queue: &EmbeddedQueue, path: &Path) -> Result<Written, F
 }
 
 /// What was written: items by reason, and how long each took, in milliseconds; each by its latest outcome.
+#[derive(Default)]
 struct Written {
     tally: Tally,
-    times: Vec<u64>,
+    times: Spread,
+}
+
+impl Written {
+    fn add(&mut self, reason: Reason, took: u64) {
+        self.tally.add(reason);
+        self.times.add(took);
+    }
 }
 
 async fn write_part(queue: &EmbeddedQueue, part: &Path) -> Result<Written, Failure> {
     let failed = |error: std::io::Error| unwritten(part, &error);
     let mut writer = std::io::BufWriter::new(fs::File::create(part).map_err(failed)?);
-    let mut latest: BTreeMap<String, (Reason, u64)> = BTreeMap::new();
+    let mut written = Written::default();
+    // An item has one outcome in each round of replays: only those that were replayed have several.
+    let mut replayed: BTreeMap<String, (Reason, u64)> = BTreeMap::new();
+    each_outcome(queue, |outcome| {
+        write_line(&mut writer, &outcome).map_err(failed)?;
+        let (reason, took) = (outcome.reason, took_ms(&outcome));
+        match outcome.replays {
+            0 => written.add(reason, took),
+            _ => drop(replayed.insert(outcome.id, (reason, took))),
+        }
+        Ok(())
+    })
+    .await?;
+    let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)?;
+    if !replayed.is_empty() {
+        written = Written::default();
+        each_outcome(queue, |outcome| {
+            if outcome.replays == 0 && !replayed.contains_key(&outcome.id) {
+                written.add(outcome.reason, took_ms(&outcome));
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    replayed.into_values().for_each(|(reason, took)| written.add(reason, took));
+    Ok(written)
+}
+
+/// Reads every outcome, the oldest first, a page at a time.
+async fn each_outcome(
+    queue: &EmbeddedQueue,
+    mut heard: impl FnMut(FinalOutcome) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let mut after = 0;
     loop {
         let page = queue.outcomes(after, PAGE).await?;
-        let Some((last, _)) = page.last() else { break };
+        let Some((last, _)) = page.last() else { return Ok(()) };
         after = *last;
-        for (_, outcome) in page {
-            write_line(&mut writer, &outcome).map_err(failed)?;
-            let took = took_ms(&outcome);
-            latest.insert(outcome.id, (outcome.reason, took));
-        }
+        page.into_iter().try_for_each(|(_, outcome)| heard(outcome))?;
     }
-    let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)?;
-    let mut tally = Tally::default();
-    latest.values().for_each(|(reason, _)| tally.add(*reason));
-    Ok(Written { tally, times: latest.into_values().map(|(_, took)| took).collect() })
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Failure {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::ops::chart::spread::Spread;
 use crate::ops::cli::tables::{Tally, counted};
 use crate::worker::event::{Observer, WorkerEvent};
 
@@ -10,7 +11,7 @@ use crate::worker::event::{Observer, WorkerEvent};
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     tally: Mutex<Tally>,
-    latencies: Mutex<Vec<u64>>,
+    latencies: Mutex<Spread>,
     calls: AtomicU64,
     retries: AtomicU64,
     deferrals: AtomicU64,
@@ -36,7 +37,7 @@ impl Watch {
             }
             WorkerEvent::Called { took, .. } => {
                 let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                self.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(took);
+                self.latencies.lock().unwrap_or_else(PoisonError::into_inner).add(took);
                 &self.calls
             }
             WorkerEvent::Retried { .. } => &self.retries,
@@ -69,7 +70,7 @@ impl Watch {
     }
 
     /// Returns how long each call took, in milliseconds.
-    pub(super) fn latencies(&self) -> Vec<u64> {
+    pub(super) fn latencies(&self) -> Spread {
         self.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

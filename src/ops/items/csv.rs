@@ -4,13 +4,16 @@
 //! two-byte or four-byte character is a comma, a quote or a line break.
 
 use std::borrow::Cow;
+use std::io::{self, Read};
 
-use ::csv::{ByteRecord, ReaderBuilder};
-use serde_json::{Map, Value};
+use ::csv::{ByteRecord, Reader, ReaderBuilder};
 
-use crate::domain::takedown::{Gateway, MessageError, Takedown};
+use crate::domain::takedown::{Draft, Gateway, MessageError};
 use crate::ops::config::suggest::nearest;
-use crate::ops::items::{Candidate, IdOrigin, PLACEHOLDER_ID, Record, Sieve, unknown_account};
+use crate::ops::items::lines::Lines;
+use crate::ops::items::rows::{Candidate, Fault, IdOrigin, PLACEHOLDER_ID, Record};
+use crate::ops::items::sieve::unknown_account;
+use crate::ops::items::{BLOCK, Options};
 
 /// What a column is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,65 +64,83 @@ const UNCLOSED: &str = "; perhaps a quote opened here is never closed";
 /// A column of the file at hand.
 type Column = (&'static str, Place);
 
-/// Reads every row into the sieve.
-///
-/// # Errors
-/// What is wrong with the header.
-pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) -> Result<(), String> {
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
-    let mut record = ByteRecord::new();
-    let mut header: Option<Vec<Column>> = None;
-    let mut lines = Lines { text, at: 0, number: 1 };
-    // Reading bytes from memory has no way to fail: rows may be ragged and need not be UTF-8.
-    while reader.read_byte_record(&mut record).map_err(|error| error.to_string())? {
-        let line = lines.first_of(&record);
-        let Some(columns) = &header else {
-            let columns = read_header(&record, sieve)?;
-            sieve.items.layout.columns = Some(columns.iter().map(|(name, _)| (*name).to_owned()).collect());
-            header = Some(columns);
-            continue;
-        };
-        if record.iter().all(<[u8]>::is_empty) {
-            // What a spreadsheet leaves below the last row.
-            continue;
+/// The rows of a table, one after the other.
+pub(super) struct Table<R> {
+    reader: Reader<Lines<R>>,
+    columns: Vec<Column>,
+    record: ByteRecord,
+}
+
+impl<R: Read> Table<R> {
+    /// Reads the header, unless there is none, nor any row.
+    ///
+    /// # Errors
+    /// What is wrong with the header.
+    pub(super) fn begin(text: R, options: &Options<'_>) -> Result<Self, Fault> {
+        let mut builder = ReaderBuilder::new();
+        let builder = builder.has_headers(false).flexible(true).buffer_capacity(BLOCK);
+        let mut table =
+            Self { reader: builder.from_reader(Lines::new(text)), columns: Vec::new(), record: ByteRecord::new() };
+        if table.read()?.is_some() {
+            table.columns = read_header(&table.record, options).map_err(Fault::Header)?;
         }
-        let decoded = decode(columns, &record, sieve).map_err(|reason| {
+        Ok(table)
+    }
+
+    /// Goes on to the next row that is not of empty cells alone, and returns the line it begins on.
+    ///
+    /// # Errors
+    /// When reading fails: rows may be ragged and need not be UTF-8.
+    pub(super) fn advance(&mut self) -> Result<Option<u64>, Fault> {
+        while let Some(line) = self.read()? {
+            // What a spreadsheet leaves below the last row is of empty cells.
+            if !self.record.iter().all(<[u8]>::is_empty) {
+                return Ok(Some(line));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(&mut self) -> Result<Option<u64>, Fault> {
+        if !self.reader.read_byte_record(&mut self.record).map_err(unread)? {
+            return Ok(None);
+        }
+        // The reader itself counts LF only. Its place is where a row ended, ahead of the rest of a CR LF and of blank lines.
+        let end = self.reader.position().byte();
+        let lines = self.reader.get_mut();
+        let line = lines.next();
+        lines.count_to(end);
+        Ok(Some(line))
+    }
+
+    /// Returns the names of the columns.
+    pub(super) fn columns(&self) -> Vec<String> {
+        self.columns.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+
+    /// Returns the row as it came.
+    pub(super) fn record(&self) -> Record {
+        Record::Cells(self.record.iter().map(<[u8]>::to_vec).collect())
+    }
+
+    /// Makes a takedown of the row, or says why it is none.
+    pub(super) fn decode(&self, options: &Options<'_>) -> Result<Candidate, String> {
+        decode(&self.columns, &self.record, options).map_err(|reason| {
             // No cell of an item goes over lines.
-            let hint = if record.iter().any(|cell| cell.contains(&b'\n')) { UNCLOSED } else { "" };
+            let hint = if self.record.iter().any(|cell| cell.contains(&b'\n')) { UNCLOSED } else { "" };
             format!("{reason}{hint}")
-        });
-        sieve.row(line, decoded, || Record::Cells(record.iter().map(<[u8]>::to_vec).collect()));
-    }
-    Ok(())
-}
-
-/// Counts lines as editors do: CR LF ends one, and so does either alone. The reader itself counts LF only.
-struct Lines<'a> {
-    text: &'a [u8],
-    /// How far lines are counted.
-    at: usize,
-    number: u64,
-}
-
-impl Lines<'_> {
-    /// Line a record begins on; records come in order. Its position is where the one before ended, ahead of the rest of a
-    /// CR LF and of blank lines.
-    fn first_of(&mut self, record: &ByteRecord) -> u64 {
-        let ended = record.position().map_or(0, |position| position.byte() as usize).min(self.text.len());
-        while self.at < ended || matches!(self.text.get(self.at), Some(b'\r' | b'\n')) {
-            let is_end = match self.text[self.at] {
-                b'\n' => true,
-                b'\r' => self.text.get(self.at + 1) != Some(&b'\n'),
-                _ => false,
-            };
-            self.number += u64::from(is_end);
-            self.at += 1;
-        }
-        self.number
+        })
     }
 }
 
-fn read_header(record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Vec<Column>, String> {
+fn unread(error: ::csv::Error) -> Fault {
+    Fault::Read(match error.into_kind() {
+        ::csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    })
+}
+
+fn read_header(record: &ByteRecord, options: &Options<'_>) -> Result<Vec<Column>, String> {
     let mut columns: Vec<Column> = Vec::with_capacity(record.len());
     for (position, cell) in record.iter().enumerate() {
         let name = String::from_utf8_lossy(cell);
@@ -136,7 +157,7 @@ fn read_header(record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Vec<Column>, St
         columns.push(*column);
     }
     let has = |name: &str| columns.iter().any(|(column, _)| *column == name);
-    if sieve.options.account.is_none() && !has("account") {
+    if options.account.is_none() && !has("account") {
         return Err("column `account` is missing; add it, or name one account for all rows".to_owned());
     }
     let missing = |names: &[&str]| names.iter().filter(|name| !has(name)).map(|n| format!("`{n}`")).collect::<Vec<_>>();
@@ -170,7 +191,7 @@ fn unknown_column(number: usize, name: &str, columns: usize) -> String {
     format!("{column} is not known; known are: {}; {hint}", known.join(", "))
 }
 
-fn decode(columns: &[Column], record: &ByteRecord, sieve: &Sieve<'_>) -> Result<Candidate, String> {
+fn decode(columns: &[Column], record: &ByteRecord, options: &Options<'_>) -> Result<Candidate, String> {
     if record.len() != columns.len() {
         return Err(format!("has {} cells, the header has {}", record.len(), columns.len()));
     }
@@ -178,43 +199,46 @@ fn decode(columns: &[Column], record: &ByteRecord, sieve: &Sieve<'_>) -> Result<
     for ((name, place), cell) in
         columns.iter().zip(record).filter(|((_, place), cell)| *place != Place::Note && !cell.is_empty())
     {
-        cells.push((name, *place, text(name, cell, sieve)?));
+        cells.push((name, *place, text(name, cell, options)?));
     }
     let value = |name: &str| cells.iter().find(|(column, _, _)| *column == name).map(|(_, _, text)| text.as_ref());
 
-    let account = value("account").or(sieve.options.account.map(|account| account.as_str()));
+    let account = value("account").or(options.account.map(|account| account.as_str()));
     let account = account.ok_or("column `account` is empty")?;
     let gateway = match value("gateway") {
         Some(gateway) => gateway,
-        None => gateway_of(account, sieve)?.as_str(),
+        None => gateway_of(account, options)?.as_str(),
     };
-    let mut message = Map::new();
-    let mut item = Map::new();
-    message.insert("version".into(), 1.into());
-    message.insert("id".into(), PLACEHOLDER_ID.into());
-    message.insert("account".into(), account.into());
-    if let Some(batch) = sieve.options.batch {
-        message.insert("batch".into(), batch.as_str().into());
+    let stray = cells.iter().find_map(|(name, place, _)| match place {
+        Place::Item(of) if of.as_str() != gateway && is_gateway(gateway) => Some((name, of)),
+        Place::Item(_) | Place::Message | Place::Gateway | Place::Note => None,
+    });
+    if let Some((name, of)) = stray {
+        return Err(format!("column `{name}` is for {of}, this row is for {gateway}"));
     }
-    item.insert("gateway".into(), gateway.into());
-    for (name, place, text) in &cells {
-        match place {
-            Place::Message => message.insert((*name).to_owned(), text.as_ref().into()),
-            Place::Item(of) if of.as_str() == gateway || !is_gateway(gateway) => {
-                item.insert((*name).to_owned(), text.as_ref().into())
-            }
-            Place::Item(of) => return Err(format!("column `{name}` is for {of}, this row is for {gateway}")),
-            Place::Gateway | Place::Note => continue,
-        };
-    }
-    message.insert("takedown".into(), Value::Object(item));
-    let takedown = Takedown::decode(Value::Object(message).to_string().as_bytes()).map_err(|e| fault(&e))?;
+    let draft = Draft {
+        id: value("id").or(Some(PLACEHOLDER_ID)),
+        account: Some(account),
+        batch: value("batch").or(options.batch.map(|batch| batch.as_str())),
+        deadline: value("deadline"),
+        priority: value("priority"),
+        gateway: Some(gateway),
+        sns_user_id: value("sns_user_id"),
+        key: value("key"),
+        close_reason: value("close_reason"),
+        goods_id: value("goods_id"),
+        commodity_id: value("commodity_id"),
+        shop_id: value("shop_id"),
+        merchant: value("merchant"),
+        app_auth_token: value("app_auth_token"),
+    };
+    let takedown = draft.check().map_err(|e| fault(&e))?;
     let id = if value("id").is_some() { IdOrigin::Given } else { IdOrigin::Derived };
     Ok(Candidate { takedown, id })
 }
 
-fn text<'a>(name: &str, cell: &'a [u8], sieve: &Sieve<'_>) -> Result<Cow<'a, str>, String> {
-    let charset = sieve.options.charset;
+fn text<'a>(name: &str, cell: &'a [u8], options: &Options<'_>) -> Result<Cow<'a, str>, String> {
+    let charset = options.charset;
     let text = if cell.is_ascii() {
         String::from_utf8_lossy(cell)
     } else {
@@ -238,9 +262,9 @@ fn is_mangled(text: &str) -> bool {
     exponent.strip_prefix('+').is_some_and(digits) && number.split(['.', ',']).all(digits)
 }
 
-fn gateway_of(account: &str, sieve: &Sieve<'_>) -> Result<Gateway, String> {
+fn gateway_of(account: &str, options: &Options<'_>) -> Result<Gateway, String> {
     let account = account.parse().map_err(|error| format!("column `account` {error}"))?;
-    let accounts = sieve.options.accounts;
+    let accounts = options.accounts;
     accounts.get(&account).copied().ok_or_else(|| unknown_account(&account, accounts.keys()))
 }
 

@@ -1,6 +1,7 @@
 //! JSONL: one message a line, with the defaults filled in where a line names no account, batch or id. Always UTF-8.
 
 use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -8,29 +9,67 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::takedown::{MessageError, Takedown};
-use crate::ops::items::{Candidate, IdOrigin, PLACEHOLDER_ID, Record, Sieve};
+use crate::ops::items::lines::{MAX_ROW, TooLong};
+use crate::ops::items::rows::{Candidate, Fault, IdOrigin, PLACEHOLDER_ID, Record};
+use crate::ops::items::{BLOCK, Options};
 
 /// Members written by us in front of a rejected line.
 const NOTES: [&str; 2] = ["line", "reason"];
 
-/// Reads every line into the sieve; blank ones, and the notes about a line that has no members, are skipped.
-pub(super) fn read(text: &[u8], sieve: &mut Sieve<'_>) {
-    for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-        let line = line.trim_ascii();
-        if !line.is_empty() && !is_note(line) {
-            let decoded = decode(line, sieve);
-            sieve.row(number, decoded, || Record::Line(line.to_vec()));
+/// The lines of a file, one after the other; blank ones, and the notes about a line that has no members, are skipped.
+pub(super) struct Lines<R> {
+    reader: BufReader<R>,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<R: Read> Lines<R> {
+    pub(super) fn begin(text: R) -> Self {
+        Self { reader: BufReader::with_capacity(BLOCK, text), line: Vec::new(), number: 0 }
+    }
+
+    /// Goes on to the next line, and returns its number.
+    ///
+    /// # Errors
+    /// When reading fails, or the line does not end.
+    pub(super) fn advance(&mut self) -> Result<Option<u64>, Fault> {
+        loop {
+            self.line.clear();
+            let most = MAX_ROW as u64 + 1;
+            if (&mut self.reader).take(most).read_until(b'\n', &mut self.line).map_err(Fault::Read)? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if self.line.len() > MAX_ROW {
+                return Err(Fault::Read(io::Error::other(TooLong { line: self.number })));
+            }
+            let line = self.line.trim_ascii();
+            if !line.is_empty() && !is_note(line) {
+                return Ok(Some(self.number));
+            }
         }
+    }
+
+    /// Returns the line as it came.
+    pub(super) fn record(&self) -> Record {
+        Record::Line(self.line.trim_ascii().to_vec())
+    }
+
+    /// Makes a takedown of the line, or says why it is none.
+    pub(super) fn decode(&self, options: &Options<'_>) -> Result<Candidate, String> {
+        decode(self.line.trim_ascii(), options)
     }
 }
 
 fn is_note(line: &[u8]) -> bool {
-    serde_json::from_slice::<Members<'_>>(line)
-        .is_ok_and(|Members(all)| !all.is_empty() && all.iter().all(|(name, _)| NOTES.contains(&name.as_str())))
+    // Most lines are told by the first letter of their first name alone, which may be escaped.
+    let name = line.iter().position(|byte| *byte == b'"').and_then(|quote| line.get(quote + 1));
+    matches!(name, Some(b'l' | b'r' | b'\\'))
+        && serde_json::from_slice::<Members<'_>>(line)
+            .is_ok_and(|Members(all)| !all.is_empty() && all.iter().all(|(name, _)| NOTES.contains(&name.as_str())))
 }
 
-fn decode(line: &[u8], sieve: &Sieve<'_>) -> Result<Candidate, String> {
-    let options = sieve.options;
+fn decode(line: &[u8], options: &Options<'_>) -> Result<Candidate, String> {
     let Some(mut members) = Members::read(line) else {
         // Not an object; the decoder says why.
         return match Takedown::decode(line) {

@@ -1,23 +1,36 @@
-//! Files of items, CSV or JSONL, read whole and checked row by row before anything is enqueued.
+//! Files of items, CSV or JSONL, read twice: every row is checked before the first is used.
 //!
-//! Rows obey the rules of messages, because each becomes a message and is decoded as one. Promise: every row of the file
-//! is either accepted or rejected with its line and a reason that names the column; none is skipped, mended or guessed.
+//! Rows obey the rules of messages, because each becomes a message. Promise: every row of the file is either accepted or
+//! rejected with its line and a reason that names the column; none is skipped, mended or guessed, and none is handed on
+//! that was not checked. A file takes the memory of some 20 bytes a row, whatever its rows hold.
 
+mod checked;
 mod csv;
 mod jsonl;
+mod lines;
 mod rejects;
+mod rows;
+mod seen;
+mod sieve;
+mod twice;
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
-use crate::domain::hex::hex;
-use crate::domain::ids::{AccountId, BatchId, RequestId};
-use crate::domain::takedown::{Gateway, Item, Takedown};
+use crate::domain::ids::{AccountId, BatchId};
+use crate::domain::takedown::{Gateway, Takedown};
+use crate::ops::items::lines::TooLong;
+use crate::ops::items::rows::{Fault, Layout, Record, Rows};
+use crate::ops::items::sieve::Sieve;
+use crate::ops::items::twice::Changed;
 use crate::signing::charset::Charset;
+
+pub use crate::ops::items::checked::{Checked, Takedowns, check};
+
+/// Bytes read at once.
+const BLOCK: usize = 64 * 1024;
 
 /// How a file of items is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -55,7 +68,7 @@ pub struct Options<'a> {
     pub batch: Option<&'a BatchId>,
 }
 
-/// What a file holds.
+/// What a file holds, as long as it is small.
 #[derive(Debug)]
 pub struct Items {
     /// Rows that are takedowns, in the order of the file; their ids are distinct.
@@ -83,39 +96,6 @@ pub struct Rejected {
     pub reason: String,
     /// The row as it came, secrets included; for the file of rejected rows alone.
     record: Record,
-}
-
-/// A row as it came, in the file's charset.
-#[derive(Clone, PartialEq, Eq)]
-enum Record {
-    Cells(Vec<Vec<u8>>),
-    Line(Vec<u8>),
-}
-
-impl Record {
-    /// Length of its longest cell, in bytes.
-    fn longest(&self) -> usize {
-        match self {
-            Self::Cells(cells) => cells.iter().map(Vec::len).max().unwrap_or_default(),
-            Self::Line(line) => line.len(),
-        }
-    }
-}
-
-impl std::fmt::Debug for Record {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// What the file of rejected rows takes over from the file of items.
-#[derive(Debug, Clone, Default)]
-struct Layout {
-    charset: Charset,
-    /// Whether the file began with a byte order mark, without which spreadsheets misread UTF-8.
-    has_mark: bool,
-    /// Names of the columns; `None` for JSONL.
-    columns: Option<Vec<String>>,
 }
 
 /// Says why a file of items cannot be used at all.
@@ -159,12 +139,35 @@ pub enum ItemsError {
         problem: String,
     },
     /// The default account is not configured.
-    #[error("{}", unknown_account(.account, .known))]
+    #[error("{}", sieve::unknown_account(.account, .known))]
     Account {
         /// The account.
         account: AccountId,
         /// The accounts there are.
         known: Vec<AccountId>,
+    },
+    /// A row without an end.
+    #[error("{path}: the row that begins on line {line} does not end within {} MiB; is a quote opened there that is never closed?", lines::MAX_ROW >> 20)]
+    RowTooLong {
+        /// The file.
+        path: String,
+        /// Line it begins on, from 1.
+        line: u64,
+    },
+    /// It is not what was checked any more; what was handed on before was checked.
+    #[error("{path} was written to after it was checked")]
+    Changed {
+        /// The file.
+        path: String,
+    },
+    /// What can be read once only has no room to be kept in.
+    #[error("{path} cannot be read twice, nor be kept in a temporary file in {}", std::env::temp_dir().display())]
+    Spool {
+        /// What was to be kept.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The file of rejected rows cannot be written.
     #[error("{path} cannot be written")]
@@ -177,184 +180,85 @@ pub enum ItemsError {
     },
 }
 
-/// Reads and checks a whole file.
+impl ItemsError {
+    fn of(path: &Path, fault: Fault) -> Self {
+        let path = path.display().to_string();
+        match fault {
+            Fault::Empty => Self::Empty { path },
+            Fault::NotText(found) => Self::NotText { path, found },
+            Fault::Header(problem) => Self::Header { path, problem },
+            Fault::Read(source) => {
+                let cause = source.get_ref();
+                if let Some(TooLong { line }) = cause.and_then(|cause| cause.downcast_ref()) {
+                    Self::RowTooLong { path, line: *line }
+                } else if cause.is_some_and(|cause| cause.is::<Changed>()) {
+                    Self::Changed { path }
+                } else {
+                    Self::Read { path, source }
+                }
+            }
+        }
+    }
+}
+
+impl Options<'_> {
+    /// Tells the format, and makes sure that the account of rows without one is there.
+    fn format(&self, path: &Path) -> Result<Format, ItemsError> {
+        let format = self.format.or_else(|| Format::of(path));
+        let format = format.ok_or_else(|| ItemsError::Format { path: path.display().to_string() })?;
+        match self.account.filter(|account| !self.accounts.contains_key(account)) {
+            Some(account) => {
+                Err(ItemsError::Account { account: account.clone(), known: self.accounts.keys().cloned().collect() })
+            }
+            None => Ok(format),
+        }
+    }
+}
+
+/// Reads and checks a whole file into memory, for who looks for single rows.
 ///
 /// # Errors
 /// [`ItemsError`] for what is wrong with the file as a whole; a bad row is no error but in [`Items::rejected`].
 pub fn read(path: &Path, options: &Options<'_>) -> Result<Items, ItemsError> {
-    let bytes = fs::read(path).map_err(|source| ItemsError::Read { path: path.display().to_string(), source })?;
-    read_bytes(path, &bytes, options)
+    let file = File::open(path).map_err(|error| ItemsError::of(path, Fault::Read(error)))?;
+    read_from(path, file, options)
 }
 
 /// Checks what a file holds; the path is for the format and for errors alone.
 ///
 /// # Errors
-/// As [`read`], but for [`ItemsError::Read`].
+/// As [`read`].
 pub fn read_bytes(path: &Path, bytes: &[u8], options: &Options<'_>) -> Result<Items, ItemsError> {
-    let name = || path.display().to_string();
-    let format = options.format.or_else(|| Format::of(path)).ok_or_else(|| ItemsError::Format { path: name() })?;
-    if let Some(account) = options.account.filter(|account| !options.accounts.contains_key(account)) {
-        return Err(ItemsError::Account {
-            account: account.clone(),
-            known: options.accounts.keys().cloned().collect(),
-        });
-    }
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(ItemsError::NotText { path: name(), found: "UTF-16 (\"Unicode text\")" });
-    }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Err(ItemsError::NotText { path: name(), found: "a spreadsheet or an archive" });
-    }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if text.iter().all(u8::is_ascii_whitespace) {
-        return Err(ItemsError::Empty { path: name() });
-    }
-    let layout = Layout { charset: options.charset, has_mark: text.len() < bytes.len(), columns: None };
-    let mut sieve = Sieve::new(options, layout);
-    match format {
-        Format::Csv => csv::read(text, &mut sieve).map_err(|problem| ItemsError::Header { path: name(), problem })?,
-        Format::Jsonl => jsonl::read(text, &mut sieve),
-    }
-    Ok(sieve.items)
+    read_from(path, bytes, options)
 }
 
-/// A row that decoded, whose account and id are still to be looked at.
-#[derive(Debug)]
-struct Candidate {
-    takedown: Takedown,
-    id: IdOrigin,
-}
-
-/// Where a candidate's id comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IdOrigin {
-    /// The row.
-    Given,
-    /// Nowhere yet: [`PLACEHOLDER_ID`] stands in for it.
-    Derived,
-}
-
-/// Stands in for an absent id while a row is decoded.
-const PLACEHOLDER_ID: &str = "td-";
-
-/// Sorts rows into accepted and rejected.
-struct Sieve<'a> {
-    options: &'a Options<'a>,
-    /// Line of the first row with this id.
-    lines: HashMap<RequestId, u64>,
-    items: Items,
-}
-
-impl<'a> Sieve<'a> {
-    fn new(options: &'a Options<'a>, layout: Layout) -> Self {
-        let items = Items { accepted: Vec::new(), rejected: Vec::new(), layout };
-        Self { options, lines: HashMap::new(), items }
-    }
-
-    /// Takes one row in: what it decoded to, or why it did not.
-    fn row(&mut self, line: u64, decoded: Result<Candidate, String>, record: impl FnOnce() -> Record) {
-        match decoded.and_then(|candidate| self.check(line, candidate)) {
-            Ok(takedown) => self.items.accepted.push(Accepted { line, takedown }),
-            Err(reason) => self.items.rejected.push(Rejected { line, reason, record: record() }),
+fn read_from(path: &Path, text: impl io::Read, options: &Options<'_>) -> Result<Items, ItemsError> {
+    let named = |fault| ItemsError::of(path, fault);
+    let mut rows = Rows::begin(text, options.format(path)?, options).map_err(named)?;
+    let mut items = Items { accepted: Vec::new(), rejected: Vec::new(), layout: rows.layout(options.charset) };
+    let mut sieve = Sieve::new(*options);
+    while let Some(line) = rows.advance().map_err(named)? {
+        match rows.decode(options).and_then(|candidate| sieve.check(line, candidate)) {
+            Ok((takedown, _)) => items.accepted.push(Accepted { line, takedown }),
+            Err(reason) => items.rejected.push(Rejected { line, reason, record: rows.record() }),
         }
     }
-
-    fn check(&mut self, line: u64, candidate: Candidate) -> Result<Takedown, String> {
-        let Candidate { mut takedown, id } = candidate;
-        let accounts = self.options.accounts;
-        let asked = takedown.item.gateway();
-        match accounts.get(&takedown.account) {
-            Some(gateway) if *gateway == asked => {}
-            Some(gateway) => return Err(other_gateway(&takedown.account, *gateway, asked, accounts)),
-            None => return Err(unknown_account(&takedown.account, accounts.keys())),
-        }
-        if id == IdOrigin::Derived {
-            takedown.id = digest(&takedown.account, &takedown.item);
-        }
-        match (self.lines.get(&takedown.id), id) {
-            (Some(first), IdOrigin::Given) => return Err(format!("id `{}` is on line {first} already", takedown.id)),
-            (Some(first), IdOrigin::Derived) => return Err(format!("the same item is on line {first} already")),
-            (None, _) => {}
-        }
-        self.lines.insert(takedown.id.clone(), line);
-        Ok(takedown)
-    }
-}
-
-fn unknown_account<'a>(account: &AccountId, known: impl IntoIterator<Item = &'a AccountId>) -> String {
-    let known: Vec<&str> = known.into_iter().map(AccountId::as_str).collect();
-    // Where columns have slipped, a user key or a token stands in its place.
-    let shown = match account.as_str().len() {
-        ..MIN_KEY => format!("`{account}`"),
-        length => format!("(a text of {length} characters, not shown: it may be a key)"),
-    };
-    format!("account {shown} is not configured; configured are: {}", listed(&known))
-}
-
-/// Keys and tokens have 32 characters and more, names of accounts fewer as a rule.
-const MIN_KEY: usize = 32;
-
-fn other_gateway(
-    account: &AccountId,
-    gateway: Gateway,
-    asked: Gateway,
-    accounts: &BTreeMap<AccountId, Gateway>,
-) -> String {
-    let fit: Vec<&str> = accounts.iter().filter(|(_, g)| **g == asked).map(|(name, _)| name.as_str()).collect();
-    format!("account `{account}` is of {gateway}, this row is for {asked}; its accounts are: {}", listed(&fit))
-}
-
-fn listed(names: &[&str]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
-/// The id of a row without one: the same account and item always give the same, and any difference another.
-fn digest(account: &AccountId, item: &Item) -> RequestId {
-    let mut hash = Sha256::new();
-    // Lengths keep neighbours apart: "a" + "bc" is not "ab" + "c".
-    let mut part = |text: Option<&str>| match text {
-        Some(text) => {
-            hash.update((text.len() as u64 + 1).to_be_bytes());
-            hash.update(text);
-        }
-        None => hash.update(0_u64.to_be_bytes()),
-    };
-    part(Some(account.as_str()));
-    part(Some(item.gateway().as_str()));
-    match item {
-        Item::Mapi(item) => {
-            part(Some(&item.sns_user_id));
-            part(Some(item.key.expose()));
-            part(item.close_reason.as_deref());
-            part(item.goods_id.as_deref());
-        }
-        Item::OpenPlatform(item) => {
-            part(Some(&item.commodity_id));
-            part(Some(&item.shop_id));
-            part(item.merchant.as_ref().map(|merchant| merchant.as_str()));
-            part(item.app_auth_token.as_ref().map(|token| token.expose()));
-        }
-    }
-    let digest = hex(&hash.finalize()[..16]);
-    RequestId::new(format!("{PLACEHOLDER_ID}{digest}")).expect("invariant: hex digits make an id")
+    Ok(items)
 }
 
 impl Items {
-    /// Writes the rejected rows beside the file they came from, with `line` and `reason` in front, or does nothing if
-    /// there are none. Mended, the file can be read again as it is.
-    ///
-    /// # Errors
-    /// [`ItemsError::Write`]; a file of that name is then as it was.
-    pub fn write_rejected(&self, path: &Path) -> Result<Option<PathBuf>, ItemsError> {
-        rejects::write(self, path)
-    }
-
-    /// Returns what [`Items::write_rejected`] writes.
+    /// Returns what a file of the rejected rows holds: each as it came, with `line` and `reason` in front.
     ///
     /// # Errors
     /// Only where there is no memory for it.
     pub fn rejected_rows(&self) -> io::Result<Vec<u8>> {
-        rejects::rows(self)
+        // Room for the longest cell, quoted: the writer looks through all that is left of a cell each time it is full.
+        let longest = self.rejected.iter().map(|row| row.record.longest()).max().unwrap_or_default();
+        let mut notes = rejects::Notes::begin(self.layout.clone(), 2 * longest + BLOCK, Vec::new())?;
+        for Rejected { line, reason, record } in &self.rejected {
+            notes.row(*line, reason, record)?;
+        }
+        notes.finish()
     }
 }
 

@@ -1,84 +1,140 @@
 //! The file of rejected rows: each as it came, byte for byte, with `line` and `reason` in front.
 //!
-//! Written whole or not at all, readable by its owner alone (rows hold keys), in the charset of the file it came from,
-//! and fit to be mended and read again: the two notes are then ignored.
+//! Written row by row, and put in its place whole or not at all; readable by its owner alone (rows hold keys), in the
+//! charset of the file it came from, and fit to be mended and read again: the two notes are then ignored.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ::csv::Writer;
+use ::csv::{Writer, WriterBuilder};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use crate::ops::items::jsonl::Members;
-use crate::ops::items::{Items, ItemsError, Layout, Record, Rejected};
+use crate::ops::items::lines::MAX_ROW;
+use crate::ops::items::rows::{Layout, MARK, Record};
+use crate::ops::items::{BLOCK, ItemsError};
 use crate::signing::charset::Charset;
 
 /// Columns that the notes of an earlier rejection stand in; they are written anew.
 const NOTES: [&str; 2] = ["line", "reason"];
 
-/// Writes the rejected rows of `path` beside it, if there are any.
-///
-/// # Errors
-/// [`ItemsError::Write`].
-pub(super) fn write(items: &Items, path: &Path) -> Result<Option<PathBuf>, ItemsError> {
-    if items.rejected.is_empty() {
-        return Ok(None);
+/// The rejected rows of one file, on their way to the file beside it, which is begun with the first of them.
+pub(super) struct Rejects {
+    target: PathBuf,
+    layout: Layout,
+    notes: Option<Notes<NamedTempFile>>,
+}
+
+impl Rejects {
+    /// Nothing is written yet.
+    pub(super) fn new(path: &Path, layout: Layout) -> Self {
+        let mut name = place(path).into_os_string();
+        name.push(if layout.columns.is_some() { ".rejected.csv" } else { ".rejected.jsonl" });
+        Self { target: PathBuf::from(name), layout, notes: None }
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(if items.layout.columns.is_some() { ".rejected.csv" } else { ".rejected.jsonl" });
-    let target = PathBuf::from(name);
-    let failed = |source| ItemsError::Write { path: target.display().to_string(), source };
-    let bytes = rows(items).map_err(failed)?;
-    replace(&target, &bytes).map_err(failed)?;
-    Ok(Some(target))
-}
 
-/// Returns the rejected rows as a file of their own.
-pub(super) fn rows(items: &Items) -> io::Result<Vec<u8>> {
-    match &items.layout.columns {
-        Some(columns) => table(columns, items),
-        None => Ok(lines(items)),
+    /// Writes one.
+    ///
+    /// # Errors
+    /// [`ItemsError::Write`].
+    pub(super) fn row(&mut self, line: u64, reason: &str, record: &Record) -> Result<(), ItemsError> {
+        let written = match &mut self.notes {
+            Some(notes) => notes.row(line, reason, record),
+            None => self.begin().and_then(|notes| notes.row(line, reason, record)),
+        };
+        written.map_err(|source| self.failed(source))
+    }
+
+    fn begin(&mut self) -> io::Result<&mut Notes<NamedTempFile>> {
+        let directory = self.target.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+        // A quarter of the longest row: the writer looks through all that is left of a cell each time it is full.
+        let notes = Notes::begin(self.layout.clone(), MAX_ROW / 4, file)?;
+        Ok(self.notes.insert(notes))
+    }
+
+    /// Puts the file in its place, if any row was written, and returns where that is.
+    ///
+    /// # Errors
+    /// [`ItemsError::Write`]; a file of that name is then as it was.
+    pub(super) fn finish(mut self) -> Result<Option<PathBuf>, ItemsError> {
+        let Some(notes) = self.notes.take() else { return Ok(None) };
+        let placed = notes.finish().and_then(|file| {
+            file.as_file().sync_all()?;
+            file.persist(&self.target)?;
+            Ok(())
+        });
+        placed.map_err(|source| self.failed(source))?;
+        Ok(Some(self.target))
+    }
+
+    fn failed(&self, source: io::Error) -> ItemsError {
+        ItemsError::Write { path: self.target.display().to_string(), source }
     }
 }
 
-fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(directory)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(target)?;
-    Ok(())
+/// What the rejected rows are written beside: the file they came from, or in the working directory, where that is no
+/// file but a device.
+fn place(path: &Path) -> PathBuf {
+    match path.file_name() {
+        Some(name) if path.starts_with("/dev") || path.starts_with("/proc") => PathBuf::from(name),
+        Some(_) | None => path.to_owned(),
+    }
 }
 
-fn table(columns: &[String], items: &Items) -> io::Result<Vec<u8>> {
-    let Layout { charset, has_mark, .. } = items.layout;
-    let start = if has_mark { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
-    // Room for the longest cell, quoted: the writer looks through all that is left of a cell each time its buffer is full.
-    let longest = items.rejected.iter().map(|row| row.record.longest()).max().unwrap_or_default();
-    let mut builder = ::csv::WriterBuilder::new();
-    let mut writer = builder.flexible(true).buffer_capacity(2 * longest + 8192).from_writer(start);
-    let is_note = |position: usize| columns.get(position).is_some_and(|name| NOTES.contains(&name.as_str()));
-    writer
-        .write_record(NOTES.iter().copied().chain(columns.iter().map(String::as_str).filter(|c| !NOTES.contains(c))))?;
-    for Rejected { line, reason, record } in &items.rejected {
-        write_cell(&mut writer, line.to_string().as_bytes())?;
-        write_cell(&mut writer, &encoded(reason, charset))?;
-        match record {
-            Record::Cells(cells) => {
-                for (_, cell) in cells.iter().enumerate().filter(|(position, _)| !is_note(*position)) {
-                    write_cell(&mut writer, cell)?;
-                }
-            }
-            Record::Line(text) => write_cell(&mut writer, text)?,
+/// Rejected rows being written.
+pub(super) enum Notes<W: Write> {
+    Table { writer: Box<Writer<W>>, columns: Vec<String>, charset: Charset },
+    Lines(io::BufWriter<W>),
+}
+
+impl<W: Write> Notes<W> {
+    /// Writes what stands above the rows; a table's rows are gathered up to so many bytes.
+    pub(super) fn begin(layout: Layout, room: usize, mut to: W) -> io::Result<Self> {
+        let Layout { charset, has_mark, columns } = layout;
+        let Some(columns) = columns else {
+            return Ok(Self::Lines(io::BufWriter::with_capacity(BLOCK, to)));
+        };
+        if has_mark {
+            to.write_all(MARK)?;
         }
-        writer.write_record(None::<&[u8]>)?;
+        let mut writer = WriterBuilder::new().flexible(true).buffer_capacity(room).from_writer(to);
+        let names = columns.iter().map(String::as_str).filter(|column| !NOTES.contains(column));
+        writer.write_record(NOTES.into_iter().chain(names))?;
+        Ok(Self::Table { writer: Box::new(writer), columns, charset })
     }
-    writer.into_inner().map_err(::csv::IntoInnerError::into_error)
-}
 
-fn write_cell(writer: &mut Writer<Vec<u8>>, cell: &[u8]) -> io::Result<()> {
-    writer.write_field(cell).map_err(io::Error::from)
+    /// Writes one row.
+    pub(super) fn row(&mut self, line: u64, reason: &str, record: &Record) -> io::Result<()> {
+        match self {
+            Self::Table { writer, columns, charset } => {
+                let is_note =
+                    |position: usize| columns.get(position).is_some_and(|name| NOTES.contains(&name.as_str()));
+                writer.write_field(line.to_string())?;
+                writer.write_field(encoded(reason, *charset))?;
+                match record {
+                    Record::Cells(cells) => {
+                        for (_, cell) in cells.iter().enumerate().filter(|(position, _)| !is_note(*position)) {
+                            writer.write_field(cell)?;
+                        }
+                    }
+                    Record::Line(text) => writer.write_field(text)?,
+                }
+                writer.write_record(None::<&[u8]>)?;
+                Ok(())
+            }
+            Self::Lines(to) => write_line(to, line, reason, record),
+        }
+    }
+
+    /// Ends, and returns what it was written to.
+    pub(super) fn finish(self) -> io::Result<W> {
+        match self {
+            Self::Table { writer, .. } => writer.into_inner().map_err(::csv::IntoInnerError::into_error),
+            Self::Lines(to) => to.into_inner().map_err(io::IntoInnerError::into_error),
+        }
+    }
 }
 
 /// A reason may quote the row, and so hold what the charset reads but does not write.
@@ -88,23 +144,18 @@ fn encoded(reason: &str, charset: Charset) -> Vec<u8> {
         .unwrap_or_else(|_| reason.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect())
 }
 
-fn lines(items: &Items) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for Rejected { line, reason, record } in &items.rejected {
-        let raw: &[u8] = match record {
-            Record::Line(raw) => raw,
-            Record::Cells(_) => &[],
-        };
-        let notes = [("line", Value::from(*line)), ("reason", Value::from(reason.as_str()))];
-        if let Some(members) = Members::read(raw).filter(|members| !members.is_empty()) {
-            bytes.extend(members.write(&notes).into_bytes());
-        } else {
-            // No members to put the notes before: they stand in a line of their own, and are told by standing alone.
-            bytes.extend(Value::from_iter(notes).to_string().into_bytes());
-            bytes.push(b'\n');
-            bytes.extend(raw);
-        }
-        bytes.push(b'\n');
+fn write_line(to: &mut impl Write, line: u64, reason: &str, record: &Record) -> io::Result<()> {
+    let raw: &[u8] = match record {
+        Record::Line(raw) => raw,
+        Record::Cells(_) => &[],
+    };
+    let notes = [("line", Value::from(line)), ("reason", Value::from(reason))];
+    if let Some(members) = Members::read(raw).filter(|members| !members.is_empty()) {
+        to.write_all(members.write(&notes).as_bytes())?;
+    } else {
+        // No members to put the notes before: they stand in a line of their own, and are told by standing alone.
+        writeln!(to, "{}", Value::from_iter(notes))?;
+        to.write_all(raw)?;
     }
-    bytes
+    to.write_all(b"\n")
 }

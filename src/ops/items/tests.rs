@@ -1,11 +1,14 @@
+use std::fs;
+use std::path::PathBuf;
+
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::takedown::Priority;
+use crate::domain::takedown::{Item, Priority};
 
-const SHOP: &str = r#"{"version":1,"id":"t-1","account":"shops","takedown":{"gateway":"open_platform","commodity_id":"c","shop_id":"s"}}"#;
+pub(super) const SHOP: &str = r#"{"version":1,"id":"t-1","account":"shops","takedown":{"gateway":"open_platform","commodity_id":"c","shop_id":"s"}}"#;
 
-fn accounts() -> BTreeMap<AccountId, Gateway> {
+pub(super) fn accounts() -> BTreeMap<AccountId, Gateway> {
     let account = |name: &str| AccountId::new(name).unwrap();
     BTreeMap::from([
         (account("shops"), Gateway::OpenPlatform),
@@ -14,11 +17,11 @@ fn accounts() -> BTreeMap<AccountId, Gateway> {
     ])
 }
 
-fn options(accounts: &BTreeMap<AccountId, Gateway>) -> Options<'_> {
+pub(super) fn options(accounts: &BTreeMap<AccountId, Gateway>) -> Options<'_> {
     Options { accounts, charset: Charset::Utf8, format: None, account: None, batch: None }
 }
 
-fn file(name: &str, bytes: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
+pub(super) fn file(name: &str, bytes: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);
     fs::write(&path, bytes).unwrap();
@@ -43,6 +46,14 @@ fn refusal(name: &str, bytes: impl AsRef<[u8]>) -> String {
 
 fn reasons(items: &Items) -> Vec<(u64, &str)> {
     items.rejected.iter().map(|row| (row.line, row.reason.as_str())).collect()
+}
+
+/// Checks a file, and reads what it writes of the rejected rows.
+fn rejected(path: &Path, options: &Options<'_>) -> (PathBuf, String) {
+    let checked = check(path, options, |_, _| {}).unwrap();
+    let rejects = checked.rejects().unwrap().to_owned();
+    let text = fs::read(&rejects).unwrap();
+    (rejects, String::from_utf8_lossy(&text).into_owned())
 }
 
 fn ids(items: &Items) -> Vec<&str> {
@@ -309,22 +320,21 @@ fn rejected_rows_are_written_with_notes_and_can_be_mended_and_read_again() {
     let (dir, path) =
         file("items.csv", "\u{feff}account,commodity_id,shop_id,id\nshops,\"c,1\",,t-1\nshops,c,s,t-2\nshops,c\n");
     let accounts = accounts();
-    let items = read(&path, &options(&accounts)).unwrap();
-    let rejected = items.write_rejected(&path).unwrap().unwrap();
-    assert_eq!(rejected, dir.path().join("items.csv.rejected.csv"));
-    let text = fs::read_to_string(&rejected).unwrap();
+    let (rejects, _) = rejected(&path, &options(&accounts));
+    assert_eq!(rejects, dir.path().join("items.csv.rejected.csv"));
+    let text = fs::read_to_string(&rejects).unwrap();
     assert_eq!(
         text,
         "\u{feff}line,reason,account,commodity_id,shop_id,id\n\
          2,column `shop_id` is empty,shops,\"c,1\",,t-1\n\
          4,\"has 2 cells, the header has 4\",shops,c\n"
     );
-    fs::write(&rejected, text.replace("\"c,1\",,", "\"c,1\",s,")).unwrap();
-    let again = read(&rejected, &options(&accounts)).unwrap();
+    fs::write(&rejects, text.replace("\"c,1\",,", "\"c,1\",s,")).unwrap();
+    let again = read(&rejects, &options(&accounts)).unwrap();
     assert_eq!(ids(&again), ["t-1"]);
-    let rejected = again.write_rejected(&rejected).unwrap().unwrap();
+    let (rejects, _) = rejected(&rejects, &options(&accounts));
     assert_eq!(
-        fs::read_to_string(rejected).unwrap(),
+        fs::read_to_string(rejects).unwrap(),
         "\u{feff}line,reason,account,commodity_id,shop_id,id\n3,\"has 4 cells, the header has 6\",shops,c\n",
         "notes do not pile up"
     );
@@ -334,10 +344,9 @@ fn rejected_rows_are_written_with_notes_and_can_be_mended_and_read_again() {
 fn rejected_rows_keep_the_bytes_of_their_charset() {
     let (_dir, path) = file("items.csv", b"account,sns_user_id,key,close_reason\ndesk,u,,\xbc\xd9\xa2\xe3\n");
     let accounts = accounts();
-    let items = read(&path, &Options { charset: Charset::Gbk, ..options(&accounts) }).unwrap();
-    let rejected = items.write_rejected(&path).unwrap().unwrap();
+    let (rejects, _) = rejected(&path, &Options { charset: Charset::Gbk, ..options(&accounts) });
     assert_eq!(
-        fs::read(rejected).unwrap(),
+        fs::read(rejects).unwrap(),
         b"line,reason,account,sns_user_id,key,close_reason\n2,column `key` is empty,desk,u,,\xbc\xd9\xa2\xe3\n"
     );
 }
@@ -346,17 +355,16 @@ fn rejected_rows_keep_the_bytes_of_their_charset() {
 fn rejected_lines_are_written_with_notes_and_can_be_read_again() {
     let (dir, path) = file("items.jsonl", format!("oops\n{}\n", SHOP.replace("\"s\"", "7")));
     let accounts = accounts();
-    let rejected = read(&path, &options(&accounts)).unwrap().write_rejected(&path).unwrap().unwrap();
-    assert_eq!(rejected, dir.path().join("items.jsonl.rejected.jsonl"));
-    let text = fs::read_to_string(&rejected).unwrap();
+    let (rejects, text) = rejected(&path, &options(&accounts));
+    assert_eq!(rejects, dir.path().join("items.jsonl.rejected.jsonl"));
     let noted = SHOP.replace("\"s\"", "7").replacen(
         '{',
         "{\"line\":2,\"reason\":\"field `takedown.shop_id` must be a string\",",
         1,
     );
     assert_eq!(text, format!("{{\"line\":1,\"reason\":\"is not JSON: expected value at column 1\"}}\noops\n{noted}\n"));
-    fs::write(&rejected, text.replace("oops", &SHOP.replace("t-1", "t-0")).replace(":7", ":\"s\"")).unwrap();
-    let again = read(&rejected, &options(&accounts)).unwrap();
+    fs::write(&rejects, text.replace("oops", &SHOP.replace("t-1", "t-0")).replace(":7", ":\"s\"")).unwrap();
+    let again = read(&rejects, &options(&accounts)).unwrap();
     assert_eq!((ids(&again), again.rejected.len()), (vec!["t-0", "t-1"], 0));
 }
 
@@ -367,13 +375,13 @@ fn an_object_without_members_is_rejected_whenever_it_is_read() {
     let read = |path: &Path| read(path, &options(&accounts)).unwrap();
     let first = read(&path);
     assert_eq!(reasons(&first), [(1, "field `version` is missing"), (2, "field `version` is missing")]);
-    let rejected = first.write_rejected(&path).unwrap().unwrap();
-    assert_eq!(reasons(&read(&rejected)), [(2, "field `version` is missing"), (4, "field `version` is missing")]);
+    let (rejects, _) = rejected(&path, &options(&accounts));
+    assert_eq!(reasons(&read(&rejects)), [(2, "field `version` is missing"), (4, "field `version` is missing")]);
 }
 
 #[test]
 fn without_rejected_rows_no_file_is_written() {
     let (dir, path) = file("items.csv", "account,commodity_id,shop_id\nshops,c,s\n");
-    assert_eq!(read(&path, &options(&accounts())).unwrap().write_rejected(&path).unwrap(), None);
+    assert_eq!(check(&path, &options(&accounts()), |_, _| {}).unwrap().rejects(), None);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }

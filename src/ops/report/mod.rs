@@ -10,6 +10,7 @@ mod phrases;
 use std::collections::BTreeMap;
 
 use crate::domain::outcome::{Reason, Status};
+use crate::ops::chart::spread::Spread;
 use crate::ops::chart::text::Canvas;
 use crate::ops::chart::{Bar, Bars, Histogram, HistogramWords, Tone};
 use crate::ops::language::Language;
@@ -25,9 +26,9 @@ pub struct Report {
     /// Items by how they ended.
     pub outcomes: BTreeMap<Reason, u64>,
     /// How long the gateway took for each call, in milliseconds; may be empty.
-    pub latencies: Vec<u64>,
+    pub latencies: Spread,
     /// How long each item took from its first delivery to its outcome, in milliseconds; may be empty.
-    pub times: Vec<u64>,
+    pub times: Spread,
     /// Items that have not ended.
     pub left: u64,
 }
@@ -85,14 +86,14 @@ impl Report {
 
     /// Draws how long calls and items took, where that was measured.
     fn histograms(&self, phrases: &Phrases) -> impl Iterator<Item = Histogram> {
-        let of = |title: &str, range: &str, counted: &str, values: &[u64]| {
+        let of = |title: &str, range: &str, counted: &str, values: &Spread| {
             let words = HistogramWords {
                 title: title.to_owned(),
-                description: format!("{counted}: {}", values.len()),
+                description: format!("{counted}: {}", values.total()),
                 heads: [range.to_owned(), counted.to_owned()],
                 unit: "ms".to_owned(),
             };
-            (!values.is_empty()).then(|| Histogram::of(words, values.to_vec()))
+            (!values.is_empty()).then(|| Histogram::of(words, values))
         };
         let latency = of(phrases.latency, phrases.time, phrases.calls, &self.latencies);
         let time = of(phrases.times, phrases.time, phrases.items, &self.times);
@@ -110,8 +111,8 @@ mod tests {
             subject: "<items>.csv".into(),
             facts: vec![("took".into(), "4.2 s".into())],
             outcomes: BTreeMap::from([(Reason::TakenDown, 312), (Reason::ItemNotFound, 40), (Reason::UnknownCode, 4)]),
-            latencies: vec![3, 4, 12],
-            times: vec![150, 900],
+            latencies: [3, 4, 12].into_iter().collect(),
+            times: [150, 900].into_iter().collect(),
             left: 2,
         }
     }
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_drawn() {
-        let none = Report { latencies: vec![], times: vec![], ..report() };
+        let none = Report { latencies: Spread::default(), times: Spread::default(), ..report() };
         assert!(!none.text(&Canvas::FILE, Language::English).contains("latency"));
     }
 }

@@ -4,31 +4,23 @@
 //! channel: RabbitMQ tells of an unroutable message before it confirms it, confirms of others may come in between, and
 //! lapin hands a returned message to whichever confirm comes next. One a channel cannot be mistaken for another.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::clock;
 use crate::domain::cause::chain;
-use crate::domain::ids::AccountId;
-use crate::domain::takedown::Takedown;
 #[cfg(feature = "fault-points")]
 use crate::fault_points::Point;
+use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
-use crate::queue::amqp::message::{self, short};
-use crate::queue::amqp::names::Names;
+use crate::queue::amqp::message::short;
 use crate::queue::amqp::schedule::Schedule;
-use crate::queue::amqp::topology::{require_exchange, require_queue};
-use crate::queue::{Enqueued, Intake, QueueError};
-use crate::trace::{Kind, Tracer};
 
 /// Messages in flight at once, and so the channels opened at most; a broker allows 2047 a connection by default.
 pub(super) const IN_FLIGHT: usize = 64;
@@ -102,12 +94,22 @@ impl Publisher {
         let result = timeout(self.confirm_timeout, self.publish_until_settled(outgoing, is_wanted))
             .await
             .unwrap_or_else(|_| Err(outgoing.failed(self.unconfirmed())));
+        self.note(&result);
+        result
+    }
+
+    /// Rests after a failure, and no longer after a success.
+    pub(super) fn note(&self, result: &Result<(), QueueError>) {
         match result {
             Ok(()) => self.rest().note_success(),
             Err(QueueError::Stale) => {}
             Err(_) => self.rest().note_failure(),
         }
-        result
+    }
+
+    /// Waits for the right to use one channel more.
+    pub(super) async fn slot(&self) -> Result<SemaphorePermit<'_>, QueueError> {
+        self.slots.acquire().await.map_err(|_| QueueError::Closed)
     }
 
     async fn publish_until_settled(
@@ -115,7 +117,7 @@ impl Publisher {
         outgoing: &Outgoing<'_>,
         is_wanted: impl Fn() -> bool,
     ) -> Result<(), QueueError> {
-        let _slot = self.slots.acquire().await.map_err(|_| QueueError::Closed)?;
+        let _slot = self.slot().await?;
         let mut schedule = Schedule::new();
         while is_wanted() {
             // A channel left half-way (an error, a time-out, a dropped future) is not put back: its next confirm would
@@ -155,7 +157,13 @@ impl Publisher {
         Err(QueueError::Stale)
     }
 
-    fn unconfirmed(&self) -> String {
+    /// How long to wait for a confirm.
+    pub(super) fn confirm_timeout(&self) -> Duration {
+        self.confirm_timeout
+    }
+
+    /// Says that none came.
+    pub(super) fn unconfirmed(&self) -> String {
         let hint = if self.link.is_usable() {
             ""
         } else {
@@ -164,7 +172,8 @@ impl Publisher {
         format!("no confirm within {:?}{hint}", self.confirm_timeout)
     }
 
-    async fn channel(&self) -> Result<Channel, QueueError> {
+    /// Returns a channel that confirms and has nothing in flight.
+    pub(super) async fn channel(&self) -> Result<Channel, QueueError> {
         while let Some(channel) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             if channel.status().connected() {
                 return Ok(channel);
@@ -178,7 +187,8 @@ impl Publisher {
         Ok(channel)
     }
 
-    fn put_back(&self, channel: Channel) {
+    /// Gives a channel back whose confirms have all come.
+    pub(super) fn put_back(&self, channel: Channel) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
     }
 
@@ -225,7 +235,7 @@ async fn publish_on(channel: &Channel, outgoing: &Outgoing<'_>) -> lapin::Result
 
 /// A publish is only handed to lapin so far; once the broker answers what was asked after it, the broker has it.
 #[cfg(feature = "fault-points")]
-async fn die_if_published(channel: &Channel) -> lapin::Result<()> {
+pub(super) async fn die_if_published(channel: &Channel) -> lapin::Result<()> {
     if Point::Published.is_due() {
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Point::Published.die();
@@ -244,102 +254,6 @@ impl Outgoing<'_> {
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publisher").field("is_usable", &self.is_usable()).finish_non_exhaustive()
-    }
-}
-
-/// A producer's side: publishes takedowns with confirms.
-#[derive(Debug)]
-pub struct AmqpIntake {
-    publisher: Publisher,
-    names: Names,
-    tracer: Tracer,
-    /// Accounts whose queue is known to exist.
-    known: tokio::sync::Mutex<BTreeSet<AccountId>>,
-}
-
-impl AmqpIntake {
-    /// Connects. The topology must exist.
-    ///
-    /// # Errors
-    /// [`QueueError::Connect`]; [`QueueError::Topology`] when the exchange is missing.
-    pub async fn connect(settings: &AmqpSettings) -> Result<Self, QueueError> {
-        let publisher = Publisher::open(settings).await?;
-        let names = Names::new(settings);
-        require_exchange(&publisher.link, &names.work_exchange()).await?;
-        Ok(Self { publisher, names, tracer: Tracer::off(), known: tokio::sync::Mutex::default() })
-    }
-
-    /// Begins a trace for every item, which its message carries. Without, messages carry none.
-    #[must_use]
-    pub fn traced(self, tracer: Tracer) -> Self {
-        Self { tracer, ..self }
-    }
-
-    /// Closes the connection in order; dropping does it in the background.
-    pub async fn close(&self) {
-        self.publisher.close().await;
-    }
-
-    /// Looks for the work queues of these accounts, before anything is published.
-    ///
-    /// # Errors
-    /// [`QueueError::Topology`] for the first that is missing.
-    pub async fn require(&self, accounts: impl IntoIterator<Item = &AccountId>) -> Result<(), QueueError> {
-        for account in accounts {
-            self.require_queue(account).await?;
-        }
-        Ok(())
-    }
-
-    /// Puts one raw message under an account, as any producer could; confirmed like a takedown.
-    ///
-    /// # Errors
-    /// [`QueueError::Topology`] when the account's queue is missing; [`QueueError::Publish`] when it was not confirmed.
-    pub async fn put_raw(&self, account: &AccountId, body: &[u8]) -> Result<(), QueueError> {
-        self.require_queue(account).await?;
-        self.put(account, message::raw(), body).await
-    }
-
-    /// Without its queue an account's messages would end among the unrouted ones, which nobody works off.
-    async fn require_queue(&self, account: &AccountId) -> Result<(), QueueError> {
-        let mut known = self.known.lock().await;
-        if !known.contains(account) {
-            require_queue(&self.publisher.link, &self.names.work(account)).await?;
-            known.insert(account.clone());
-        }
-        Ok(())
-    }
-
-    async fn put(&self, account: &AccountId, properties: BasicProperties, body: &[u8]) -> Result<(), QueueError> {
-        let exchange = self.names.work_exchange();
-        let outgoing = Outgoing { exchange, routing_key: account.to_string(), properties, body };
-        self.publisher.publish(&outgoing, || true).await
-    }
-}
-
-impl Intake for AmqpIntake {
-    /// On an error some may be enqueued already: enqueue all again, under the same ids.
-    async fn enqueue(&self, takedowns: Vec<Takedown>) -> Result<Enqueued, QueueError> {
-        for takedown in &takedowns {
-            self.require_queue(&takedown.account).await?;
-        }
-        let publishes = stream::iter(takedowns)
-            .map(|takedown| async move {
-                let mut span = self.tracer.begin(|| format!("enqueue {}", takedown.account), Kind::Producer, None);
-                span.note("takedown.id", takedown.id.to_string());
-                if let Some(batch) = &takedown.batch {
-                    span.note("takedown.batch", batch.to_string());
-                }
-                let properties = message::first(&takedown, clock::now(), span.context().as_ref());
-                let put = self.put(&takedown.account, properties, &takedown.encode()).await;
-                if put.is_err() {
-                    span.fail("not confirmed");
-                }
-                put
-            })
-            .buffer_unordered(IN_FLIGHT);
-        let accepted = publishes.try_fold(0, |count, ()| async move { Ok(count + 1) }).await?;
-        Ok(Enqueued { accepted, repeated: 0 })
     }
 }
 

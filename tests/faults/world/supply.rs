@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use takedown::domain::takedown::Takedown;
 use takedown::queue::Intake;
-use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::intake::AmqpIntake;
 
 use super::{ODD, World};
 use crate::support::broker;

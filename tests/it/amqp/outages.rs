@@ -14,7 +14,7 @@ use takedown::domain::outcome::Reason;
 use takedown::domain::settlement::Settlement;
 use takedown::queue::amqp::AmqpSettings;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
-use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::intake::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::{DeadLetters, Intake, Queue, QueueError};

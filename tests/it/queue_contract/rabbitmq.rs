@@ -4,7 +4,7 @@ use takedown::domain::ids::AccountId;
 use takedown::domain::outcome::FinalOutcome;
 use takedown::queue::amqp::dead_letters::AmqpDeadLetters;
 use takedown::queue::amqp::desk_log::AmqpDeskLog;
-use takedown::queue::amqp::publisher::AmqpIntake;
+use takedown::queue::amqp::intake::AmqpIntake;
 use takedown::queue::amqp::results::Results;
 use takedown::queue::amqp::topology::Topology;
 use takedown::queue::amqp::work_queue::Consumers;

@@ -9,6 +9,7 @@ use crate::desk::batch::{Batch, Note, Stage};
 use crate::desk::store::Store;
 use crate::domain::outcome::Status;
 use crate::domain::takedown::rfc3339;
+use crate::ops::chart::spread::Spread;
 use crate::ops::chart::text::visible;
 use crate::ops::cli::canvas;
 use crate::ops::cli::exit::Exit;
@@ -47,12 +48,12 @@ pub(super) fn print(
 
 /// Puts together what the charts show.
 fn charts(batch: &Batch, store: &Store) -> Result<Report, Failure> {
-    let (mut times, mut after) = (Vec::new(), 0);
+    let (mut times, mut after) = (Spread::default(), 0);
     loop {
         let page = store.outcomes(&batch.id, after, PAGE)?;
         let Some((last, _)) = page.last() else { break };
         after = *last;
-        times.extend(page.iter().map(|(_, outcome)| took_ms(outcome)));
+        page.iter().for_each(|(_, outcome)| times.add(took_ms(outcome)));
     }
     let moment = |name: &str, at: Option<SystemTime>| at.map(|at| (name.to_owned(), rfc3339(at)));
     let facts = [
@@ -66,7 +67,7 @@ fn charts(batch: &Batch, store: &Store) -> Result<Report, Failure> {
         subject: format!("batch {}", batch.id),
         facts: facts.into_iter().flatten().collect(),
         outcomes: batch.by_reason(),
-        latencies: Vec::new(),
+        latencies: Spread::default(),
         times,
         left: batch.left().unwrap_or(0),
     })

@@ -15,7 +15,7 @@ use crate::ops::cli::failure::Failure;
 use crate::ops::cli::progress::Progress;
 use crate::ops::cli::watch::Watch;
 use crate::queue::amqp::dead_letters::AmqpDeadLetters;
-use crate::queue::amqp::publisher::AmqpIntake;
+use crate::queue::amqp::intake::AmqpIntake;
 use crate::queue::amqp::results::Results;
 use crate::queue::amqp::topology::Topology;
 use crate::queue::amqp::{AmqpQueue, AmqpSettings};
