@@ -3,6 +3,7 @@
 mod fixed;
 mod reload;
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -95,7 +96,9 @@ impl Worker {
         };
         let started = Arc::new(started);
         queue.get_or_init(|| started.clone());
-        let summary = crate::worker::run(started, context, shutdown).await;
+        // On the threads its deliveries are worked on: from the main thread, each of them would wake it and be woken by it.
+        let working = tokio::spawn(crate::worker::run(started, context, shutdown));
+        let summary = working.await.unwrap_or_else(|ended| resume_unwind(ended.into_panic()));
         site.close().await;
         stop_status.cancel();
         signals.abort();
