@@ -48,7 +48,8 @@ impl PartClock {
     /// Changes the speed from now on. A part that is only set again, as every heartbeat does, changes nothing.
     pub(crate) fn set(&mut self, part: Part, now: Instant) {
         let part = Part { now: part.now.clamp(0.0, 1.0), soon: part.soon.clamp(0.0, 1.0), until: part.until };
-        if self.part(now) != part.now {
+        // A part that lapsed is 0 in force already; what the clock ran up to then is kept all the same.
+        if self.part.now != part.now || self.part(now) != part.now {
             self.reading = self.read(now);
             self.since = now;
         }

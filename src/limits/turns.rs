@@ -293,6 +293,23 @@ mod tests {
         turns.set_part(part(0.001));
         assert!(turns.is_full());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_lapsed_is_shut_and_opened_again_and_loses_nothing_of_its_clock() {
+        let turns = Turns::new("10/s".parse().unwrap(), Duration::from_secs(60));
+        let fenced = |now| Part { now, soon: 1.0, until: Some(Instant::now() + Duration::from_secs(2)) };
+        for _ in 0..600 {
+            turns.set_part(fenced(1.0));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            while turns.take().is_ok() {}
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        turns.set_part(Part { now: 0.0, soon: 1.0, until: None });
+        turns.set_part(fenced(1.0));
+        assert!(!turns.is_full());
+        assert!(next(&turns).await <= Duration::from_millis(150));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]

@@ -94,7 +94,12 @@ impl Index {
     }
 
     /// Forgets an item whose entry the journal no longer holds.
-    pub(super) fn forget(&mut self, key: Key) {
+    ///
+    /// The one looked at, that is: meanwhile the item may have another.
+    pub(super) fn forget(&mut self, key: Key, offset: u64) {
+        if self.find(key).is_none_or(|entry| entry.offset != offset) {
+            return;
+        }
         for segment in &mut self.segments {
             segment.entries.remove(&key.half());
         }
@@ -145,7 +150,9 @@ mod tests {
         let entry = index.find(item).unwrap();
         assert_eq!(entry, Entry { offset: 7, has_letter: true });
         assert!(!index.find(Key::new("t-1", 1)).unwrap().has_letter);
-        index.forget(item);
+        index.forget(item, 6);
+        assert!(index.find(item).is_some(), "another entry than the one that was looked at");
+        index.forget(item, 7);
         assert!(index.note(item, 20));
     }
 

@@ -194,7 +194,9 @@ impl Journal {
                 break told;
             }
             if let Some(first) = self.recall(key).await? {
-                return Ok(first);
+                // One of ours may have got in although nobody heard of it.
+                let is_earlier = first.body != body;
+                return Ok(First { is_earlier, ..first });
             }
         };
         // Once to be confirmed, and once to be read back.
@@ -230,7 +232,7 @@ impl Journal {
     async fn recall(&self, key: Key) -> Result<Option<First<'static>>, QueueError> {
         let Some(entry) = self.lock().index.find(key) else { return Ok(None) };
         let Some((outcome, body)) = self.read_at(entry).await?.and_then(|body| group::find(&body, key)) else {
-            self.lock().index.forget(key);
+            self.lock().index.forget(key, entry.offset);
             return Ok(None);
         };
         Ok(Some(First { outcome: Cow::Owned(outcome), body, is_earlier: true, has_letter: entry.has_letter }))
