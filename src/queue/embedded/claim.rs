@@ -5,7 +5,7 @@
 //! ahead, in the commit that the settlements wait for anyway. Promise: a claimed row is on its desk, in a [`Lease`], known
 //! to be stuck, given back, or found by the next opening of the file; dropping a future or a delivery loses none.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -122,11 +122,13 @@ pub(super) struct Desk {
     rows: Mutex<VecDeque<Claimed>>,
     /// Rows asked of the writer and not on the desk yet.
     coming: AtomicUsize,
+    /// Claims ahead on their way. These alone tell `changed`: whoever claims for himself hears the answer.
+    ahead: AtomicUsize,
     /// Deliveries not settled.
     in_hand: AtomicUsize,
     /// Rows whose delivery was dropped while the file could not be written: nobody has them, and no claim finds them.
     stuck: Mutex<Vec<Held>>,
-    /// Something of high priority came that the rows on the desk must not delay.
+    /// Something of high priority came that the rows here must not delay.
     is_urgent: AtomicBool,
     /// Rows of the account were added or became free.
     pub(super) changed: Notify,
@@ -135,12 +137,40 @@ pub(super) struct Desk {
 }
 
 impl Desk {
+    pub(super) fn new(account: AccountId) -> Self {
+        Self {
+            account,
+            rows: Mutex::default(),
+            coming: AtomicUsize::new(0),
+            ahead: AtomicUsize::new(0),
+            in_hand: AtomicUsize::new(0),
+            stuck: Mutex::default(),
+            is_urgent: AtomicBool::new(false),
+            changed: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn account(&self) -> &AccountId {
+        &self.account
+    }
+
     fn rows(&self) -> MutexGuard<'_, VecDeque<Claimed>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stuck(&self) -> MutexGuard<'_, Vec<Held>> {
         self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the rows claimed and not handed out.
+    pub(super) fn untouched(&self) -> usize {
+        self.rows().len()
+    }
+
+    /// Takes every row that was claimed and not handed out.
+    pub(super) fn clear(&self) -> Vec<Held> {
+        std::mem::take(&mut *self.rows()).into_iter().map(|row| row.held).collect()
     }
 
     /// Lets stuck rows wait again, so that a full disk is an error for the next caller and not a wait without end.
@@ -159,7 +189,12 @@ impl Desk {
 
     /// Takes the next row, unless one of high priority is to be claimed first.
     pub(super) fn pop(&self) -> Option<Claimed> {
-        if self.is_urgent.load(Ordering::Acquire) { None } else { self.rows().pop_front() }
+        if self.must_claim_first() { None } else { self.rows().pop_front() }
+    }
+
+    /// Says whether something urgent is to be claimed before the first row here, which is none itself.
+    fn must_claim_first(&self) -> bool {
+        self.is_urgent.load(Ordering::Acquire) && !self.rows().front().is_some_and(|row| row.is_high)
     }
 
     /// Tells whoever waits that rows came or became free.
@@ -178,13 +213,18 @@ impl Desk {
 
     /// Says whether rows are on their way that will do; `changed` is told when they have come, or will not.
     pub(super) fn is_filling(&self) -> bool {
-        !self.is_urgent.load(Ordering::Acquire) && self.coming.load(Ordering::Acquire) > 0
+        !self.is_urgent.load(Ordering::Acquire) && self.ahead.load(Ordering::Acquire) > 0
     }
 
     /// Says whether the desk is not empty, and will be soon. What is urgent is not claimed ahead but waited for.
     pub(super) fn runs_low(&self) -> bool {
-        let sure = self.rows().len() + self.coming.load(Ordering::Acquire);
-        !self.is_urgent.load(Ordering::Acquire) && sure > 0 && sure <= self.size() / 2
+        !self.must_claim_first() && (1..=self.size() / 2).contains(&self.sure())
+    }
+
+    /// Returns how many rows are here or on their way. Those that arrive meanwhile count twice rather than not at all.
+    fn sure(&self) -> usize {
+        let coming = self.coming.load(Ordering::Acquire);
+        coming + self.rows().len()
     }
 
     /// Returns how many rows the desk holds when full.
@@ -206,13 +246,18 @@ impl Desk {
         now: Millis,
     ) -> Result<Option<Millis>, QueueError> {
         self.is_urgent.store(false, Ordering::Release);
-        let (work, put) = self.order(lease, now);
-        writer.call_then("written", work, put).await
+        let (work, put) = self.order(lease, now, Waiting::Caller);
+        let claimed = writer.call_then("written", work, put).await;
+        if claimed.is_err() {
+            // Nobody knows what was urgent, so that the next claim looks.
+            self.is_urgent.store(true, Ordering::Release);
+        }
+        claimed
     }
 
     /// As [`Desk::claim`], without waiting. An error is left to whoever finds the desk empty and claims.
     pub(super) fn claim_ahead(self: &Arc<Self>, writer: &Writer, lease: i64, now: Millis) -> Result<(), QueueError> {
-        let (work, put) = self.order(lease, now);
+        let (work, put) = self.order(lease, now, Waiting::Nobody);
         writer.submit(work, move |result| drop(result.map(put)))
     }
 
@@ -221,86 +266,60 @@ impl Desk {
         self: &Arc<Self>,
         lease: i64,
         now: Millis,
+        waiting: Waiting,
     ) -> (
         impl FnMut(&Connection) -> rusqlite::Result<Claims> + Send + use<>,
         impl FnOnce(Claims) -> Option<Millis> + Send + use<>,
     ) {
         let account = self.account.clone();
-        let room = self.size().saturating_sub(self.rows().len() + self.coming.load(Ordering::Acquire));
-        let coming = Coming::to(self, room);
+        let room = self.size().saturating_sub(self.sure());
+        let coming = Coming::to(self, room, waiting);
         let put = move |(claimed, next_due): Claims| {
+            // As many as were asked for: more may wait in the file, and come before the other rows here.
+            let has_more = claimed.iter().filter(|row| row.is_high).count() >= most_high(room);
             coming.desk.put(claimed);
+            if has_more {
+                coming.desk.is_urgent.store(true, Ordering::Release);
+            }
             next_due
         };
         (move |db: &Connection| claim(db, &account, lease, now, room), put)
     }
 }
 
+/// Who hears the answer to a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// Whoever claims, or nobody once he was dropped.
+    Caller,
+    /// Nobody: it was claimed ahead.
+    Nobody,
+}
+
 /// Rows on their way to a desk; dropped when they have come, or will not.
 struct Coming {
     desk: Arc<Desk>,
     rows: usize,
+    waiting: Waiting,
 }
 
 impl Coming {
-    fn to(desk: &Arc<Desk>, rows: usize) -> Self {
+    fn to(desk: &Arc<Desk>, rows: usize, waiting: Waiting) -> Self {
         desk.coming.fetch_add(rows, Ordering::AcqRel);
-        Self { desk: Arc::clone(desk), rows }
+        if waiting == Waiting::Nobody {
+            desk.ahead.fetch_add(1, Ordering::AcqRel);
+        }
+        Self { desk: Arc::clone(desk), rows, waiting }
     }
 }
 
 impl Drop for Coming {
     fn drop(&mut self) {
         self.desk.coming.fetch_sub(self.rows, Ordering::AcqRel);
-        self.desk.changed.notify_one();
-    }
-}
-
-/// Every account's desk.
-#[derive(Debug, Default)]
-pub(super) struct Desks(Mutex<HashMap<AccountId, Arc<Desk>>>);
-
-impl Desks {
-    fn map(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<Desk>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the desk of an account.
-    pub(super) fn of(&self, account: &AccountId) -> Arc<Desk> {
-        let mut desks = self.map();
-        let desk = desks.entry(account.clone()).or_insert_with(|| {
-            Arc::new(Desk {
-                account: account.clone(),
-                rows: Mutex::default(),
-                coming: AtomicUsize::new(0),
-                in_hand: AtomicUsize::new(0),
-                stuck: Mutex::default(),
-                is_urgent: AtomicBool::new(false),
-                changed: Notify::new(),
-                turn: tokio::sync::Mutex::default(),
-            })
-        });
-        Arc::clone(desk)
-    }
-
-    /// Says whether a desk is one of these.
-    pub(super) fn has(&self, desk: &Arc<Desk>) -> bool {
-        self.map().get(&desk.account).is_some_and(|ours| Arc::ptr_eq(ours, desk))
-    }
-
-    /// Returns every desk there is.
-    pub(super) fn all(&self) -> Vec<Arc<Desk>> {
-        self.map().values().cloned().collect()
-    }
-
-    /// Counts the rows claimed and not handed out.
-    pub(super) fn untouched(&self) -> u64 {
-        self.all().iter().map(|desk| desk.rows().len() as u64).sum()
-    }
-
-    /// Takes every row that was claimed and not handed out.
-    pub(super) fn clear(&self) -> Vec<Held> {
-        self.all().iter().flat_map(|desk| std::mem::take(&mut *desk.rows())).map(|row| row.held).collect()
+        if self.waiting == Waiting::Nobody {
+            self.desk.ahead.fetch_sub(1, Ordering::AcqRel);
+            self.desk.changed.notify_one();
+        }
     }
 }
 
@@ -317,12 +336,17 @@ pub(super) fn give_back(db: &Connection, rows: &[Held]) -> rusqlite::Result<usiz
     rows.iter().try_fold(0, |sum, held| Ok(sum + statement.execute(params![held.seq, held.lease])?))
 }
 
+/// Returns how many rows of high priority a claim takes; there is room for some in any case.
+fn most_high(room: usize) -> usize {
+    room.max(LEAST)
+}
+
 /// What a claim found, and when the next row falls due if that is nothing.
 type Claims = (Vec<Claimed>, Option<Millis>);
 
 fn claim(db: &Connection, account: &AccountId, lease: i64, now: Millis, room: usize) -> rusqlite::Result<Claims> {
     // High priority is claimed beyond the room left, or the slow normal rows on the desk would hold it up.
-    let mut claimed = claim_of(db, account, 1, lease, now, LEAST)?;
+    let mut claimed = claim_of(db, account, 1, lease, now, most_high(room))?;
     let room = room.saturating_sub(claimed.len());
     claimed.extend(claim_of(db, account, 0, lease, now, room)?);
     if !claimed.is_empty() {

@@ -11,6 +11,7 @@ mod claim;
 mod clock;
 mod dead_letters;
 mod desk_log;
+mod desks;
 mod fault;
 mod inbox;
 mod lock;
@@ -33,8 +34,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::claim::Lease;
-use self::claim::{Desks, give_back};
+use self::claim::give_back;
 use self::clock::Clock;
+use self::desks::Desks;
 use self::place::Missing;
 use self::settle::{Change, Ended};
 use self::store::Store;

@@ -172,6 +172,32 @@ async fn an_urgent_row_comes_before_those_on_a_desk_that_runs_low() {
 }
 
 #[tokio::test]
+async fn who_waits_at_an_empty_desk_asks_the_file_but_a_few_times() {
+    let (_dir, queue) = queue();
+    let waited = tokio::time::timeout(Duration::from_millis(200), queue.next(&account())).await;
+    assert!(waited.is_err(), "nothing is there");
+    let asked = queue.inner.leases.load(Ordering::Relaxed);
+    assert!(asked <= 4, "{asked} claims");
+}
+
+#[tokio::test]
+async fn of_many_urgent_rows_none_waits_behind_the_others() {
+    let (_dir, queue) = queue();
+    queue.enqueue(takedowns(0..300, 0)).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(queue.next(&account()).await.unwrap().unwrap());
+    }
+    let urgent = takedowns(300..400, 0).into_iter().map(|t| Takedown { priority: Priority::High, ..t });
+    queue.enqueue(urgent.collect()).await.unwrap();
+    for number in 300..400 {
+        let next = queue.next(&account()).await.unwrap().unwrap();
+        assert_eq!(next.envelope.message_id, Some(format!("t-{number}")));
+        held.push(next);
+    }
+}
+
+#[tokio::test]
 async fn accounts_are_told_whether_their_messages_wait_or_are_in_hand() {
     let (_dir, queue) = queue();
     assert!(queue.is_empty().await.unwrap());

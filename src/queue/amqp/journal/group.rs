@@ -21,7 +21,7 @@ pub(super) const CLAIMS_TYPE: &str = "takedown.journal.claims.v1";
 const MAX_CLAIMS: usize = 64;
 
 /// An entry takes no further claim beyond this size, which bounds what a reader is handed ahead.
-const MAX_BYTES: usize = 16 * 1024;
+const MAX_BYTES: usize = 32 * 1024;
 
 /// One claim on its way.
 #[derive(Debug, Clone)]

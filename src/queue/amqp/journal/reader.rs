@@ -23,10 +23,10 @@ use crate::queue::amqp::stream;
 use crate::queue::amqp::topology::Topology;
 
 /// Entries handed out ahead, 4 MB of full groups; acks are what a stream takes for leave to send more.
-const PREFETCH: u16 = 250;
+const PREFETCH: u16 = 128;
 
 /// Entries to an ack.
-const ACK_EVERY: u16 = 100;
+const ACK_EVERY: u16 = 50;
 
 /// How often what was read in between is acked, and the reading looked after: well below any `consumer_timeout`.
 const TICK: Duration = Duration::from_millis(250);
