@@ -194,9 +194,7 @@ impl Journal {
                 break told;
             }
             if let Some(first) = self.recall(key).await? {
-                // One of ours may have got in although nobody heard of it.
-                let is_earlier = first.body != body;
-                return Ok(First { is_earlier, ..first });
+                return Ok(first);
             }
         };
         // Once to be confirmed, and once to be read back.
