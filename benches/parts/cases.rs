@@ -10,7 +10,7 @@ use takedown::domain::takedown::{MapiItem, OpenPlatformItem};
 use takedown::gateway::http::{Endpoint, HttpAnswer};
 use takedown::gateway::mapi::{self, GoodsIdField, MapiAccount, Method};
 use takedown::gateway::open_platform::{self, GatewayKeys, OpenPlatformAccount, Protocol};
-use takedown::signing::canonical::{SignTypeField, canonical};
+use takedown::signing::canonical::{Fields, Params, SignTypeField, canonical};
 use takedown::signing::charset::Charset;
 use takedown::signing::generate::key_pair;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
@@ -124,14 +124,19 @@ fn now() -> std::time::SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_790_000_000)
 }
 
+fn owned(fields: Fields<'_>) -> Params {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+}
+
 fn canonicals(cases: &mut Vec<Case>) -> Result<()> {
-    let params = mapi::request::params(&mapi_account(Keys::md5())?, &goods());
+    let params = owned(mapi::request::params(&mapi_account(Keys::md5())?, &goods()));
     cases.push(case("canonical string, mapi", move || {
         canonical(&params, SignTypeField::Excluded, Charset::Utf8).map_or(0, |bytes| bytes.len())
     }));
     let account = open_platform_account(Keys::new(SignType::Rsa2)?)?;
-    let params =
-        open_platform::request::params(&account, &shop(), now()).map_err(|reply| anyhow::anyhow!("{reply:?}"))?;
+    let item = shop();
+    let params = open_platform::request::params(&account, &item, now());
+    let params = owned(params.map_err(|reply| anyhow::anyhow!("{reply:?}"))?);
     cases.push(case("canonical string, Open Platform", move || {
         canonical(&params, SignTypeField::Included, Charset::Utf8).map_or(0, |bytes| bytes.len())
     }));

@@ -213,16 +213,16 @@ pub struct ItemIds {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wire {
+struct Wire<T = String, I = ItemIds> {
     version: u32,
-    id: String,
-    batch: Option<String>,
-    account: String,
+    id: T,
+    batch: Option<T>,
+    account: T,
     gateway: Option<Gateway>,
     status: Status,
     reason: Reason,
-    gateway_code: Option<String>,
-    gateway_message: Option<String>,
+    gateway_code: Option<T>,
+    gateway_message: Option<T>,
     attempts: u32,
     deferrals: u32,
     replays: u32,
@@ -230,9 +230,12 @@ struct Wire {
     finished_at: jiff::Timestamp,
     took_ms: u64,
     verified: bool,
-    item: ItemIds,
-    worker: String,
+    item: I,
+    worker: T,
 }
+
+/// Room for a message of the usual length.
+const ROOM: usize = 512;
 
 fn moment(stamp: jiff::Timestamp) -> Result<SystemTime, serde_json::Error> {
     SystemTime::try_from(stamp).map_err(serde::de::Error::custom)
@@ -268,16 +271,16 @@ impl FinalOutcome {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let stamp = |t: SystemTime| jiff::Timestamp::try_from(t).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        serde_json::to_vec(&Wire {
+        let wire = Wire {
             version: 1,
-            id: self.id.clone(),
-            batch: self.batch.clone(),
-            account: self.account.clone(),
+            id: self.id.as_str(),
+            batch: self.batch.as_deref(),
+            account: self.account.as_str(),
             gateway: self.gateway,
             status: self.status(),
             reason: self.reason,
-            gateway_code: self.gateway_code.clone(),
-            gateway_message: self.gateway_message.clone(),
+            gateway_code: self.gateway_code.as_deref(),
+            gateway_message: self.gateway_message.as_deref(),
             attempts: self.attempts,
             deferrals: self.deferrals,
             replays: self.replays,
@@ -285,10 +288,12 @@ impl FinalOutcome {
             finished_at: stamp(self.finished_at),
             took_ms: u64::try_from(self.took().as_millis()).unwrap_or(u64::MAX),
             verified: self.verified,
-            item: self.item.clone(),
-            worker: self.worker.clone(),
-        })
-        .expect("invariant: plain strings and numbers always serialise")
+            item: &self.item,
+            worker: self.worker.as_str(),
+        };
+        let mut message = Vec::with_capacity(ROOM);
+        serde_json::to_writer(&mut message, &wire).expect("invariant: plain strings and numbers always serialise");
+        message
     }
 
     /// Reads a message written by [`FinalOutcome::encode`].

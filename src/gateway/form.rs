@@ -2,7 +2,7 @@
 
 use crate::signing::charset::{Charset, NotEncodable};
 
-const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Writes `name=value` pairs joined by `&`. Letters, digits and `*-._` stay, a space becomes `+`, and of every other
 /// character each byte is escaped: a GBK second byte may be an ASCII letter, and a reader that works by characters would
@@ -14,7 +14,7 @@ pub(super) fn encode<'a>(
     pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     charset: Charset,
 ) -> Result<String, NotEncodable> {
-    let mut text = String::with_capacity(512);
+    let mut text = String::with_capacity(1024);
     for (name, value) in pairs {
         if !text.is_empty() {
             text.push('&');
@@ -27,25 +27,42 @@ pub(super) fn encode<'a>(
     Ok(text)
 }
 
+/// Returns the `Content-Type` of a form in a charset.
+pub(super) fn content_type(charset: Charset) -> &'static str {
+    match charset {
+        Charset::Utf8 => "application/x-www-form-urlencoded;charset=utf-8",
+        Charset::Gbk => "application/x-www-form-urlencoded;charset=gbk",
+        Charset::Gb2312 => "application/x-www-form-urlencoded;charset=gb2312",
+    }
+}
+
 fn escape(text: &str, charset: Charset, out: &mut String) -> Result<(), char> {
-    let mut utf8 = [0; 4];
-    let mut bytes = Vec::new();
-    for character in text.chars() {
-        match character {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '*' | '-' | '.' | '_' => out.push(character),
-            ' ' => out.push('+'),
-            other => {
-                bytes.clear();
-                charset.encode_to(other.encode_utf8(&mut utf8), &mut bytes)?;
-                for byte in &bytes {
-                    out.push('%');
-                    out.push(DIGITS[usize::from(byte >> 4)]);
-                    out.push(DIGITS[usize::from(byte & 15)]);
-                }
+    let mut rest = text;
+    loop {
+        // Most of what is sent stays as it is.
+        let (bare, other) = rest.split_at(rest.bytes().position(|byte| !stays(byte)).unwrap_or(rest.len()));
+        out.push_str(bare);
+        let mut characters = other.chars();
+        match characters.next() {
+            None => return Ok(()),
+            Some(' ') => out.push('+'),
+            Some(character) if character.is_ascii() => escape_byte(character as u8, out),
+            Some(character) => {
+                let mut bytes = Vec::with_capacity(character.len_utf8());
+                charset.encode_to(character.encode_utf8(&mut [0; 4]), &mut bytes)?;
+                bytes.into_iter().for_each(|byte| escape_byte(byte, out));
             }
         }
+        rest = characters.as_str();
     }
-    Ok(())
+}
+
+fn stays(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_')
+}
+
+fn escape_byte(byte: u8, out: &mut String) {
+    out.extend(['%', DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char]);
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ pub struct HttpRequest {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Body {
     /// `Content-Type`, with the charset a form's parameters are encoded in.
-    pub content_type: String,
+    pub content_type: &'static str,
     /// The body as sent: percent-encoded parameters, JSON, or the Base64 of encrypted JSON.
     pub text: String,
 }
@@ -253,7 +253,9 @@ impl HttpClient {
         let HttpRequest { url, headers, body } = request;
         let mut request = match body {
             None => self.client.get(url),
-            Some(Body { content_type, text }) => self.client.post(url).header(CONTENT_TYPE, content_type).body(text),
+            Some(Body { content_type, text }) => {
+                self.client.post(url).header(CONTENT_TYPE, HeaderValue::from_static(content_type)).body(text)
+            }
         };
         for (name, value) in headers {
             let mut value = HeaderValue::try_from(value).map_err(|_| Reply::NotSent(BrokenCall::Protocol))?;

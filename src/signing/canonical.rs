@@ -1,12 +1,17 @@
 //! The canonical string: parameters sorted by name in byte order, empties and `sign` dropped, joined `name=value` by
 //! `&`, values unencoded, then turned into the charset's bytes (protocol page: Canonical string).
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
 use crate::signing::charset::{Charset, NotEncodable};
 
-/// Request parameters, in any order.
+/// Parameters, in any order.
 pub type Params = Vec<(String, String)>;
+
+/// Parameters of a request, in any order; what the account or the item holds is not copied.
+pub type Fields<'a> = Vec<(&'static str, Cow<'a, str>)>;
 
 /// Whether `sign_type` is part of what is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,15 +24,12 @@ pub enum SignTypeField {
 
 /// Returns the parameters that are signed, and so the ones to send, in the order of the canonical string.
 #[must_use]
-pub fn signed(params: &[(String, String)], sign_type: SignTypeField) -> Vec<(&str, &str)> {
-    let mut signed: Vec<_> = params
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .filter(|(name, value)| {
-            let is_left_out = *name == "sign" || (*name == "sign_type" && sign_type == SignTypeField::Excluded);
-            !is_left_out && !value.is_empty()
-        })
-        .collect();
+pub fn signed<N: AsRef<str>, V: AsRef<str>>(params: &[(N, V)], sign_type: SignTypeField) -> Vec<(&str, &str)> {
+    let mut signed = Vec::with_capacity(params.len());
+    signed.extend(params.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).filter(|(name, value)| {
+        let is_left_out = *name == "sign" || (*name == "sign_type" && sign_type == SignTypeField::Excluded);
+        !is_left_out && !value.is_empty()
+    }));
     // By name, not by `name=value`: the two differ where one name begins another (`a=`, `a!=`).
     signed.sort_by_key(|(name, _)| *name);
     signed
@@ -37,18 +39,25 @@ pub fn signed(params: &[(String, String)], sign_type: SignTypeField) -> Vec<(&st
 ///
 /// # Errors
 /// [`NotEncodable`] naming the parameter and the first character the charset cannot hold.
-pub fn canonical(
-    params: &[(String, String)],
+pub fn canonical<N: AsRef<str>, V: AsRef<str>>(
+    params: &[(N, V)],
     sign_type: SignTypeField,
     charset: Charset,
 ) -> Result<Vec<u8>, NotEncodable> {
-    let signed = signed(params, sign_type);
+    joined(&signed(params, sign_type), charset)
+}
+
+/// Returns the bytes to sign of parameters that [`signed`] returned.
+///
+/// # Errors
+/// As [`canonical`].
+pub fn joined(signed: &[(&str, &str)], charset: Charset) -> Result<Vec<u8>, NotEncodable> {
     // The user key and tokens stand in here; bytes that grow would leave copies of them behind. No charset needs more
     // room for a text than UTF-8.
     let room = signed.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     for (name, value) in signed {
-        let refuse = |character| NotEncodable { field: name.to_owned(), character, charset };
+        let refuse = |character| NotEncodable { field: (*name).to_owned(), character, charset };
         if !bytes.is_empty() {
             bytes.push(b'&');
         }

@@ -95,11 +95,15 @@ impl Charset {
     /// [`Charset::encode`], which is strict.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> Option<String> {
+        self.read(bytes).map(Cow::into_owned)
+    }
+
+    /// As [`Charset::decode`]; bytes that are a text as they stand are not copied.
+    #[must_use]
+    pub fn read(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
         match self {
-            Self::Utf8 => std::str::from_utf8(bytes).ok().map(str::to_owned),
-            Self::Gbk | Self::Gb2312 => {
-                GBK.decode_without_bom_handling_and_without_replacement(bytes).map(Cow::into_owned)
-            }
+            Self::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Self::Gbk | Self::Gb2312 => GBK.decode_without_bom_handling_and_without_replacement(bytes),
         }
     }
 

@@ -19,7 +19,7 @@
 //! | RSA keys in `rsa` (RSA, and small keys for RSA2) | exponent, primes and CRT exponents on drop. Not: what loading made on the way (Montgomery parameters of both primes), and the CRT coefficient |
 //! | DSA keys in `dsa` | x on drop. Not: the copy of x, and the nonce, of every signature made |
 //! | generated key pairs | on drop, as above |
-//! | parameters, canonical bytes | as soon as a call's request is built |
+//! | canonical bytes | as soon as they are signed |
 //!
 //! Never wiped, because others hold it: the environment the process was started with, the broker's address, messages in
 //! the hands of the queue, and requests on their way out, in HTTP and TLS.

@@ -29,11 +29,12 @@ impl Learnt {
         Self { id, call: None }
     }
 
-    /// Keeps what a call came to.
+    /// Keeps what a call came to, but for a success, which ends the item and is told by its outcome.
     pub(super) fn note_call(&mut self, reply: &Reply, outcome: &Outcome) {
         let effect = match outcome {
+            Outcome::Success(_) => return,
             Outcome::Retryable(_, effect) => *effect,
-            Outcome::Success(_) | Outcome::Terminal(_) | Outcome::AccountFault(..) => Effect::None,
+            Outcome::Terminal(_) | Outcome::AccountFault(..) => Effect::None,
         };
         self.call = Some(Call { how: how(reply), effect });
     }

@@ -206,6 +206,11 @@ fn parse<'de, T: Deserialize<'de>>(text: &'de str, prefix: &str) -> Result<T, Me
     if text.trim_start().starts_with('[') {
         return Err(MessageError::field(if prefix.is_empty() { "message" } else { prefix }, "must be an object"));
     }
+    serde_json::from_str(text).or_else(|_| parse_again(text, prefix))
+}
+
+/// Reads what could not be read, keeping count of the way to the fault, which costs more than the reading.
+fn parse_again<'de, T: Deserialize<'de>>(text: &'de str, prefix: &str) -> Result<T, MessageError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();

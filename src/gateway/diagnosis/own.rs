@@ -1,5 +1,6 @@
 //! What takedown itself would send for an item: parameters, canonical string, signature, request.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use crate::domain::reply::Reply;
@@ -9,7 +10,7 @@ use crate::gateway::http::HttpRequest;
 use crate::gateway::mapi::{self, GoodsIdField};
 use crate::gateway::open_platform::v3::request::{Lines, Stamp};
 use crate::gateway::open_platform::{self, OpenPlatformAccount, Protocol, v3};
-use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
+use crate::signing::canonical::{Fields, Params, SignTypeField, canonical, signed};
 use crate::signing::charset::Charset;
 use crate::signing::{SignType, Signer};
 
@@ -87,7 +88,7 @@ fn lines(
     Ok(Own { signed, left_out, canonical, sign, request })
 }
 
-fn params(account: &GatewayAccount, item: &Item, now: SystemTime) -> Result<Params, Reply> {
+fn params<'a>(account: &'a GatewayAccount, item: &'a Item, now: SystemTime) -> Result<Fields<'a>, Reply> {
     match (account, item) {
         (GatewayAccount::Mapi(account), Item::Mapi(item)) => Ok(mapi::request::params(account, item)),
         (GatewayAccount::OpenPlatform(account), Item::OpenPlatform(item)) => {
@@ -109,14 +110,14 @@ pub(super) fn sent(
 ) -> Result<Vec<(String, Vec<u8>)>, Reply> {
     let mut params = params(account, item, now)?;
     if account.gateway() == Gateway::Mapi {
-        params.push(("sign_type".to_owned(), account.sign_type().as_str().to_owned()));
+        params.push(("sign_type", account.sign_type().as_str().into()));
     }
-    let encode = |(name, value): (String, String)| {
+    let encode = |(name, value): (&str, Cow<'_, str>)| {
         let value = match timestamp.filter(|_| name == "timestamp") {
             Some(timestamp) => timestamp.to_vec(),
-            None => charset.encode(&value).unwrap_or_else(|_| value.into_bytes()),
+            None => charset.encode(&value).unwrap_or_else(|_| value.as_bytes().to_vec()),
         };
-        (name, value)
+        (name.to_owned(), value)
     };
     Ok(params.into_iter().filter(|(_, value)| !value.is_empty()).map(encode).collect())
 }
@@ -153,7 +154,7 @@ pub(super) fn documented(gateway: Gateway) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn left_out(account: &GatewayAccount, item: &Item, params: &Params) -> Vec<(&'static str, String)> {
+fn left_out(account: &GatewayAccount, item: &Item, params: &Fields<'_>) -> Vec<(&'static str, String)> {
     let mut left_out = vec![("sign", "the signature itself".to_owned())];
     match (account, item) {
         (GatewayAccount::Mapi(account), Item::Mapi(item)) => {
@@ -169,7 +170,7 @@ fn left_out(account: &GatewayAccount, item: &Item, params: &Params) -> Vec<(&'st
         }
         _ => {}
     }
-    let has = |name: &str| params.iter().any(|(n, value)| n == name && !value.is_empty());
+    let has = |name: &str| params.iter().any(|(n, value)| *n == name && !value.is_empty());
     let optional: &[&'static str] = match account.gateway() {
         Gateway::Mapi => &["close_reason", "goods_id"],
         Gateway::OpenPlatform => &["app_auth_token"],

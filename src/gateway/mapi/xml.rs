@@ -32,7 +32,7 @@ impl Element {
 pub(in crate::gateway) fn parse(body: &[u8]) -> Result<(Element, Charset), &'static str> {
     let body = without_mark(body);
     let charset = declared(body)?;
-    let text = charset.decode(body).ok_or("the bytes are not of the charset the XML declares")?;
+    let text = charset.read(body).ok_or("the bytes are not of the charset the XML declares")?;
     tree(&text).map(|root| (root, charset))
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Pure: the same account, item and moment give the same request.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use crate::domain::takedown::OpenPlatformItem;
 use crate::gateway::form;
 use crate::gateway::http::{Body, HttpRequest};
 use crate::gateway::open_platform::{METHOD, OpenPlatformAccount};
-use crate::signing::canonical::{Params, SignTypeField, canonical, signed};
+use crate::signing::canonical::{Fields, SignTypeField, joined, signed};
 
 /// Business parameters, in the order of the interface document.
 #[derive(Serialize)]
@@ -38,14 +39,18 @@ impl<'a> BizContent<'a> {
 /// [`Reply::NoToken`] when the item names a merchant the account has no token for; [`Reply::NotEncodable`] when its text
 /// does not fit the account's charset; [`Reply::NotSent`] when the crypto library fails.
 pub fn build(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: SystemTime) -> Result<HttpRequest, Reply> {
-    seal(account, &Zeroizing::new(params(account, item, now)?))
+    seal(account, &params(account, item, now)?)
 }
 
 /// Returns the parameters of one item, unsigned, its content encrypted where the account says so.
 ///
 /// # Errors
 /// As [`build`].
-pub fn params(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: SystemTime) -> Result<Params, Reply> {
+pub fn params<'a>(
+    account: &'a OpenPlatformAccount,
+    item: &'a OpenPlatformItem,
+    now: SystemTime,
+) -> Result<Fields<'a>, Reply> {
     let token = token(account, item)?;
     let mut content = BizContent::json(item);
     if let Some(key) = &account.content_key {
@@ -53,22 +58,23 @@ pub fn params(account: &OpenPlatformAccount, item: &OpenPlatformItem, now: Syste
         let bytes = bytes.map_err(|character| Reply::NotEncodable { field: "biz_content".to_owned(), character })?;
         content = key.encrypt(&bytes).ok_or(Reply::NotSent(BrokenCall::Protocol))?;
     }
-    let timestamp = timestamp(now);
+    let [content, timestamp] = [content, timestamp(now)].map(Cow::Owned);
+    let held = |text: &'a str| Some(Cow::Borrowed(text));
     let pairs = [
-        ("app_id", Some(account.app_id.as_str())),
-        ("method", Some(METHOD)),
-        ("format", Some("json")),
-        ("charset", Some(account.charset.as_str())),
-        ("sign_type", Some(account.signer.sign_type().as_str())),
-        ("timestamp", Some(timestamp.as_str())),
-        ("version", Some("1.0")),
-        ("app_auth_token", token.map(Secret::expose)),
-        ("app_cert_sn", account.certificates.as_ref().map(|numbers| numbers.app.as_str())),
-        ("alipay_root_cert_sn", account.certificates.as_ref().map(|numbers| numbers.root.as_str())),
-        ("encrypt_type", account.content_key.as_ref().map(|_| "AES")),
-        ("biz_content", Some(content.as_str())),
+        ("app_id", held(&account.app_id)),
+        ("method", held(METHOD)),
+        ("format", held("json")),
+        ("charset", held(account.charset.as_str())),
+        ("sign_type", held(account.signer.sign_type().as_str())),
+        ("timestamp", Some(timestamp)),
+        ("version", held("1.0")),
+        ("app_auth_token", token.and_then(|token| held(token.expose()))),
+        ("app_cert_sn", account.certificates.as_ref().and_then(|numbers| held(&numbers.app))),
+        ("alipay_root_cert_sn", account.certificates.as_ref().and_then(|numbers| held(&numbers.root))),
+        ("encrypt_type", account.content_key.as_ref().and_then(|_| held("AES"))),
+        ("biz_content", Some(content)),
     ];
-    Ok(pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect())
+    Ok(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }
 
 /// The merchant's token: the message's own, or the one the configuration holds under the merchant's name.
@@ -97,16 +103,18 @@ fn timestamp(now: SystemTime) -> String {
 ///
 /// # Errors
 /// As [`build`].
-pub fn seal(account: &OpenPlatformAccount, params: &Params) -> Result<HttpRequest, Reply> {
-    let bytes = Zeroizing::new(canonical(params, SignTypeField::Included, account.charset)?);
-    let sign = account.signer.sign(&bytes)?;
-    let (content, mut query): (Vec<_>, Vec<_>) =
-        signed(params, SignTypeField::Included).into_iter().partition(|(name, _)| *name == "biz_content");
-    query.push(("sign", &sign));
+pub fn seal<N: AsRef<str>, V: AsRef<str>>(
+    account: &OpenPlatformAccount,
+    params: &[(N, V)],
+) -> Result<HttpRequest, Reply> {
+    let pairs = signed(params, SignTypeField::Included);
+    let sign = account.signer.sign(&Zeroizing::new(joined(&pairs, account.charset)?))?;
+    let is_content = |(name, _): &(&str, &str)| *name == "biz_content";
+    let query = pairs.iter().copied().filter(|pair| !is_content(pair)).chain([("sign", sign.as_str())]);
     let mut url = account.endpoint.url().clone();
     url.set_query(Some(&form::encode(query, account.charset)?));
-    let text = form::encode(content, account.charset)?;
-    let content_type = format!("application/x-www-form-urlencoded;charset={}", account.charset.as_str());
+    let text = form::encode(pairs.iter().copied().filter(is_content), account.charset)?;
+    let content_type = form::content_type(account.charset);
     Ok(HttpRequest { url, headers: Vec::new(), body: Some(Body { content_type, text }) })
 }
 

@@ -119,8 +119,8 @@ struct Node {
 }
 
 fn claim(account: &OpenPlatformAccount, item: &OpenPlatformItem, span: &[u8]) -> Result<Claim, &'static str> {
-    let text = account.charset.decode(span).ok_or("the bytes are not of the charset asked for")?;
-    let text = if span.starts_with(b"\"") { decrypt(account, &text)? } else { text };
+    let text = account.charset.read(span).ok_or("the bytes are not of the charset asked for")?;
+    let text = if span.starts_with(b"\"") { decrypt(account, &text)?.into() } else { text };
     const NO_OBJECT: &str = "the response node is not an object with single fields";
     // A derived reader takes a list for an object.
     if !text.trim_start().starts_with('{') {

@@ -23,7 +23,7 @@ pub struct Member {
 /// # Errors
 /// Why the body is no JSON object of the charset, in words safe to log.
 pub fn members(body: &[u8], charset: Charset) -> Result<Vec<Member>, &'static str> {
-    let text = charset.decode(body).ok_or("the bytes are not of the charset asked for")?;
+    let text = charset.read(body).ok_or("the bytes are not of the charset asked for")?;
     serde_json::from_str::<IgnoredAny>(&text).map_err(|_| "the answer is not JSON")?;
     let mut scan = Scan { body, charset, at: 0 };
     scan.space();
@@ -39,7 +39,7 @@ pub fn members(body: &[u8], charset: Charset) -> Result<Vec<Member>, &'static st
             return Ok(members);
         }
         let name = scan.value();
-        let name = charset.decode(&body[name]).and_then(|name| serde_json::from_str(&name).ok());
+        let name = charset.read(&body[name]).and_then(|name| serde_json::from_str(&name).ok());
         let name = name.ok_or("a member's name is not a text")?;
         scan.space();
         scan.at += 1; // the colon

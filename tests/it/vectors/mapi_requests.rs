@@ -108,7 +108,7 @@ fn goods_id_is_sent_only_where_the_account_says_so() {
     let mut account = account(case, "MD5", Method::Get);
     account.goods_id = GoodsIdField::NotSent;
     let item = mapi_item(Some("2011063000011840"));
-    assert!(params_of(&account, &item).iter().all(|(name, _)| name != "goods_id"));
+    assert!(params_of(&account, &item).iter().all(|(name, _)| *name != "goods_id"));
 }
 
 #[test]

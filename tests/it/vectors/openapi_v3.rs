@@ -62,8 +62,8 @@ fn stamp(case: &Value) -> Stamp {
 
 /// The headers of a request, the content type among them.
 fn headers(request: &HttpRequest) -> BTreeMap<String, String> {
-    let content_type = request.body.as_ref().unwrap().content_type.clone();
-    let mut headers = BTreeMap::from([("content-type".to_owned(), content_type)]);
+    let content_type = request.body.as_ref().unwrap().content_type;
+    let mut headers = BTreeMap::from([("content-type".to_owned(), content_type.to_owned())]);
     for (name, value) in &request.headers {
         assert_eq!(headers.insert((*name).to_owned(), value.clone()), None, "{name} twice");
     }

@@ -137,6 +137,6 @@ pub fn seal(
     Ok(HttpRequest {
         url: url.clone(),
         headers: headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-        body: Some(Body { content_type: content_type.to_owned(), text }),
+        body: Some(Body { content_type, text }),
     })
 }

@@ -60,7 +60,7 @@ fn own_json(report: &Report<'_>, own: &Own) -> Value {
             "method": if body.is_some() { "POST" } else { "GET" },
             "url": veil.text(own.request.url.as_str().as_bytes()),
             "headers": headers.collect::<Value>(),
-            "content_type": body.map(|body| body.content_type.clone()),
+            "content_type": body.map(|body| body.content_type),
             "body": body.map(|body| veil.text(body.text.as_bytes())),
             "curl": curl::command(&own.request).lines().map(|line| veil.text(line.as_bytes())).collect::<Vec<_>>().join("\n"),
         },
