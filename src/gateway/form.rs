@@ -1,5 +1,7 @@
 //! `application/x-www-form-urlencoded` over the bytes of a charset (protocol page: On the wire).
 
+use url::Url;
+
 use crate::signing::charset::{Charset, NotEncodable};
 
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
@@ -25,6 +27,25 @@ pub(super) fn encode<'a>(
         escape(value, charset, &mut text).map_err(refuse)?;
     }
     Ok(text)
+}
+
+/// Writes pairs as the query of an address that has none.
+///
+/// # Errors
+/// As [`encode`].
+pub(super) fn write_query<'a>(
+    url: &mut Url,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    charset: Charset,
+) -> Result<(), NotEncodable> {
+    match charset {
+        // The same letters, and not read again as what is set from outside is.
+        Charset::Utf8 => {
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
+        Charset::Gbk | Charset::Gb2312 => url.set_query(Some(&encode(pairs, charset)?)),
+    }
+    Ok(())
 }
 
 /// Returns the `Content-Type` of a form in a charset.
@@ -88,7 +109,10 @@ mod tests {
             let text = encode(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())), Charset::Utf8).unwrap();
             prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"*-._+%&=".contains(&b)));
             let decoded: Vec<_> = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
-            prop_assert_eq!(decoded, pairs);
+            prop_assert_eq!(&decoded, &pairs);
+            let mut url = Url::parse("https://example.com/").unwrap();
+            write_query(&mut url, pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())), Charset::Utf8).unwrap();
+            prop_assert_eq!(url.query(), Some(text.as_str()));
         }
     }
 }

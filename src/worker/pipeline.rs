@@ -314,7 +314,7 @@ impl<Q: Queue> Replica<Q> {
     }
 
     fn tell_oddities(&self, case: &Case<'_>, reply: &Reply, outcome: &Outcome) {
-        let account = case.takedown.account.clone();
+        let account = &case.takedown.account;
         if let Reply::Answered(Answer { signature: Signature::Unverifiable, unknown_certificate, .. }) = reply {
             let number = unknown_certificate.clone().unwrap_or_else(|| "none".to_owned());
             self.context.tell(&WorkerEvent::UnknownCertificate { account: account.clone(), number });
@@ -322,12 +322,12 @@ impl<Q: Queue> Replica<Q> {
         match outcome {
             Outcome::Retryable(Cause::Untrusted, _) => self.context.tell(&WorkerEvent::Suspicious {
                 id: case.takedown.id.to_string(),
-                account,
+                account: account.clone(),
                 verdict: verdict_word(reply),
             }),
             Outcome::Retryable(Cause::UnlistedCode, _) => {
                 let code = reply.code().unwrap_or("none").to_owned();
-                self.context.tell(&WorkerEvent::UnlistedCode { account, code });
+                self.context.tell(&WorkerEvent::UnlistedCode { account: account.clone(), code });
             }
             Outcome::Success(_) | Outcome::Terminal(_) | Outcome::Retryable(..) | Outcome::AccountFault(..) => {}
         }
@@ -341,22 +341,24 @@ fn hangs_on_credentials(outcome: &Outcome) -> bool {
 
 /// What a settlement is told as, once it holds.
 fn fact(id: &str, delivery: &Delivery, settlement: &Settlement) -> WorkerEvent {
-    let (id, account) = (id.to_owned(), delivery.envelope.account.clone());
+    let named = || (id.to_owned(), delivery.envelope.account.clone());
     match settlement {
         Settlement::Complete(outcome) | Settlement::DeadLetter(outcome) => {
             WorkerEvent::Finished { outcome: outcome.clone() }
         }
-        Settlement::Retry { delay, effect: _, last_code } => WorkerEvent::Retried {
-            id,
-            account,
-            attempt: delivery.envelope.attempt,
-            code: last_code.clone(),
-            delay: *delay,
-        },
+        Settlement::Retry { delay, effect: _, last_code } => {
+            let (id, account) = named();
+            let (attempt, code) = (delivery.envelope.attempt, last_code.clone());
+            WorkerEvent::Retried { id, account, attempt, code, delay: *delay }
+        }
         Settlement::Defer { delay, effect: _, reason } => {
+            let (id, account) = named();
             WorkerEvent::Deferred { id, account, reason: *reason, delay: *delay }
         }
-        Settlement::GiveBack => WorkerEvent::GivenBack { id, account },
+        Settlement::GiveBack => {
+            let (id, account) = named();
+            WorkerEvent::GivenBack { id, account }
+        }
     }
 }
 

@@ -52,19 +52,19 @@ pub fn seal<N: AsRef<str>, V: AsRef<str>>(account: &MapiAccount, params: &[(N, V
     let pairs = signed(params, SignTypeField::Excluded);
     let sign = account.signer.sign(&Zeroizing::new(joined(&pairs, account.charset)?))?;
     let signature = [("sign", sign.as_str()), ("sign_type", account.signer.sign_type().as_str())];
-    let all = form::encode(pairs.iter().copied().chain(signature), account.charset)?;
+    let all = pairs.iter().copied().chain(signature);
     let mut url = account.endpoint.url().clone();
     let body = match account.method {
         Method::Get => {
-            url.set_query(Some(&all));
+            form::write_query(&mut url, all, account.charset)?;
             None
         }
         Method::Post => {
             // The gateway reads a body by the charset of the query, and by GBK if there is none (protocol page: On the
             // wire).
-            let charset = pairs.into_iter().filter(|(name, _)| *name == "_input_charset");
-            url.set_query(Some(&form::encode(charset, account.charset)?));
-            Some(Body { content_type: form::content_type(account.charset), text: all })
+            let charset = pairs.iter().copied().filter(|(name, _)| *name == "_input_charset");
+            form::write_query(&mut url, charset, account.charset)?;
+            Some(Body { content_type: form::content_type(account.charset), text: form::encode(all, account.charset)? })
         }
     };
     Ok(HttpRequest { url, headers: Vec::new(), body })

@@ -13,7 +13,7 @@ use crate::domain::takedown::{Gateway, OpenPlatformItem};
 use crate::gateway::echo;
 use crate::gateway::http::HttpAnswer;
 use crate::gateway::open_platform::span::{self, Member};
-use crate::gateway::open_platform::{GatewayKeys, METHOD, OpenPlatformAccount, request};
+use crate::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, request};
 use crate::gateway::page;
 use crate::signing::charset::without_mark;
 
@@ -58,7 +58,7 @@ fn read(account: &OpenPlatformAccount, item: &OpenPlatformItem, body: &[u8], mem
         return (Signature::Structure, unreadable("the answer has no response node, or several"));
     };
     let envelope = match node.name.as_str() {
-        name if name == own_node() => Envelope::Own,
+        OWN_NODE => Envelope::Own,
         "error_response" => Envelope::Error,
         _ => Envelope::Other,
     };
@@ -73,10 +73,8 @@ fn read(account: &OpenPlatformAccount, item: &OpenPlatformItem, body: &[u8], mem
     (signature, claim)
 }
 
-/// `alipay_open_servicemarket_commodity_shop_offline_response`.
-pub(in crate::gateway) fn own_node() -> String {
-    format!("{}_response", METHOD.replace('.', "_"))
-}
+/// The node of the method: its name with `_` for `.`.
+pub(in crate::gateway) const OWN_NODE: &str = "alipay_open_servicemarket_commodity_shop_offline_response";
 
 fn verdict(account: &OpenPlatformAccount, body: &[u8], span: &[u8], members: &[Member]) -> Signature {
     let sign = match value(body, members, "sign") {

@@ -52,7 +52,7 @@ fn in_charset(
         Ok(Value::String(text)) => Some(text),
         Ok(_) | Err(_) => None,
     };
-    let own = find(&response::own_node());
+    let own = find(response::OWN_NODE);
     let node = own.or_else(|| members.iter().find(|member| member.name.ends_with("_response")))?;
     let sign = text("sign")?;
     let span = body[node.span.clone()].to_vec();
@@ -80,7 +80,7 @@ pub(super) fn fault(body: &[u8], charset: Charset) -> String {
     match nodes.as_slice() {
         [] => "it has no response node".to_owned(),
         ["error_response"] => "a success came in `error_response`".to_owned(),
-        [node] => format!("its response node {node:?} is that of another method, not {:?}", response::own_node()),
+        [node] => format!("its response node {node:?} is that of another method, not {:?}", response::OWN_NODE),
         several => format!("it has several response nodes: {}", several.join(", ")),
     }
 }
