@@ -62,6 +62,7 @@ impl Due {
 }
 
 /// What there is for whoever wants a row.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is asked for, and kept nowhere")]
 pub(super) enum Next {
     /// This one, which is in hand from here on.
     Row(Claimed),
