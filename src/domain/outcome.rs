@@ -3,6 +3,9 @@
 //! Promise: the outcome id is the same however often the same end of the same item is published, so that a consumer
 //! can drop repeats by it alone.
 
+#[cfg(test)]
+pub(crate) mod sample;
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -324,24 +327,14 @@ impl FinalOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::outcome::sample::sample;
 
     fn outcome(reason: Reason) -> FinalOutcome {
         FinalOutcome {
-            id: "t-1".into(),
-            batch: None,
-            account: "desk".into(),
             gateway: Some(Gateway::Mapi),
-            reason,
-            gateway_code: None,
-            gateway_message: None,
-            attempts: 1,
-            deferrals: 0,
-            first_seen: SystemTime::UNIX_EPOCH,
             finished_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
-            verified: true,
-            item: ItemIds::default(),
-            worker: "w".into(),
             replays: 2,
+            ..sample(reason)
         }
     }
 
