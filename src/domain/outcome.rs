@@ -3,9 +3,6 @@
 //! Promise: the outcome id is the same however often the same end of the same item is published, so that a consumer
 //! can drop repeats by it alone.
 
-#[cfg(test)]
-pub(crate) mod sample;
-
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -323,6 +320,9 @@ impl FinalOutcome {
         })
     }
 }
+
+#[cfg(test)]
+pub(crate) mod sample;
 
 #[cfg(test)]
 mod tests {
