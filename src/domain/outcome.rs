@@ -327,26 +327,19 @@ impl FinalOutcome {
 }
 
 #[cfg(test)]
+pub(crate) mod sample;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::outcome::sample::sample;
 
     fn outcome(reason: Reason) -> FinalOutcome {
         FinalOutcome {
-            id: "t-1".into(),
-            batch: None,
-            account: "desk".into(),
             gateway: Some(Gateway::Mapi),
-            reason,
-            gateway_code: None,
-            gateway_message: None,
-            attempts: 1,
-            deferrals: 0,
-            first_seen: SystemTime::UNIX_EPOCH,
             finished_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
-            verified: true,
-            item: ItemIds::default(),
-            worker: "w".into(),
             replays: 2,
+            ..sample(reason)
         }
     }
 

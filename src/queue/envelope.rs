@@ -158,7 +158,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::outcome::ItemIds;
+    use crate::domain::outcome::sample::sample;
 
     fn fresh() -> Envelope {
         Envelope::fresh(AccountId::new("shops").unwrap())
@@ -167,23 +167,7 @@ mod tests {
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     fn outcome(reason: Reason) -> FinalOutcome {
-        FinalOutcome {
-            id: "t-1".into(),
-            batch: None,
-            account: "shops".into(),
-            gateway: None,
-            reason,
-            gateway_code: None,
-            gateway_message: None,
-            attempts: 6,
-            deferrals: 0,
-            first_seen: NOW,
-            finished_at: NOW,
-            verified: false,
-            item: ItemIds::default(),
-            worker: "worker-1".into(),
-            replays: 0,
-        }
+        FinalOutcome { attempts: 6, worker: "worker-1".into(), ..sample(reason) }
     }
 
     fn replay() -> Entry {

@@ -1,6 +1,7 @@
 //! The command line, run as the real binary: help, exit codes, and every command on real parts.
 
 mod broker;
+mod changed;
 mod check;
 mod letters;
 pub(crate) mod rehearsal;
@@ -12,11 +13,13 @@ mod terminal;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Stdio;
 
 use tempfile::TempDir;
 
-use crate::support::command::{Ended, end, run, takedown};
+use crate::support::command::{Ended, end, run, signal, takedown};
 
 /// One account that needs no key file.
 const DESK: &str = r#"
@@ -213,6 +216,33 @@ fn bad_rows_end_with_6_before_anything_is_enqueued_and_are_written_beside_the_fi
         assert_eq!(rejected.lines().count(), 3, "{rejected}");
         assert!(rejected.starts_with("line,reason,account,"), "{rejected}");
         assert!(!directory.path().join("items.csv.queue").exists());
+    }
+}
+
+#[test]
+fn nothing_is_left_of_rejected_rows_when_the_check_is_interrupted() {
+    let directory = directory(DESK);
+    let bad = "desk,,k3y,1\n".repeat(500_000);
+    fs::write(directory.path().join("items.csv"), format!("account,sns_user_id,key,goods_id\n{bad}")).unwrap();
+    let here = directory.path().canonicalize().unwrap();
+    for command in ["enqueue", "run"] {
+        let mut child = takedown(directory.path(), &[command, "items.csv"]).stderr(Stdio::null()).spawn().unwrap();
+        let files = format!("/proc/{}/fd", child.id());
+        // It holds a file of that directory that has no name any more.
+        let is_writing = || {
+            let open = fs::read_dir(&files).unwrap().filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+            open.filter(|file| file.starts_with(&here)).any(|file| file.to_string_lossy().ends_with(" (deleted)"))
+        };
+        while !is_writing() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before");
+            std::thread::yield_now();
+        }
+        signal("INT", child.id());
+        let ended = child.wait().unwrap();
+        assert_eq!(ended.signal(), Some(2), "{ended:?}");
+        let mut left: Vec<_> = fs::read_dir(&here).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["items.csv", "takedown.toml"]);
     }
 }
 

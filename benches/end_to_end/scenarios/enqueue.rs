@@ -56,9 +56,9 @@ pub(crate) fn run(stage: &Stage) -> Result<Chapter> {
     let mut chapter = Chapter::new("Enqueue");
     chapter.prose(format!(
         "A CSV of mapi items, from the command's start to its end: read, checked, published and confirmed. The bare publisher: \
-         lapin, one connection, one channel, {WINDOW} publishes unconfirmed at most, the same messages, persistent, mandatory, \
-         into a queue declared the same, nothing read from a file. `takedown run`: from its start until the last row is \
-         committed."
+         lapin, one connection, one channel, {WINDOW} publishes unconfirmed at most, none waiting for another to be handed \
+         over, the same messages, persistent, mandatory, into a queue declared the same, nothing read from a file. \
+         `takedown run`: from its start until the last row is committed."
     ));
     let mut table = Table::new(["", "rows", "rows/s", "µs of processor a row", "peak memory, MiB"]);
     let mut row = |name: &str, taken: &[TakenIn]| {

@@ -4,7 +4,8 @@ use super::*;
 use crate::desk::batch::{Ended, Stage};
 use crate::domain::ids::{AccountId, BatchId};
 use crate::domain::notice::{Notice, What};
-use crate::domain::outcome::{FinalOutcome, ItemIds, Reason, Status};
+use crate::domain::outcome::sample::sample;
+use crate::domain::outcome::{FinalOutcome, Reason, Status};
 use crate::domain::takedown::Gateway;
 use crate::queue::amqp::tail::{Log, Place, Told};
 
@@ -18,19 +19,10 @@ fn outcome(id: &str, reason: Reason, replays: u32, second: u64) -> Told {
     Told::Outcome(Box::new(FinalOutcome {
         id: id.into(),
         batch: Some("b-1".into()),
-        account: "desk".into(),
         gateway: Some(Gateway::Mapi),
-        reason,
-        gateway_code: None,
-        gateway_message: None,
-        attempts: 1,
-        deferrals: 0,
-        first_seen: NOW,
         finished_at: NOW + Duration::from_secs(second),
-        verified: true,
-        item: ItemIds::default(),
-        worker: "w".into(),
         replays,
+        ..sample(reason)
     }))
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use self::batches::{Counts, Existing};
+use self::batches::{Batches, Counts, Existing};
 use crate::domain::takedown::Takedown;
 use crate::ops::cli::Surroundings;
 use crate::ops::cli::exit::Exit;
@@ -73,12 +73,14 @@ impl Enqueue {
         let intake = AmqpIntake::connect(&config.amqp).await?.traced(telemetry.tracer());
         intake.require(batches.accounts()).await?;
         let log = AmqpDeskLog::connect(&config.amqp).await?;
+        // A batch is noted for good: what it is to have must be what is there.
+        let checked = checked.verify()?;
         let existing = if self.add { Existing::Add } else { Existing::Refuse };
         batches.note(&log, existing).await?;
         log.close().await;
         let progress = Progress::new(terminal, "confirmed", count);
-        let takedowns = checked.takedowns(&options)?.map(|takedown| takedown.map(|takedown| batches.fill(takedown)));
-        let published = publish(&intake, takedowns, count, &progress, terminal).await;
+        let takedowns = checked.takedowns(&options)?;
+        let published = publish(&intake, takedowns, &batches, count, &progress, terminal).await;
         progress.finish();
         intake.close().await;
         telemetry.finish().await;
@@ -98,13 +100,15 @@ impl Enqueue {
 /// Publishes until the end or a signal; returns how many are confirmed.
 async fn publish(
     intake: &AmqpIntake,
-    mut takedowns: impl Iterator<Item = Result<Takedown, ItemsError>>,
+    takedowns: impl Iterator<Item = Result<Takedown, ItemsError>>,
+    batches: &Batches,
     count: u64,
     progress: &Progress,
     terminal: &Terminal,
 ) -> Result<u64, Failure> {
     let shutdown = Shutdown::new();
     let signals = signals::watch(shutdown.clone(), Some(terminal.clone()))?;
+    let mut takedowns = takedowns.map(|takedown| takedown.map(|takedown| batches.fill(takedown)));
     let (mut confirmed, mut under_way, mut ended) = (0, FuturesUnordered::new(), Ok(()));
     loop {
         while ended.is_ok() && under_way.len() < UNDER_WAY && !shutdown.is_draining() {
@@ -112,7 +116,8 @@ async fn publish(
             match chunk {
                 Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => under_way.push(intake.enqueue(chunk)),
-                Err(error) => ended = Err(Failure::from(error)),
+                Err(error @ ItemsError::Changed { .. }) => ended = Err(batches.half_published(error.into())),
+                Err(error) => ended = Err(error.into()),
             }
         }
         // What is under way is waited for, whatever ended the rest: it may be in the queue, and counts.

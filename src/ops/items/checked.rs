@@ -89,6 +89,18 @@ impl Checked {
         self.rejects.as_deref()
     }
 
+    /// Looks whether the file still is what was checked, before anybody is told of its takedowns.
+    ///
+    /// # Errors
+    /// [`ItemsError::Read`]; [`ItemsError::Changed`].
+    pub fn verify(self) -> Result<Self, ItemsError> {
+        let Self { path, twice, .. } = self;
+        match twice.verify() {
+            Ok(twice) => Ok(Self { path, twice, ..self }),
+            Err(error) => Err(ItemsError::of(&path, Fault::Read(error))),
+        }
+    }
+
     /// Reads the takedowns, in the order of the file; the options must be those it was checked with.
     ///
     /// # Errors

@@ -1,14 +1,15 @@
 //! The file of rejected rows: each as it came, byte for byte, with `line` and `reason` in front.
 //!
-//! Written row by row, and put in its place whole or not at all; readable by its owner alone (rows hold keys), in the
-//! charset of the file it came from, and fit to be mended and read again: the two notes are then ignored.
+//! Written row by row into a file without a name, which is gone with the process however that ends, and put in its place
+//! whole or not at all; readable by its owner alone (rows hold keys), in the charset of the file it came from, and fit to
+//! be mended and read again: the two notes are then ignored.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use ::csv::{Writer, WriterBuilder};
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use crate::ops::items::jsonl::Members;
 use crate::ops::items::lines::MAX_ROW;
@@ -23,13 +24,13 @@ const NOTES: [&str; 2] = ["line", "reason"];
 pub(super) struct Rejects {
     target: PathBuf,
     layout: Layout,
-    notes: Option<Notes<NamedTempFile>>,
+    notes: Option<Notes<File>>,
 }
 
 impl Rejects {
     /// Nothing is written yet.
     pub(super) fn new(path: &Path, layout: Layout) -> Self {
-        let mut name = place(path).into_os_string();
+        let mut name = neighbour(path).into_os_string();
         name.push(if layout.columns.is_some() { ".rejected.csv" } else { ".rejected.jsonl" });
         Self { target: PathBuf::from(name), layout, notes: None }
     }
@@ -46,9 +47,8 @@ impl Rejects {
         written.map_err(|source| self.failed(source))
     }
 
-    fn begin(&mut self) -> io::Result<&mut Notes<NamedTempFile>> {
-        let directory = self.target.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+    fn begin(&mut self) -> io::Result<&mut Notes<File>> {
+        let file = tempfile::tempfile_in(self.directory())?;
         // A quarter of the longest row: the writer looks through all that is left of a cell each time it is full.
         let notes = Notes::begin(self.layout.clone(), MAX_ROW / 4, file)?;
         Ok(self.notes.insert(notes))
@@ -60,13 +60,25 @@ impl Rejects {
     /// [`ItemsError::Write`]; a file of that name is then as it was.
     pub(super) fn finish(mut self) -> Result<Option<PathBuf>, ItemsError> {
         let Some(notes) = self.notes.take() else { return Ok(None) };
-        let placed = notes.finish().and_then(|file| {
-            file.as_file().sync_all()?;
-            file.persist(&self.target)?;
-            Ok(())
-        });
+        let placed = notes.finish().and_then(|file| self.place(file));
         placed.map_err(|source| self.failed(source))?;
         Ok(Some(self.target))
+    }
+
+    /// Copies it to a name beside its place, and moves that there.
+    fn place(&self, mut rows: File) -> io::Result<()> {
+        let mut prefix = self.target.file_name().unwrap_or_default().to_owned();
+        prefix.push(".");
+        let mut named = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempfile_in(self.directory())?;
+        rows.rewind()?;
+        io::copy(&mut rows, &mut named)?;
+        named.as_file().sync_all()?;
+        named.persist(&self.target)?;
+        Ok(())
+    }
+
+    fn directory(&self) -> &Path {
+        self.target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
     fn failed(&self, source: io::Error) -> ItemsError {
@@ -74,9 +86,9 @@ impl Rejects {
     }
 }
 
-/// What the rejected rows are written beside: the file they came from, or in the working directory, where that is no
+/// What the rejected rows stand beside: the file they came from, or in the working directory, where that is no
 /// file but a device.
-fn place(path: &Path) -> PathBuf {
+fn neighbour(path: &Path) -> PathBuf {
     match path.file_name() {
         Some(name) if path.starts_with("/dev") || path.starts_with("/proc") => PathBuf::from(name),
         Some(_) | None => path.to_owned(),

@@ -58,6 +58,16 @@ impl Twice {
         self.file.seek(SeekFrom::Start(0))?;
         Ok(Again { buffer: Buffer::default(), twice: self, next: 0 })
     }
+
+    /// Looks whether it still is what was read.
+    ///
+    /// # Errors
+    /// When it cannot be read; [`Changed`].
+    pub(super) fn verify(self) -> io::Result<Self> {
+        let mut again = self.again()?;
+        io::copy(&mut again, &mut io::sink())?;
+        Ok(again.twice)
+    }
 }
 
 /// Copies what is left of a file into one without a name.
@@ -190,12 +200,14 @@ mod tests {
         let change = |change: &dyn Fn(&mut File)| {
             fs::write(&path, text()).unwrap();
             let twice = checked(&path);
+            let twice = twice.verify().unwrap();
             change(&mut OpenOptions::new().write(true).open(&path).unwrap());
             let mut again = twice.again().unwrap();
             let mut bytes = Vec::new();
             let error = again.read_to_end(&mut bytes).unwrap_err();
             assert!(error.get_ref().unwrap().is::<Changed>(), "{error}");
             assert!(text().starts_with(&bytes));
+            assert!(again.twice.verify().unwrap_err().get_ref().unwrap().is::<Changed>());
             bytes.len()
         };
         let at = |offset: usize| {

@@ -41,6 +41,14 @@ impl Clock {
     pub(super) fn until(&self, moment: Millis) -> Duration {
         Duration::from_millis(u64::try_from(moment.saturating_sub(self.now())).unwrap_or(0))
     }
+
+    /// Waits for a moment; for ever, if there is none.
+    pub(super) async fn reached(&self, moment: Option<Millis>) {
+        match moment {
+            Some(moment) => tokio::time::sleep(self.until(moment)).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 fn length(duration: Duration) -> Millis {

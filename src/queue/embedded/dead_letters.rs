@@ -98,20 +98,18 @@ impl ReplaySession for EmbeddedReplay {
         let (after, now, desk) = (self.after, inner.clock.now(), inner.desks.of(&self.account));
         let work = move |db: &Connection| {
             let chunk = read(db, &selection, Some(&account), after, count, CHUNK)?;
-            let mut has_high = false;
+            let mut priorities = Vec::new();
             for (seq, letter) in &chunk.letters {
-                has_high |= revive(db, *seq, &replay.envelope(&letter.envelope), now)?;
+                priorities.push(revive(db, *seq, &replay.envelope(&letter.envelope), now)?);
                 remove(db, *seq)?;
             }
             fault_point!(Committing);
-            Ok((chunk.letters.len() as u64, chunk.last, has_high))
+            Ok((priorities, chunk.last))
         };
-        let wake = move |(replayed, last, has_high): (u64, Option<i64>, bool)| {
+        let wake = move |(priorities, last): (Vec<Priority>, Option<i64>)| {
             fault_point!(Replaying);
-            if replayed > 0 {
-                desk.wake(has_high);
-            }
-            (replayed, last)
+            priorities.iter().for_each(|priority| desk.note(*priority, now));
+            (priorities.len() as u64, last)
         };
         let (replayed, last) = inner.store.writer().call_then("written", work, wake).await?;
         self.after = last.unwrap_or(self.after);
@@ -161,9 +159,9 @@ fn read(
     Ok(chunk)
 }
 
-/// Puts a letter back to work at `now`; says whether it is urgent. Attempts and age start over, or an item dead of old age
+/// Puts a letter back to work at `now`, and returns its priority. Attempts and age start over, or an item dead of old age
 /// would die again at once; what is known of earlier attempts stays, for it decides how "not on sale" is read.
-fn revive(db: &Connection, seq: i64, next: &Envelope, now: Millis) -> rusqlite::Result<bool> {
+fn revive(db: &Connection, seq: i64, next: &Envelope, now: Millis) -> rusqlite::Result<Priority> {
     let sql =
         "INSERT INTO message (account, message_id, priority, placed_at, due_at, ambiguous, last_code, replays, plan,
              history, body)
@@ -175,7 +173,7 @@ fn revive(db: &Connection, seq: i64, next: &Envelope, now: Millis) -> rusqlite::
         ":replays": next.replays, ":plan": next.plan.as_ref().map(PlanId::as_str), ":history": next.history.encode(),
         ":seq": seq,
     };
-    db.prepare_cached(sql)?.query_row(values, |row| row.get(0))
+    db.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(row::priority))
 }
 
 fn remove(db: &Connection, seq: i64) -> rusqlite::Result<usize> {
@@ -203,8 +201,8 @@ fn replace(db: &Connection, letter: &DeadLetter, edited: &Edited) -> rusqlite::R
             continue;
         }
         let sql = "UPDATE dead_letter SET account = ?2, body = ?3, priority = ?4, history = ?5 WHERE seq = ?1";
-        let is_high = edited.priority == Priority::High;
-        let values = params![seq, edited.account.as_str(), edited.body, is_high, envelope.history.encode()];
+        let priority = row::rank(edited.priority);
+        let values = params![seq, edited.account.as_str(), edited.body, priority, envelope.history.encode()];
         db.prepare_cached(sql)?.execute(values)?;
     }
     Ok(copies.len() as u64)

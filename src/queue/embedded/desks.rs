@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::ids::AccountId;
-use crate::queue::embedded::claim::{Desk, Held};
+use crate::queue::embedded::claim::Held;
+use crate::queue::embedded::desk::Desk;
 
 /// Every account's desk.
 #[derive(Debug, Default)]

@@ -10,6 +10,7 @@ mod cancel;
 mod claim;
 mod clock;
 mod dead_letters;
+mod desk;
 mod desk_log;
 mod desks;
 mod fault;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::claim::Lease;
 use self::claim::give_back;
 use self::clock::Clock;
+use self::desk::Next;
 use self::desks::Desks;
 use self::place::Missing;
 use self::settle::{Change, Ended};
@@ -148,7 +150,7 @@ impl EmbeddedQueue {
         };
         let (now, desk) = (self.inner.clock.now(), self.inner.desks.of(account));
         let put = move |db: &Connection| message.insert(db, now);
-        self.inner.store.writer().call_then("written", put, move |_| desk.wake(false)).await
+        self.inner.store.writer().call_then("written", put, move |_| desk.note(Priority::Normal, now)).await
     }
 
     /// Counts what the file holds.
@@ -230,29 +232,24 @@ impl Queue for EmbeddedQueue {
             if inner.stopped.is_cancelled() {
                 return Ok(None);
             }
-            desk.free_stuck(inner.store.writer()).await?;
-            let (writer, mut next_due) = (inner.store.writer(), None);
-            if desk.runs_low() {
-                desk.claim_ahead(writer, inner.next_lease(), inner.clock.now())?;
+            let writer = inner.store.writer();
+            desk.free_stuck(writer).await?;
+            let now = inner.clock.now();
+            if desk.runs_low(now) {
+                desk.claim_ahead(writer, inner.next_lease(), now)?;
             }
-            let mut row = desk.pop();
-            if row.is_none() && !desk.is_filling() {
-                next_due = desk.claim(writer, inner.next_lease(), inner.clock.now()).await?;
-                row = desk.pop();
-            }
-            if let Some(row) = row {
-                return Ok(Some(row.hand_out(&desk, writer)));
-            }
-            let fallen_due = async {
-                match next_due {
-                    Some(moment) => tokio::time::sleep(inner.clock.until(moment)).await,
-                    None => std::future::pending().await,
+            let due = match desk.next(now) {
+                Next::Row(row) => return Ok(Some(row.hand_out(&desk, writer))),
+                Next::Claim => {
+                    desk.claim(writer, inner.next_lease(), now).await?;
+                    continue;
                 }
+                Next::Wait(due) => due,
             };
             tokio::select! {
                 () = inner.stopped.cancelled() => {}
                 () = desk.changed.notified() => {}
-                () = fallen_due => {}
+                () = inner.clock.reached(due) => {}
             }
         }
     }
@@ -264,7 +261,8 @@ impl Queue for EmbeddedQueue {
             Receipt::Embedded(_) | Receipt::Amqp(_) => return Err(QueueError::Stale),
         };
         let change = Change::new(&envelope, settlement, &self.inner.clock, lease.received);
-        let (held, desk, waits_again) = (lease.held, Arc::clone(&lease.desk), change.is_waiting_again());
+        let (held, desk, waits_until) = (lease.held, Arc::clone(&lease.desk), change.waits_until());
+        let priority = lease.priority;
         let apply = move |db: &Connection| {
             let ended = change.apply(db, held);
             fault_point!(Committing);
@@ -272,8 +270,8 @@ impl Queue for EmbeddedQueue {
         };
         let wake = move |ended| {
             fault_point!(Committed);
-            if waits_again {
-                desk.wake(false);
+            if let Some(due_at) = waits_until {
+                desk.note(priority, due_at);
             }
             ended
         };
@@ -331,14 +329,14 @@ impl Intake for EmbeddedQueue {
                 let mut added = Vec::new();
                 for message in &messages {
                     if message.insert_unless_known(db, now)? == Added::New {
-                        added.push((message.account.clone(), message.priority == Priority::High));
+                        added.push((message.account.clone(), message.priority));
                     }
                 }
                 Ok(added)
             };
-            let wake = move |added: Vec<(AccountId, bool)>| {
-                for (account, is_high) in &added {
-                    desks.of(account).wake(*is_high);
+            let wake = move |added: Vec<(AccountId, Priority)>| {
+                for (account, priority) in &added {
+                    desks.of(account).note(*priority, now);
                 }
                 added.len()
             };
@@ -389,7 +387,7 @@ impl NewMessage {
     fn insert(&self, db: &Connection, now: clock::Millis) -> rusqlite::Result<usize> {
         let sql = "INSERT INTO message (account, message_id, priority, placed_at, due_at, body)
              VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
-        let priority = i64::from(self.priority == Priority::High);
+        let priority = row::rank(self.priority);
         db.prepare_cached(sql)?.execute(params![self.account.as_str(), self.message_id, priority, now, self.body])
     }
 }

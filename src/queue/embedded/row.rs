@@ -6,12 +6,26 @@ use rusqlite::types::Type;
 use crate::domain::classify::{Effect, Redelivery};
 use crate::domain::history::Record;
 use crate::domain::ids::PlanId;
+use crate::domain::takedown::Priority;
 use crate::queue::embedded::clock::from_millis;
 use crate::queue::envelope::Envelope;
 
 /// The columns [`envelope`] reads, and the body.
 pub(super) const COLUMNS: &str =
     "account, message_id, attempt, deferrals, first_seen, ambiguous, last_code, replays, plan, history, body";
+
+/// Returns a priority as the column has it.
+pub(super) fn rank(priority: Priority) -> i64 {
+    match priority {
+        Priority::Normal => 0,
+        Priority::High => 1,
+    }
+}
+
+/// Reads the column.
+pub(super) fn priority(rank: i64) -> Priority {
+    if rank == 1 { Priority::High } else { Priority::Normal }
+}
 
 /// Reads the envelope of a row, as of a message never handed out.
 pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {

@@ -9,6 +9,7 @@ use crate::domain::outcome::FinalOutcome;
 use crate::domain::settlement::Settlement;
 use crate::queue::embedded::claim::{self, Held};
 use crate::queue::embedded::clock::{Clock, Millis, to_millis};
+use crate::queue::embedded::desk::AT_ONCE;
 use crate::queue::envelope::Envelope;
 
 /// Whether the claim still held the row.
@@ -51,11 +52,12 @@ impl Change {
         }
     }
 
-    /// Says whether the message waits again afterwards.
-    pub(super) fn is_waiting_again(&self) -> bool {
+    /// Returns until when the message waits afterwards, if it does.
+    pub(super) fn waits_until(&self) -> Option<Millis> {
         match self {
-            Self::Complete(_) | Self::DeadLetter(..) => false,
-            Self::PutOff { .. } | Self::GiveBack => true,
+            Self::Complete(_) | Self::DeadLetter(..) => None,
+            Self::PutOff { due_at, .. } => Some(*due_at),
+            Self::GiveBack => Some(AT_ONCE),
         }
     }
 

@@ -197,6 +197,49 @@ async fn of_many_urgent_rows_none_waits_behind_the_others() {
     }
 }
 
+/// An urgent takedown, `t-0`, and normal ones.
+fn with_an_urgent_one(count: usize) -> Vec<Takedown> {
+    let mut all = takedowns(0..count, 0);
+    all[0].priority = Priority::High;
+    all
+}
+
+fn is_urgent(delivery: &Delivery) -> bool {
+    delivery.envelope.message_id.as_deref() == Some("t-0")
+}
+
+#[tokio::test]
+async fn an_urgent_row_put_off_comes_before_normal_ones_once_it_falls_due() {
+    let (_dir, queue) = queue();
+    queue.enqueue(with_an_urgent_one(300)).await.unwrap();
+    let mut held = Vec::new();
+    for delay in [Duration::ZERO, Duration::from_millis(5)] {
+        let urgent = queue.next(&account()).await.unwrap().unwrap();
+        assert!(is_urgent(&urgent));
+        queue.settle(urgent, Settlement::Retry { delay, effect: Effect::None, last_code: None }).await.unwrap();
+    }
+    let due = queue.inner.clock.after(Duration::from_millis(5));
+    loop {
+        let asked = queue.inner.clock.now();
+        let next = queue.next(&account()).await.unwrap().unwrap();
+        if is_urgent(&next) {
+            break;
+        }
+        assert!(asked < due, "a normal one was handed out after the urgent one had fallen due");
+        held.push(next);
+    }
+}
+
+#[tokio::test]
+async fn an_urgent_row_whose_delivery_was_dropped_is_as_urgent_as_before() {
+    let (_dir, queue) = queue();
+    queue.enqueue(with_an_urgent_one(40)).await.unwrap();
+    drop(queue.next(&account()).await.unwrap().unwrap());
+    // Answered after whatever was handed to the writer before.
+    queue.counts().await.unwrap();
+    assert!(is_urgent(&queue.next(&account()).await.unwrap().unwrap()));
+}
+
 #[tokio::test]
 async fn accounts_are_told_whether_their_messages_wait_or_are_in_hand() {
     let (_dir, queue) = queue();

@@ -3,30 +3,15 @@ use std::time::SystemTime;
 use super::*;
 use crate::domain::cause::chain;
 use crate::domain::ids::AccountId;
-use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
+use crate::domain::outcome::Reason;
+use crate::domain::outcome::sample::sample;
 use crate::queue::envelope::Envelope;
 
 const MAPI: &str = r#"{"version":1,"id":"t-1","account":"desk","takedown":{"gateway":"mapi","sns_user_id":"u-1",
     "key":"2011041704C579B6A4F446E7AA4421BC4CD218D7","close_reason":"fake"}}"#;
 
 fn letter(body: &str, message_id: Option<&str>) -> DeadLetter {
-    let outcome = FinalOutcome {
-        id: "t-1".into(),
-        batch: None,
-        account: "desk".into(),
-        gateway: None,
-        reason: Reason::InvalidMessage,
-        gateway_code: None,
-        gateway_message: None,
-        attempts: 0,
-        deferrals: 0,
-        first_seen: SystemTime::UNIX_EPOCH,
-        finished_at: SystemTime::UNIX_EPOCH,
-        verified: false,
-        item: ItemIds::default(),
-        worker: "w".into(),
-        replays: 0,
-    };
+    let outcome = sample(Reason::InvalidMessage);
     let envelope =
         Envelope { message_id: message_id.map(Into::into), ..Envelope::fresh(AccountId::new("desk").unwrap()) };
     DeadLetter {

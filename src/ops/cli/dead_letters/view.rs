@@ -175,7 +175,8 @@ fn seconds(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use crate::domain::ids::AccountId;
-    use crate::domain::outcome::{FinalOutcome, ItemIds};
+    use crate::domain::outcome::FinalOutcome;
+    use crate::domain::outcome::sample::sample;
     use crate::queue::envelope::Envelope;
 
     use super::*;
@@ -183,21 +184,11 @@ mod tests {
     fn letter() -> DeadLetter {
         let died_at = SystemTime::UNIX_EPOCH + Duration::from_millis(1500);
         let outcome = FinalOutcome {
-            id: "t-1".into(),
-            batch: None,
-            account: "desk".into(),
-            gateway: None,
-            reason: Reason::UnknownCode,
             gateway_code: Some("CODE\u{1b}[2J".into()),
             gateway_message: Some("\u{9b}31m wording".into()),
             attempts: 3,
-            deferrals: 0,
-            first_seen: SystemTime::UNIX_EPOCH,
             finished_at: died_at,
-            verified: true,
-            item: ItemIds::default(),
-            worker: "w".into(),
-            replays: 0,
+            ..sample(Reason::UnknownCode)
         };
         DeadLetter {
             id: "t-1".into(),

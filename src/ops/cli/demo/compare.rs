@@ -68,9 +68,7 @@ impl Comparison {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
-    use crate::domain::outcome::ItemIds;
+    use crate::domain::outcome::sample::sample;
     use crate::sandbox::SandboxSettings;
     use crate::sandbox::setup::Setup;
     use crate::signing::SignType;
@@ -80,20 +78,9 @@ mod tests {
     fn outcome(takedown: &Takedown, reason: Reason) -> FinalOutcome {
         FinalOutcome {
             id: takedown.id.to_string(),
-            batch: None,
             account: takedown.account.to_string(),
             gateway: Some(takedown.item.gateway()),
-            reason,
-            gateway_code: None,
-            gateway_message: None,
-            attempts: 1,
-            deferrals: 0,
-            first_seen: SystemTime::UNIX_EPOCH,
-            finished_at: SystemTime::UNIX_EPOCH,
-            verified: true,
-            item: ItemIds::default(),
-            worker: "demo".into(),
-            replays: 0,
+            ..sample(reason)
         }
     }
 

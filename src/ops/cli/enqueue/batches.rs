@@ -160,6 +160,16 @@ impl Batches {
         }
         Ok(())
     }
+
+    /// Says what to do when the file was written to after its batches were noted.
+    pub(super) fn half_published(&self, changed: Failure) -> Failure {
+        let names = self.names();
+        changed.remedy(format!(
+            "bring the file back as it was and run the same command again: what is enqueued twice is told by its stable \
+             id; or, if it is right as it is now, name another batch (--batch ID, or in its rows), for {names} was noted \
+             with what the file held before"
+        ))
+    }
 }
 
 fn cancelled(batch: &BatchId, cancel: &Cancel) -> Failure {

@@ -273,7 +273,8 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::AccountId;
-    use crate::domain::outcome::{FinalOutcome, ItemIds, Reason};
+    use crate::domain::outcome::sample::sample;
+    use crate::domain::outcome::{FinalOutcome, Reason};
     use crate::ops::web::visitor::Standing;
     use crate::queue::envelope::Envelope;
 
@@ -286,18 +287,10 @@ mod tests {
             id: HOSTILE.into(),
             batch: text(),
             account: HOSTILE.into(),
-            gateway: None,
-            reason: Reason::UnknownCode,
             gateway_code: text(),
             gateway_message: text(),
-            attempts: 1,
-            deferrals: 0,
-            first_seen: at,
-            finished_at: at,
-            verified: true,
-            item: ItemIds::default(),
             worker: HOSTILE.into(),
-            replays: 0,
+            ..sample(Reason::UnknownCode)
         };
         let mut envelope = Envelope::fresh(AccountId::new("desk").unwrap());
         envelope.history.push(Entry::new(What::Attempt, 1, HOSTILE, HOSTILE, at));
