@@ -1,24 +1,22 @@
 //! Confirmed, mandatory publishing.
 //!
-//! Promise: `Ok` means that the broker has taken the message into a queue. Many messages are in flight at once, one a
-//! channel: RabbitMQ tells of an unroutable message before it confirms it, confirms of others may come in between, and
-//! lapin hands a returned message to whichever confirm comes next. One a channel cannot be mistaken for another.
+//! Promise: `Ok` means that the broker has taken the message into a queue. Messages that are published by themselves have
+//! a channel each, those that go together one for all (see [`flight`]): what comes back of one is never taken for another's.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation};
+use lapin::options::ConfirmSelectOptions;
+use lapin::{BasicProperties, Channel};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::domain::cause::chain;
-#[cfg(feature = "fault-points")]
-use crate::fault_points::Point;
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
+use crate::queue::amqp::flight::{self, Landing, Ready};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::schedule::Schedule;
 
@@ -131,25 +129,17 @@ impl Publisher {
                 }
                 Err(error) => return Err(error),
             };
-            match publish_on(&channel, outgoing).await {
-                Ok(Confirmation::Ack(None)) => {
+            match flight::publish_alone(&channel, short(&outgoing.exchange), outgoing.ready()).await {
+                Landing::Taken => {
                     self.put_back(channel);
                     return Ok(());
                 }
-                Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => {
+                Landing::Refused(problem) => {
                     self.put_back(channel);
-                    return Err(outgoing.failed(format!("returned as unroutable: {}", returned.reply_text)));
+                    return Err(outgoing.failed(problem));
                 }
-                Ok(Confirmation::Nack(None)) => {
-                    self.put_back(channel);
-                    return Err(outgoing.failed("refused by the broker (nack)".into()));
-                }
-                Ok(Confirmation::NotRequested) => {
-                    return Err(outgoing.failed("the channel does not confirm".into()));
-                }
-                Err(error) if error.is_amqp_soft_error() => return Err(outgoing.failed(chain(&error))),
-                Err(error) => {
-                    tracing::debug!(exchange = %outgoing.exchange, %error, "publishing again after a lost connection");
+                Landing::Lost => {
+                    tracing::debug!(exchange = %outgoing.exchange, "publishing again after a lost connection");
                     schedule.pause().await;
                 }
             }
@@ -187,7 +177,7 @@ impl Publisher {
         Ok(channel)
     }
 
-    /// Gives a channel back whose confirms have all come.
+    /// Gives a channel back whose confirms have all come; one that was closed is found out when it is taken.
     pub(super) fn put_back(&self, channel: Channel) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
     }
@@ -224,26 +214,11 @@ impl Publisher {
     }
 }
 
-async fn publish_on(channel: &Channel, outgoing: &Outgoing<'_>) -> lapin::Result<Confirmation> {
-    let options = BasicPublishOptions { mandatory: true, immediate: false };
-    let (exchange, key) = (short(&outgoing.exchange), short(&outgoing.routing_key));
-    let confirm = channel.basic_publish(exchange, key, options, outgoing.body, outgoing.properties.clone()).await?;
-    #[cfg(feature = "fault-points")]
-    die_if_published(channel).await?;
-    confirm.await
-}
-
-/// A publish is only handed to lapin so far; once the broker answers what was asked after it, the broker has it.
-#[cfg(feature = "fault-points")]
-pub(super) async fn die_if_published(channel: &Channel) -> lapin::Result<()> {
-    if Point::Published.is_due() {
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Point::Published.die();
-    }
-    Ok(())
-}
-
 impl Outgoing<'_> {
+    fn ready(&self) -> Ready<&[u8]> {
+        Ready { routing_key: short(&self.routing_key), properties: self.properties.clone(), body: self.body }
+    }
+
     /// The exchange without a name is told by the queue it routes to.
     fn failed(&self, problem: String) -> QueueError {
         let named = if self.exchange.is_empty() { &self.routing_key } else { &self.exchange };
