@@ -46,7 +46,14 @@ impl Link {
     /// # Errors
     /// [`QueueError::Connect`] when the first connection fails.
     pub(super) async fn open(settings: &AmqpSettings, role: &str) -> Result<Self, QueueError> {
-        let mut dial = Dial::new(settings, role)?;
+        Self::over(Dial::new(settings, role)?).await
+    }
+
+    /// The same by a dial of one's own.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn over(mut dial: Dial) -> Result<Self, QueueError> {
         let connection = dial.connect().await?;
         let (sender, state) = watch::channel(State::default());
         let closing = CancellationToken::new();

@@ -198,7 +198,7 @@ impl AmqpQueue {
         let topology = Topology::new(&settings, &consumers);
         topology.apply_over(&consume).await?;
         let names = Names::new(&settings);
-        let publisher = Arc::new(Publisher::open(&settings).await?);
+        let publisher = Arc::new(Publisher::open_small(&settings).await?);
         let journal = Arc::new(Journal::new(
             Arc::clone(&consume),
             Arc::clone(&publisher),
