@@ -3,6 +3,7 @@
 mod held;
 mod intake;
 mod journal;
+mod large;
 mod looks;
 mod modes;
 mod outages;

@@ -183,8 +183,9 @@ impl Settler {
         match settlement {
             Settlement::Complete(outcome) | Settlement::DeadLetter(outcome) => {
                 let first = self.journal.claim(outcome, || tag.is_usable()).await?;
-                // What another try of ours claimed is no other's.
-                let is_earlier = *past.is_earlier.get_or_insert(first.is_earlier) || *first.outcome != **outcome;
+                // What another try of ours claimed is no other's, also if we never heard of it.
+                let is_earlier =
+                    *past.is_earlier.get_or_insert(first.is_earlier && !past.has_failed) || *first.outcome != **outcome;
                 self.publish_letter(tag, body, envelope, &first, past).await?;
                 let trace = past.told_in.as_ref().or(envelope.trace.as_ref());
                 let message = Ready {
