@@ -23,7 +23,7 @@ use crate::queue::amqp::schedule::Schedule;
 /// Time allowed for a channel to open.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time allowed for a connection to close; a worker closes two, one after the other.
+/// Time allowed for a connection to close; a worker closes two or three, one after the other.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that is kept up until it is closed or dropped.
