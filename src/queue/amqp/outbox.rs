@@ -22,8 +22,8 @@ use crate::queue::amqp::flight::{Flight, Landing, Ready};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::publisher::Publisher;
 
-/// Groups on their way at once.
-const GROUPS: usize = 4;
+/// Groups on their way at once: while the broker writes one down, the next gathers. More are smaller, and cost more.
+const GROUPS: usize = 2;
 
 /// Most outcomes of a group.
 const MOST: usize = 256;
