@@ -7,6 +7,7 @@ mod large;
 mod looks;
 mod modes;
 mod outages;
+mod outbox;
 mod prefetch;
 mod rungs;
 mod tls;

@@ -25,7 +25,7 @@ use crate::queue::amqp::flight::{self, Landing, Ready};
 use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::schedule::Schedule;
 
-/// Messages in flight at once, and so the channels opened at most; a broker allows 2047 a connection by default.
+/// Channels in use at once, each for one message or one group; a broker allows 2047 a connection by default.
 pub(super) const IN_FLIGHT: usize = 64;
 
 /// Size of a small frame. Bodies are split into as many as they need.
