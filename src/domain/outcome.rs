@@ -3,6 +3,7 @@
 //! Promise: the outcome id is the same however often the same end of the same item is published, so that a consumer
 //! can drop repeats by it alone.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -237,6 +238,14 @@ struct Wire<T = String, I = ItemIds> {
 /// Room for a message of the usual length.
 const ROOM: usize = 512;
 
+/// What of a message says whose outcome it is.
+#[derive(Deserialize)]
+struct Whose<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    replays: u32,
+}
+
 fn moment(stamp: jiff::Timestamp) -> Result<SystemTime, serde_json::Error> {
     SystemTime::try_from(stamp).map_err(serde::de::Error::custom)
 }
@@ -296,6 +305,14 @@ impl FinalOutcome {
         message
     }
 
+    /// Reads only whose outcome a message is, its id and how often it was replayed; the rest may be no outcome.
+    ///
+    /// # Errors
+    /// The JSON parser's error for anything that names neither.
+    pub fn whose(body: &[u8]) -> Result<(Cow<'_, str>, u32), serde_json::Error> {
+        serde_json::from_slice(body).map(|Whose { id, replays }| (id, replays))
+    }
+
     /// Reads a message written by [`FinalOutcome::encode`].
     ///
     /// # Errors
@@ -350,6 +367,15 @@ mod tests {
             assert_eq!(FinalOutcome::decode(&before.encode()).unwrap(), before);
             assert_eq!(reason.as_str().parse::<Reason>().unwrap(), *reason);
         }
+    }
+
+    #[test]
+    fn whose_it_is_can_be_read_by_itself() {
+        for id in ["t-1", "a \"quoted\" \u{1} 名"] {
+            let before = FinalOutcome { id: id.into(), ..outcome(Reason::TakenDown) };
+            assert_eq!(FinalOutcome::whose(&before.encode()).unwrap(), (id.into(), 2));
+        }
+        assert!(FinalOutcome::whose(b"{\"id\":\"t-1\"}").is_err());
     }
 
     #[test]

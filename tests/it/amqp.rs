@@ -3,9 +3,11 @@
 mod held;
 mod intake;
 mod journal;
+mod large;
 mod looks;
 mod modes;
 mod outages;
+mod outbox;
 mod prefetch;
 mod rungs;
 mod tls;

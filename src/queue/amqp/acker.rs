@@ -9,6 +9,8 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::{Acker, Channel};
 use tokio::time::sleep;
 
+use crate::queue::amqp::together::Together;
+
 /// Between two looks whether the channel is still there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -17,13 +19,19 @@ pub(super) async fn ack(acker: &Acker) -> lapin::Result<bool> {
     answered(acker, acker.ack(BasicAckOptions::default())).await
 }
 
-/// Acks a delivery by its tag on the channel it came by, which spares the task of the connection; `Ok(false)` as above.
-pub(super) async fn ack_on(channel: &Channel, tag: u64, acker: &Acker) -> lapin::Result<bool> {
-    if !acker.usable() {
-        return Ok(false);
+/// Acks deliveries by their tags on the channels they came by, which spares the task of the connection. Says of each
+/// whether its ack is on its way; if not, its channel is gone, and nothing was acked for all one knows.
+pub(super) async fn ack_all(deliveries: &[(&Channel, u64, &Acker)]) -> Vec<bool> {
+    let mut asked = Together::begin(deliveries.iter().map(async |&(channel, tag, acker)| {
+        acker.usable() && channel.basic_ack(tag, BasicAckOptions::default()).await.is_ok()
+    }));
+    while !asked.within(LOOK_INTERVAL).await {
+        let mut unanswered = asked.outputs().zip(deliveries).filter(|(answer, _)| answer.is_none());
+        if unanswered.all(|(_, (.., acker))| acker.poisoned()) {
+            break;
+        }
     }
-    let acked = async { channel.basic_ack(tag, BasicAckOptions::default()).await.map(|()| true) };
-    answered(acker, acked).await
+    asked.outputs().map(|answer| answer.copied().unwrap_or_default()).collect()
 }
 
 /// Hands a delivery back; `Ok(false)` when its channel is gone, and it is back by that.

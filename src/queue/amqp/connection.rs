@@ -23,7 +23,7 @@ use crate::queue::amqp::schedule::Schedule;
 /// Time allowed for a channel to open.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time allowed for a connection to close; a worker closes two, one after the other.
+/// Time allowed for a connection to close; a worker closes two or three, one after the other.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that is kept up until it is closed or dropped.
@@ -46,7 +46,14 @@ impl Link {
     /// # Errors
     /// [`QueueError::Connect`] when the first connection fails.
     pub(super) async fn open(settings: &AmqpSettings, role: &str) -> Result<Self, QueueError> {
-        let mut dial = Dial::new(settings, role)?;
+        Self::over(Dial::new(settings, role)?).await
+    }
+
+    /// The same by a dial of one's own.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn over(mut dial: Dial) -> Result<Self, QueueError> {
         let connection = dial.connect().await?;
         let (sender, state) = watch::channel(State::default());
         let closing = CancellationToken::new();

@@ -65,9 +65,18 @@ impl Tag {
     ///
     /// # Errors
     /// [`QueueError::Stale`] when the channel is gone.
-    pub(super) async fn ack(mut self) -> Result<(), QueueError> {
-        let acker = self.acker.take().ok_or(QueueError::Stale)?;
-        settled(acker::ack_on(&self.session.channel, self.number, &acker).await)
+    pub(super) async fn ack(self) -> Result<(), QueueError> {
+        Self::ack_all(vec![self]).await.pop().unwrap_or(Err(QueueError::Stale))
+    }
+
+    /// Acks many at once, each as above.
+    pub(super) async fn ack_all(mut tags: Vec<Self>) -> Vec<Result<(), QueueError>> {
+        // Whatever comes now, none of them goes back as well.
+        let take = |tag: &mut Self| tag.acker.take().expect("invariant: a tag that is held was not settled");
+        let ackers: Vec<Acker> = tags.iter_mut().map(take).collect();
+        let held = tags.iter().zip(&ackers).map(|(tag, acker)| (&tag.session.channel, tag.number, acker));
+        let acked = acker::ack_all(&held.collect::<Vec<_>>()).await;
+        acked.into_iter().map(|is_acked| if is_acked { Ok(()) } else { Err(QueueError::Stale) }).collect()
     }
 
     /// Hands the message back at once.

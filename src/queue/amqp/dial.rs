@@ -115,6 +115,16 @@ impl Dial {
         Ok(Self { brokers, at, name: format!("{} {role}", settings.connection_name) })
     }
 
+    /// Bounds the frames of its connections, and by that their buffers.
+    #[must_use]
+    pub(super) fn with_frames_of(mut self, bytes: u32) -> Self {
+        for broker in &mut self.brokers {
+            let asked = broker.uri.query.frame_max.filter(|asked| (1..bytes).contains(asked));
+            broker.uri.query.frame_max = Some(asked.unwrap_or(bytes));
+        }
+        self
+    }
+
     /// Returns the address connected to, without its password; before that, the one tried next.
     pub(super) fn shown(&self) -> &str {
         &self.brokers[self.at].shown
@@ -277,6 +287,16 @@ mod tests {
         let uri = &dial.brokers[0].uri;
         assert_eq!((uri.authority.host.as_str(), uri.authority.port), ("::1", 5673));
         assert_eq!(uri.vhost, "/");
+    }
+
+    #[test]
+    fn frames_can_be_bounded_below_what_an_address_asks_for() {
+        for (asked, bounded) in
+            [("", 16_384), ("?frame_max=0", 16_384), ("?frame_max=65536", 16_384), ("?frame_max=8192", 8192)]
+        {
+            let dial = Dial::new(&AmqpSettings::new(format!("amqp://mq/%2f{asked}")), "test").unwrap();
+            assert_eq!(dial.with_frames_of(16_384).brokers[0].uri.query.frame_max, Some(bounded), "{asked}");
+        }
     }
 
     #[test]

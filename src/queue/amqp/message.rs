@@ -3,8 +3,10 @@
 //! A producer may send anything. Promise: no header, however odd, fails or changes the fate of a message; at worst it
 //! is read as absent. `x-death` is not read (it counts what the broker did, not what we did).
 
+mod size;
 mod trace;
 
+pub(super) use size::header_bytes;
 pub(super) use trace::told;
 
 use std::time::{Duration, SystemTime};
@@ -267,13 +269,10 @@ fn foreign_headers(original: &BasicProperties) -> FieldTable {
         if name.starts_with("x-") || name == "CC" || name == "BCC" {
             continue;
         }
-        let value_bytes = match value {
-            AMQPValue::LongString(text) => text.len(),
-            AMQPValue::ByteArray(bytes) => bytes.len(),
-            AMQPValue::FieldTable(_) | AMQPValue::FieldArray(_) => continue,
-            _ => 16,
-        };
-        let Some(left) = room.checked_sub(name.len() + value_bytes + 8) else { continue };
+        if matches!(value, AMQPValue::FieldTable(_) | AMQPValue::FieldArray(_)) {
+            continue;
+        }
+        let Some(left) = room.checked_sub(size::of_pair(key, value)) else { continue };
         room = left;
         kept.insert(key.clone(), value.clone());
     }

@@ -21,15 +21,18 @@ mod acker;
 mod connection;
 mod consumer;
 mod dial;
+mod flight;
 mod group;
 mod inbox;
 mod journal;
 mod ledger;
 mod message;
 mod names;
+mod outbox;
 mod publisher;
 mod settle;
 mod stream;
+mod together;
 mod unrouted;
 
 use std::collections::BTreeMap;
@@ -56,6 +59,7 @@ use crate::queue::amqp::inbox::Inbox;
 use crate::queue::amqp::journal::{Journal, Reader};
 use crate::queue::amqp::ledger::{Board, LedgerReader};
 use crate::queue::amqp::names::Names;
+use crate::queue::amqp::outbox::Outbox;
 use crate::queue::amqp::publisher::Publisher;
 use crate::queue::amqp::settle::{Mender, Settler};
 use crate::queue::amqp::tail::Streams;
@@ -194,7 +198,7 @@ impl AmqpQueue {
         let topology = Topology::new(&settings, &consumers);
         topology.apply_over(&consume).await?;
         let names = Names::new(&settings);
-        let publisher = Arc::new(Publisher::open(&settings).await?);
+        let publisher = Arc::new(Publisher::open_small(&settings).await?);
         let journal = Arc::new(Journal::new(
             Arc::clone(&consume),
             Arc::clone(&publisher),
@@ -205,6 +209,8 @@ impl AmqpQueue {
         let streams = Topology::new::<WorkQueue>(&settings, []);
         readers.spawn(Reader { journal: Arc::clone(&journal), topology: streams.clone() }.run());
         readers.spawn(Arc::clone(&journal).write_claims());
+        let (outbox, departures) = Outbox::open(Arc::clone(&publisher), names.results_exchange());
+        readers.spawn(departures.run());
         let reader = LedgerReader {
             board: Arc::clone(&board),
             streams: Streams::over(Arc::clone(&consume), Arc::clone(&publisher), names.clone()),
@@ -231,7 +237,7 @@ impl AmqpQueue {
             inboxes.insert(account, inbox);
         }
         let mender = Mender::new(topology, inboxes.keys().cloned().collect(), Arc::clone(&consume));
-        let settler = Settler { publisher, journal, names, rungs: settings.rungs, mender, stop: stop.clone() };
+        let settler = Settler { publisher, outbox, journal, names, rungs: settings.rungs, mender, stop: stop.clone() };
         let (supervisors, readers) = (Mutex::new(supervisors), Mutex::new(readers));
         Ok(Self { consume, settler, board, inboxes, supervisors, readers, stop })
     }

@@ -1,29 +1,38 @@
 //! Confirmed, mandatory publishing.
 //!
-//! Promise: `Ok` means that the broker has taken the message into a queue. Many messages are in flight at once, one a
-//! channel: RabbitMQ tells of an unroutable message before it confirms it, confirms of others may come in between, and
-//! lapin hands a returned message to whichever confirm comes next. One a channel cannot be mistaken for another.
+//! Promise: `Ok` means that the broker has taken the message into a queue. Messages that are published by themselves have
+//! a channel each, those that go together one for all (see [`flight`]): what comes back of one is never taken for another's.
+//!
+//! lapin keeps room for 64 frames of the largest size a connection has, 8 MB by the broker's own. All properties of a
+//! message travel in one frame, and a worker's are small but for what a producer may add: so it has a connection of small
+//! frames, and one of the broker's own for messages with more than that, which is opened once there is such a message.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use lapin::options::ConfirmSelectOptions;
+use lapin::{BasicProperties, Channel};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::domain::cause::chain;
-#[cfg(feature = "fault-points")]
-use crate::fault_points::Point;
 use crate::queue::QueueError;
 use crate::queue::amqp::AmqpSettings;
 use crate::queue::amqp::connection::{Link, broker_error};
-use crate::queue::amqp::message::short;
+use crate::queue::amqp::dial::Dial;
+use crate::queue::amqp::flight::{self, Landing, Ready};
+use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::schedule::Schedule;
 
-/// Messages in flight at once, and so the channels opened at most; a broker allows 2047 a connection by default.
+/// Channels in use at once, each for one message or one group; a broker allows 2047 a connection by default.
 pub(super) const IN_FLIGHT: usize = 64;
+
+/// Size of a small frame. Bodies are split into as many as they need.
+const SMALL_FRAME: u32 = 16 * 1024;
+
+/// Room for headers in a small frame, beside the thirteen other properties: none of them takes more than 256 bytes.
+const MAX_SMALL_HEADERS: usize = 12 * 1024;
 
 /// One message to publish.
 #[derive(Clone)]
@@ -41,6 +50,13 @@ pub(super) struct Publisher {
     slots: Semaphore,
     confirm_timeout: Duration,
     rest: Mutex<Rest>,
+    large: Option<Large>,
+}
+
+/// Publishes what does not fit into small frames.
+struct Large {
+    settings: AmqpSettings,
+    publisher: OnceCell<Box<Publisher>>,
 }
 
 /// How long to leave off after a publish that failed for good.
@@ -72,13 +88,28 @@ impl Publisher {
     /// # Errors
     /// [`QueueError::Connect`].
     pub(super) async fn open(settings: &AmqpSettings) -> Result<Self, QueueError> {
-        Ok(Self {
-            link: Arc::new(Link::open(settings, "publish").await?),
+        Ok(Self::over(Link::open(settings, "publish").await?, settings.confirm_timeout, None))
+    }
+
+    /// Connects with small frames, for who stays long. Messages that go together must fit them.
+    ///
+    /// # Errors
+    /// [`QueueError::Connect`].
+    pub(super) async fn open_small(settings: &AmqpSettings) -> Result<Self, QueueError> {
+        let dial = Dial::new(settings, "publish")?.with_frames_of(SMALL_FRAME);
+        let large = Large { settings: settings.clone(), publisher: OnceCell::new() };
+        Ok(Self::over(Link::over(dial).await?, settings.confirm_timeout, Some(large)))
+    }
+
+    fn over(link: Link, confirm_timeout: Duration, large: Option<Large>) -> Self {
+        Self {
+            link: Arc::new(link),
             idle: Mutex::new(Vec::new()),
             slots: Semaphore::new(IN_FLIGHT),
-            confirm_timeout: settings.confirm_timeout,
+            confirm_timeout,
             rest: Mutex::new(Rest { schedule: Schedule::new(), until: None }),
-        })
+            large,
+        }
     }
 
     /// Publishes one message and waits for its confirm; a lost connection is waited for and the message sent again, as
@@ -91,11 +122,24 @@ impl Publisher {
         outgoing: &Outgoing<'_>,
         is_wanted: impl Fn() -> bool,
     ) -> Result<(), QueueError> {
-        let result = timeout(self.confirm_timeout, self.publish_until_settled(outgoing, is_wanted))
-            .await
-            .unwrap_or_else(|_| Err(outgoing.failed(self.unconfirmed())));
+        let publish = async {
+            let publisher = self.with_room_for(outgoing).await?;
+            publisher.publish_until_settled(outgoing, is_wanted).await
+        };
+        let result =
+            timeout(self.confirm_timeout, publish).await.unwrap_or_else(|_| Err(outgoing.failed(self.unconfirmed())));
         self.note(&result);
         result
+    }
+
+    async fn with_room_for(&self, outgoing: &Outgoing<'_>) -> Result<&Self, QueueError> {
+        match &self.large {
+            Some(large) if message::header_bytes(&outgoing.properties) > MAX_SMALL_HEADERS => {
+                let opened = large.publisher.get_or_try_init(async || Self::open(&large.settings).await.map(Box::new));
+                opened.await.map(|publisher| &**publisher).map_err(|error| outgoing.failed(chain(&error)))
+            }
+            Some(_) | None => Ok(self),
+        }
     }
 
     /// Rests after a failure, and no longer after a success.
@@ -131,25 +175,17 @@ impl Publisher {
                 }
                 Err(error) => return Err(error),
             };
-            match publish_on(&channel, outgoing).await {
-                Ok(Confirmation::Ack(None)) => {
+            match flight::publish_alone(&channel, short(&outgoing.exchange), outgoing.ready()).await {
+                Landing::Taken => {
                     self.put_back(channel);
                     return Ok(());
                 }
-                Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => {
+                Landing::Refused(problem) => {
                     self.put_back(channel);
-                    return Err(outgoing.failed(format!("returned as unroutable: {}", returned.reply_text)));
+                    return Err(outgoing.failed(problem));
                 }
-                Ok(Confirmation::Nack(None)) => {
-                    self.put_back(channel);
-                    return Err(outgoing.failed("refused by the broker (nack)".into()));
-                }
-                Ok(Confirmation::NotRequested) => {
-                    return Err(outgoing.failed("the channel does not confirm".into()));
-                }
-                Err(error) if error.is_amqp_soft_error() => return Err(outgoing.failed(chain(&error))),
-                Err(error) => {
-                    tracing::debug!(exchange = %outgoing.exchange, %error, "publishing again after a lost connection");
+                Landing::Lost => {
+                    tracing::debug!(exchange = %outgoing.exchange, "publishing again after a lost connection");
                     schedule.pause().await;
                 }
             }
@@ -187,7 +223,7 @@ impl Publisher {
         Ok(channel)
     }
 
-    /// Gives a channel back whose confirms have all come.
+    /// Gives a channel back whose confirms have all come; one that was closed is found out when it is taken.
     pub(super) fn put_back(&self, channel: Channel) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
     }
@@ -220,30 +256,18 @@ impl Publisher {
     }
 
     pub(super) async fn close(&self) {
+        if let Some(publisher) = self.large.as_ref().and_then(|large| large.publisher.get()) {
+            publisher.link.close().await;
+        }
         self.link.close().await;
     }
 }
 
-async fn publish_on(channel: &Channel, outgoing: &Outgoing<'_>) -> lapin::Result<Confirmation> {
-    let options = BasicPublishOptions { mandatory: true, immediate: false };
-    let (exchange, key) = (short(&outgoing.exchange), short(&outgoing.routing_key));
-    let confirm = channel.basic_publish(exchange, key, options, outgoing.body, outgoing.properties.clone()).await?;
-    #[cfg(feature = "fault-points")]
-    die_if_published(channel).await?;
-    confirm.await
-}
-
-/// A publish is only handed to lapin so far; once the broker answers what was asked after it, the broker has it.
-#[cfg(feature = "fault-points")]
-pub(super) async fn die_if_published(channel: &Channel) -> lapin::Result<()> {
-    if Point::Published.is_due() {
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Point::Published.die();
-    }
-    Ok(())
-}
-
 impl Outgoing<'_> {
+    fn ready(&self) -> Ready<&[u8]> {
+        Ready { routing_key: short(&self.routing_key), properties: self.properties.clone(), body: self.body }
+    }
+
     /// The exchange without a name is told by the queue it routes to.
     fn failed(&self, problem: String) -> QueueError {
         let named = if self.exchange.is_empty() { &self.routing_key } else { &self.exchange };

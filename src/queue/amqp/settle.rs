@@ -1,6 +1,7 @@
 //! Ending a delivery: publish its successor, wait for the confirm, ack.
 //!
-//! An outcome is claimed in the journal first, and what is published is the outcome the item has by it.
+//! An outcome is claimed in the journal first, and what is published is the outcome the item has by it. Outcomes leave
+//! together (see [`outbox`](super::outbox)); one that could not be told so, and every other successor, leaves by itself.
 //! Promise: nothing is acked before its successor is confirmed. What cannot be published is held, the topology applied
 //! again in case a queue has been deleted, and published later: handed back, it would be called for again each time, and
 //! charged by the broker as if it had killed its worker.
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -17,15 +19,16 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Moment;
 use crate::domain::cause::chain;
 use crate::domain::ids::AccountId;
-use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
 use crate::domain::settlement::{Settlement, is_dead_lettered};
 use crate::domain::trace::TraceContext;
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Tag;
+use crate::queue::amqp::flight::Ready;
 use crate::queue::amqp::journal::{First, Journal};
-use crate::queue::amqp::message;
+use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::names::Names;
+use crate::queue::amqp::outbox::{Departed, End, Outbox};
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
 use crate::queue::amqp::schedule::Schedule;
 use crate::queue::amqp::topology::Topology;
@@ -42,6 +45,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Ends deliveries through one publisher.
 pub(super) struct Settler {
     pub(super) publisher: Arc<Publisher>,
+    pub(super) outbox: Outbox,
     pub(super) journal: Arc<Journal>,
     pub(super) names: Names,
     pub(super) rungs: Vec<Duration>,
@@ -83,31 +87,60 @@ impl Settler {
     /// [`QueueError::Stale`] when its channel is gone, and it is back by itself. A successor may then be published twice,
     /// under the same id.
     pub(super) async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<Settled, QueueError> {
-        let Delivery { body, envelope, told_in, receipt: Receipt::Amqp(tag) } = delivery else {
+        let Delivery { body, envelope, told_in, receipt: Receipt::Amqp(mut tag) } = delivery else {
             return Err(QueueError::Stale);
         };
         let (mut schedule, mut past) = (Schedule::new(), Past { told_in, ..Past::default() });
         while tag.is_usable() {
-            let published = self.publish_successor(&tag, &body, &envelope, &settlement, &mut past);
-            match published.await {
-                Ok(Published::Confirmed(settled)) => {
+            let error = match self.publish_successor(&tag, &body, &envelope, &settlement, &mut past).await {
+                Ok(Successor::Outcome(message, settled)) => match self.tell(tag, message, &past).await? {
+                    End::Told(acked) => return acked.map(|()| settled),
+                    End::Failed(held, error) => {
+                        tag = held;
+                        error
+                    }
+                },
+                Ok(Successor::Confirmed) => {
                     fault_point!(Confirmed);
-                    return tag.ack().await.map(|()| settled);
+                    return tag.ack().await.map(|()| Settled::AsAsked);
                 }
-                Ok(Published::Nothing) => return tag.give_back().await.map(|()| Settled::AsAsked),
-                Err(error @ (QueueError::Publish { .. } | QueueError::Broker { .. })) => {
-                    self.mender.mend(&self.publisher, &self.names).await;
-                    if !std::mem::replace(&mut past.has_failed, true) {
-                        tracing::warn!(error = %chain(&error), "a delivery is held until its successor can be published");
-                    }
-                    if let Hold::HandBack = self.hold(&tag, &mut schedule).await {
-                        return Self::hand_back(tag, error).await;
-                    }
-                }
-                Err(error) => return Self::hand_back(tag, error).await,
+                Ok(Successor::Nothing) => return tag.give_back().await.map(|()| Settled::AsAsked),
+                Err(error) => error,
+            };
+            if !matches!(error, QueueError::Publish { .. } | QueueError::Broker { .. }) {
+                return Self::hand_back(tag, error).await;
+            }
+            self.mender.mend(&self.publisher, &self.names).await;
+            if !std::mem::replace(&mut past.has_failed, true) {
+                tracing::warn!(error = %chain(&error), "a delivery is held until its successor can be published");
+            }
+            if let Hold::HandBack = self.hold(&tag, &mut schedule).await {
+                return Self::hand_back(tag, error).await;
             }
         }
         Err(QueueError::Stale)
+    }
+
+    /// Publishes an outcome and acks its delivery: at the first try together with others, and by itself from then on.
+    async fn tell(&self, tag: Box<Tag>, message: Box<Ready<Bytes>>, past: &Past) -> Result<End, QueueError> {
+        let (tag, message) = if past.has_failed {
+            (tag, message)
+        } else {
+            match self.outbox.tell(tag, message).await? {
+                Departed::Ended(end) => return Ok(end),
+                Departed::Lost(tag, message) => (tag, message),
+            }
+        };
+        let Ready { routing_key, properties, body } = *message;
+        let (exchange, routing_key) = (self.names.results_exchange(), routing_key.to_string());
+        let outgoing = Outgoing { exchange, routing_key, properties, body: &body };
+        match self.publish(&tag, &outgoing).await {
+            Ok(()) => {
+                fault_point!(Confirmed);
+                Ok(End::Told(tag.ack().await))
+            }
+            Err(error) => Ok(End::Failed(tag, error)),
+        }
     }
 
     /// Waits for another try: its turn by the schedule, and a broker that takes messages.
@@ -143,16 +176,25 @@ impl Settler {
         envelope: &Envelope,
         settlement: &Settlement,
         past: &mut Past,
-    ) -> Result<Published, QueueError> {
+    ) -> Result<Successor, QueueError> {
         match settlement {
             Settlement::Complete(outcome) | Settlement::DeadLetter(outcome) => {
                 let first = self.journal.claim(outcome, || tag.is_usable()).await?;
-                // What another try of ours claimed is no other's.
-                let is_earlier = *past.is_earlier.get_or_insert(first.is_earlier) || *first.outcome != **outcome;
-                self.publish_end(tag, body, envelope, &first, past).await?;
-                if is_earlier {
-                    return Ok(Published::Confirmed(Settled::AsBefore(Box::new(first.outcome.into_owned()))));
-                }
+                // What another try of ours claimed is no other's, also if we never heard of it.
+                let is_earlier =
+                    *past.is_earlier.get_or_insert(first.is_earlier && !past.has_failed) || *first.outcome != **outcome;
+                self.publish_letter(tag, body, envelope, &first, past).await?;
+                let trace = past.told_in.as_ref().or(envelope.trace.as_ref());
+                let message = Box::new(Ready {
+                    routing_key: short(&first.outcome.routing_key()),
+                    properties: message::told(&first.outcome, trace),
+                    body: first.body,
+                });
+                let settled = match is_earlier {
+                    true => Settled::AsBefore(Box::new(first.outcome.into_owned())),
+                    false => Settled::AsAsked,
+                };
+                return Ok(Successor::Outcome(message, settled));
             }
             Settlement::Retry { delay, effect, last_code } => {
                 let next = envelope.retried(*effect, last_code.clone(), tag.received_at);
@@ -162,13 +204,13 @@ impl Settler {
                 let next = envelope.deferred(*effect, tag.received_at);
                 self.publish_again(tag, body, next, *delay, past).await?;
             }
-            Settlement::GiveBack => return Ok(Published::Nothing),
+            Settlement::GiveBack => return Ok(Successor::Nothing),
         }
-        Ok(Published::Confirmed(Settled::AsAsked))
+        Ok(Successor::Confirmed)
     }
 
     /// The letter comes before the outcome: who hears of a dead item finds its letter.
-    async fn publish_end(
+    async fn publish_letter(
         &self,
         tag: &Tag,
         body: &[u8],
@@ -176,38 +218,22 @@ impl Settler {
         first: &First<'_>,
         past: &mut Past,
     ) -> Result<(), QueueError> {
-        let First { outcome, body: told, is_earlier: _, has_letter } = first;
-        if is_dead_lettered(outcome.reason) && !has_letter {
-            if !past.has_letter {
-                let envelope = envelope.dead(outcome, tag.received_at);
-                let letter = Outgoing {
-                    exchange: self.names.dead_exchange(),
-                    routing_key: envelope.account.to_string(),
-                    properties: message::dead(&tag.properties, &envelope, outcome),
-                    body,
-                };
-                self.publish(tag, &letter).await?;
-                past.has_letter = true;
-            }
-            self.journal.note_letter(outcome, || tag.is_usable()).await?;
+        let First { outcome, has_letter, .. } = first;
+        if !is_dead_lettered(outcome.reason) || *has_letter {
+            return Ok(());
         }
-        self.publish_outcome(tag, outcome, told, past.told_in.as_ref().or(envelope.trace.as_ref())).await
-    }
-
-    async fn publish_outcome(
-        &self,
-        tag: &Tag,
-        outcome: &FinalOutcome,
-        body: &[u8],
-        trace: Option<&TraceContext>,
-    ) -> Result<(), QueueError> {
-        let outgoing = Outgoing {
-            exchange: self.names.results_exchange(),
-            routing_key: outcome.routing_key(),
-            properties: message::told(outcome, trace),
-            body,
-        };
-        self.publish(tag, &outgoing).await
+        if !past.has_letter {
+            let envelope = envelope.dead(outcome, tag.received_at);
+            let letter = Outgoing {
+                exchange: self.names.dead_exchange(),
+                routing_key: envelope.account.to_string(),
+                properties: message::dead(&tag.properties, &envelope, outcome),
+                body,
+            };
+            self.publish(tag, &letter).await?;
+            past.has_letter = true;
+        }
+        self.journal.note_letter(outcome, || tag.is_usable()).await
     }
 
     /// A rung that takes nothing, even after the topology was applied again, is stood in for by the one beside it: held,
@@ -339,9 +365,11 @@ enum Hold {
 }
 
 /// What stands in for a message before its delivery ends.
-enum Published {
-    /// Its successor is in a queue.
-    Confirmed(Settled),
+enum Successor {
+    /// Its outcome, to be told.
+    Outcome(Box<Ready<Bytes>>, Settled),
+    /// It is in a queue.
+    Confirmed,
     /// Nothing; the message itself goes back.
     Nothing,
 }

@@ -99,6 +99,11 @@ impl Stream {
     }
 }
 
+/// Draws a `message_id` that no other entry has.
+pub(super) fn new_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
 /// Consumes a stream from an offset on, or from its first entry.
 pub(super) async fn subscribe(
     channel: &Channel,

@@ -21,7 +21,7 @@ use crate::queue::amqp::desk_log::NOTICE_TYPE;
 use crate::queue::amqp::message::{self, OUTCOME_TYPE, short};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
-use crate::queue::amqp::stream::{Entry, Stream};
+use crate::queue::amqp::stream::{self, Entry, Stream};
 use crate::queue::amqp::topology::Topology;
 use crate::queue::amqp::work_queue::WorkQueue;
 
@@ -158,7 +158,7 @@ impl Streams {
 /// Draws a mark nobody else writes.
 #[must_use]
 pub fn new_mark() -> String {
-    format!("{:032x}", rand::random::<u128>())
+    stream::new_id()
 }
 
 impl Tail {

@@ -164,11 +164,18 @@ async fn a_broker_that_holds_publishers_back_puts_no_doubt_on_the_journal() {
     .await;
     let told = within("an answer", queue.told(&fresh, &id_of(&fresh))).await;
     assert_eq!(told.unwrap(), None, "the journal is read all the same");
+    let late = again.pop().unwrap();
+    let settlement = Settlement::of(outcome(&late, Reason::TakenDown));
+    let mut settled = Box::pin(queue.settle(late, settlement));
+    let early = timeout(Duration::from_secs(3), &mut settled).await;
+    assert!(early.is_err(), "its claim cannot be confirmed: {early:?}");
     let ordered = tokio::task::spawn_blocking(move || {
         broker.control(&["set_vm_memory_high_watermark", "0.9"]);
         broker
     });
     let broker = within("the end of the alarm", ordered).await.unwrap();
+    let settled = within("the outcome", settled).await;
+    assert_eq!(settled.unwrap(), Settled::AsAsked, "a claim of its own that came late is no other's");
     for delivery in again.into_iter().chain([fresh]) {
         complete(&queue, delivery, Reason::TakenDown).await.unwrap();
     }

@@ -132,6 +132,7 @@ async fn a_new_worker_knows_what_was_told_and_passes_over_what_is_no_entry() {
         (BasicProperties::default(), b"hello".as_slice()),
         (outcome_type(), b"{\"version\":1}"),
         (outcome_type().with_message_id("t-1:success:0".into()), b""),
+        (outcome_type(), b"{\"id\":\"t-1\",\"replays\":0}"),
         (BasicProperties::default().with_type("takedown.journal.letter.v1".into()), b""),
         (BasicProperties::default().with_type("takedown.journal.mark.v1".into()), b"\xff"),
     ] {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
 use takedown::domain::classify::{Effect, Redelivery};
 use takedown::domain::notice::LetterFilter;
@@ -201,7 +201,10 @@ async fn what_was_unrouted_is_sent_on_when_the_topology_is_put_right() {
     complete(&queue, first, Reason::TakenDown).await.unwrap();
     let properties = lapin::BasicProperties::default;
     for key in ["stranger", "desk"] {
-        broker::publish(&settings, &settings.prefix, key, b"{}", properties()).await;
+        // More than a worker's usual frames hold.
+        let mut headers = FieldTable::default();
+        headers.insert("note".into(), AMQPValue::LongString("x".repeat(60_000).into()));
+        broker::publish(&settings, &settings.prefix, key, b"{}", properties().with_headers(headers)).await;
     }
     // Whatever is missed has the topology applied.
     channel.exchange_delete(name("retry.200ms").into(), ExchangeDeleteOptions::default()).await.unwrap();

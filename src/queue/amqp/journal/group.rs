@@ -13,6 +13,7 @@ use crate::queue::QueueError;
 use crate::queue::amqp::journal::index::Key;
 use crate::queue::amqp::journal::{Journal, State};
 use crate::queue::amqp::message::{self, short};
+use crate::queue::amqp::stream;
 
 /// `type` of an entry of many claims.
 pub(super) const CLAIMS_TYPE: &str = "takedown.journal.claims.v1";
@@ -39,29 +40,26 @@ pub(super) struct Group {
     pub(super) claims: Vec<Claim>,
 }
 
-/// Reads the claims of an entry, one a line; JSON as it is written has no line break.
-pub(super) fn decode(body: &[u8]) -> impl Iterator<Item = Result<Claim, serde_json::Error>> {
-    lines(body).map(|line| {
-        let key = Key::of(&FinalOutcome::decode(line)?);
-        Ok(Claim { key, body: Bytes::copy_from_slice(line) })
+/// Reads whose the claims of an entry are, one a line; JSON as it is written has no line break. Whether a line is an
+/// outcome is for whoever needs it to find out: of most entries of other workers nobody ever does.
+pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = Result<(Key, &[u8]), serde_json::Error>> {
+    body.split(|byte| *byte == b'\n').map(|line| {
+        let (id, replays) = FinalOutcome::whose(line)?;
+        Ok((Key::new(&id, replays), line))
     })
 }
 
 /// Finds the outcome of an item in an entry.
 pub(super) fn find(body: &[u8], key: Key) -> Option<(FinalOutcome, Bytes)> {
-    lines(body).find_map(|line| {
-        let outcome = FinalOutcome::decode(line).ok().filter(|outcome| Key::of(outcome) == key)?;
+    lines(body).flatten().filter(|(other, _)| *other == key).find_map(|(_, line)| {
+        let outcome = FinalOutcome::decode(line).ok()?;
         Some((outcome, Bytes::copy_from_slice(line)))
     })
 }
 
-fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    body.split(|byte| *byte == b'\n')
-}
-
 impl Group {
     fn new(claims: Vec<Claim>) -> Self {
-        Self { id: format!("{:032x}", rand::random::<u128>()), claims }
+        Self { id: stream::new_id(), claims }
     }
 
     fn encode(&self) -> Bytes {
@@ -122,7 +120,8 @@ impl Journal {
             self.newcomers.notified().await;
             // Those who are about to claim do so first.
             tokio::task::yield_now().await;
-            while let Some((id, body)) = self.next_group() {
+            loop {
+                let Some((id, body)) = self.lock().next_group() else { break };
                 let properties = message::raw().with_type(short(CLAIMS_TYPE)).with_message_id(short(&id));
                 match self.write(properties, &body, || self.lock().is_awaited(&id)).await {
                     Ok(()) => {}
@@ -133,10 +132,6 @@ impl Journal {
                 }
             }
         }
-    }
-
-    fn next_group(&self) -> Option<(String, Bytes)> {
-        self.lock().next_group()
     }
 }
 
@@ -171,15 +166,15 @@ mod tests {
 
     fn claim(id: &str) -> Claim {
         let outcome = outcome(id);
-        Claim { key: Key::of(&outcome), body: outcome.encode().into() }
+        Claim { key: Key::new(&outcome.id, outcome.replays), body: outcome.encode().into() }
     }
 
     #[test]
     fn an_entry_gives_back_its_claims_in_their_order() {
         let group = Group::new(["t-1", "t-2", "t-3"].map(claim).into());
         let body = group.encode();
-        let read: Vec<_> = decode(&body).map(Result::unwrap).map(|claim| (claim.key, claim.body)).collect();
-        let sent: Vec<_> = group.claims.into_iter().map(|claim| (claim.key, claim.body)).collect();
+        let read: Vec<_> = lines(&body).map(Result::unwrap).collect();
+        let sent: Vec<_> = group.claims.iter().map(|claim| (claim.key, &claim.body[..])).collect();
         assert_eq!(read, sent);
         assert_eq!(find(&body, Key::new("t-2", 0)), Some((outcome("t-2"), claim("t-2").body)));
         assert_eq!(find(&body, Key::new("t-4", 0)), None);
@@ -187,9 +182,13 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_claim_is_no_harm_to_the_others() {
-        let body = [&claim("t-1").body[..], b"{}", b"", &claim("t-2").body].join(&b'\n');
-        let read: Vec<_> = decode(&body).map(|claim| claim.map(|claim| claim.key).ok()).collect();
-        assert_eq!(read, [Some(Key::new("t-1", 0)), None, None, Some(Key::new("t-2", 0))]);
+        let half = b"{\"id\":\"t-2\",\"replays\":0}";
+        let body = [&claim("t-1").body[..], b"{}", b"", half, &claim("t-2").body].join(&b'\n');
+        let read: Vec<_> = lines(&body).map(|line| line.map(|(key, _)| key).ok()).collect();
+        let (one, two) = (Some(Key::new("t-1", 0)), Some(Key::new("t-2", 0)));
+        assert_eq!(read, [one, None, None, two, two]);
+        assert_eq!(find(&body, Key::new("t-2", 0)), Some((outcome("t-2"), claim("t-2").body)));
+        assert_eq!(find(half, Key::new("t-2", 0)), None);
     }
 
     #[test]
@@ -223,5 +222,36 @@ mod tests {
         assert_eq!((sent.try_recv(), behind.try_recv()), (gone.clone(), gone));
         assert_eq!(confirmed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         assert!(state.gathered.is_empty() && !state.is_awaited(&id));
+    }
+
+    #[test]
+    fn an_entry_on_its_way_outlives_a_doubt_while_somebody_waits_for_it() {
+        let mut state = State::default();
+        let mut sent = Vec::new();
+        for id in ["t-1", "t-2"] {
+            let (sender, told) = oneshot::channel();
+            state.claims.entry(claim(id).key).or_default().push(sender);
+            state.gathered.push_back(claim(id));
+            sent.push((state.next_group().unwrap().0, told));
+        }
+        let (left, _) = sent.pop().unwrap();
+        state.index.note(claim("t-3").key, 7);
+        state.next = Some(8);
+        state.begin_anew();
+        assert!(state.is_awaited(&sent[0].0) && !state.is_awaited(&left));
+        assert_eq!((state.sent.len(), state.next, state.index.len()), (1, None, 0));
+    }
+
+    #[test]
+    fn what_is_no_outcome_is_told_to_nobody_and_claims_nothing() {
+        let mut state = State::default();
+        let (sender, mut told) = oneshot::channel();
+        let ours = claim("t-1");
+        state.claims.entry(ours.key).or_default().push(sender);
+        state.take_line(ours.key, b"{\"id\":\"t-1\",\"replays\":0}", 1);
+        assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        state.take_line(ours.key, &ours.body, 2);
+        assert_eq!(told.try_recv(), Ok(Ok(ours.body)));
+        assert_eq!(state.index.find(ours.key, Some(1)).map(|entry| entry.offset), Some(2));
     }
 }

@@ -35,6 +35,7 @@
 mod group;
 mod index;
 mod reader;
+mod standing;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -44,7 +45,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use lapin::BasicProperties;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
 use crate::domain::classify::Redelivery;
@@ -53,6 +54,7 @@ use crate::queue::QueueError;
 use crate::queue::amqp::connection::{Link, broker_error};
 use crate::queue::amqp::journal::group::{Claim, Group};
 use crate::queue::amqp::journal::index::{Entry, Index, Key};
+use crate::queue::amqp::journal::standing::Standing;
 use crate::queue::amqp::message::{self, short, stream_offset};
 use crate::queue::amqp::publisher::{Outgoing, Publisher};
 use crate::queue::amqp::schedule::Schedule;
@@ -75,10 +77,9 @@ pub(super) struct Journal {
     /// Longest wait for the journal to be read up to what was asked.
     patience: Duration,
     state: Mutex<State>,
-    is_read: watch::Sender<bool>,
+    standing: Standing,
     /// Somebody claims.
     newcomers: Notify,
-    doubted: Notify,
     barrier: Barrier,
 }
 
@@ -124,22 +125,20 @@ impl Journal {
             stream,
             patience,
             state: Mutex::default(),
-            is_read: watch::Sender::new(false),
+            standing: Standing::new(),
             newcomers: Notify::new(),
-            doubted: Notify::new(),
             barrier: Barrier::default(),
         }
     }
 
     /// Waits until the journal is read up to its end, and kept so.
     pub(super) async fn read(&self) {
-        let read = self.is_read.subscribe().wait_for(|is_read| *is_read).await.map(drop);
-        read.expect("invariant: the sender lives in the journal");
+        self.standing.read().await;
     }
 
     /// Says whether the journal is read up to its end.
     pub(super) fn is_read(&self) -> bool {
-        *self.is_read.borrow()
+        self.standing.is_read()
     }
 
     /// Finds the outcome an item has. For a message that comes again everything is read first that was confirmed to
@@ -171,7 +170,7 @@ impl Journal {
         if redelivery == Redelivery::Again {
             self.barrier().await?;
         }
-        self.recall(key).await
+        self.recall(key, &mut None).await
     }
 
     /// Claims an outcome for its item, and returns the one the item has.
@@ -185,15 +184,16 @@ impl Journal {
         outcome: &'a FinalOutcome,
         is_wanted: impl Fn() -> bool,
     ) -> Result<First<'a>, QueueError> {
-        let (key, body) = (Key::of(outcome), Bytes::from(outcome.encode()));
+        let (key, body) = (Key::new(&outcome.id, outcome.replays), Bytes::from(outcome.encode()));
+        let mut looked_at = None;
         let told = loop {
             if !is_wanted() {
                 return Err(QueueError::Stale);
             }
-            if let Some(told) = self.gather(Claim { key, body: body.clone() }) {
+            if let Some(told) = self.gather(Claim { key, body: body.clone() }, looked_at) {
                 break told;
             }
-            if let Some(first) = self.recall(key).await? {
+            if let Some(first) = self.recall(key, &mut looked_at).await? {
                 return Ok(first);
             }
         };
@@ -209,7 +209,7 @@ impl Journal {
         if first == body {
             return Ok(First { outcome: Cow::Borrowed(outcome), body, is_earlier: false, has_letter: false });
         }
-        let outcome = FinalOutcome::decode(&first).expect("invariant: what counts as a claim was decoded");
+        let outcome = FinalOutcome::decode(&first).expect("invariant: what is told was encoded or decoded here");
         Ok(First { outcome: Cow::Owned(outcome), body: first, is_earlier: true, has_letter: false })
     }
 
@@ -226,14 +226,22 @@ impl Journal {
         self.write(properties, b"", is_wanted).await
     }
 
-    /// Reads the first entry of an item back; one the stream no longer holds is forgotten.
-    async fn recall(&self, key: Key) -> Result<Option<First<'static>>, QueueError> {
-        let Some(entry) = self.lock().index.find(key) else { return Ok(None) };
-        let Some((outcome, body)) = self.read_at(entry).await?.and_then(|body| group::find(&body, key)) else {
-            self.lock().index.forget(key, entry.offset);
-            return Ok(None);
-        };
-        Ok(Some(First { outcome: Cow::Owned(outcome), body, is_earlier: true, has_letter: entry.has_letter }))
+    /// Reads the first entry of an item back, of those after the last that was looked at. One the stream no longer holds
+    /// is forgotten; one of another item, or that is no outcome, stands.
+    async fn recall(&self, key: Key, looked_at: &mut Option<u64>) -> Result<Option<First<'static>>, QueueError> {
+        loop {
+            let Some(entry) = self.lock().index.find(key, *looked_at) else { return Ok(None) };
+            match self.read_at(entry).await? {
+                None => self.lock().index.forget(key, entry.offset),
+                Some(body) => {
+                    if let Some((outcome, body)) = group::find(&body, key) {
+                        let outcome = Cow::Owned(outcome);
+                        return Ok(Some(First { outcome, body, is_earlier: true, has_letter: entry.has_letter }));
+                    }
+                }
+            }
+            *looked_at = Some(entry.offset);
+        }
     }
 
     async fn read_at(&self, entry: Entry) -> Result<Option<Vec<u8>>, QueueError> {
@@ -280,7 +288,7 @@ impl Journal {
     /// Prepares a mark, and says when it will have been read.
     fn mark(&self) -> (String, oneshot::Receiver<()>) {
         let (sender, seen) = oneshot::channel();
-        let mark = format!("{:032x}", rand::random::<u128>());
+        let mark = stream::new_id();
         let mut state = self.lock();
         state.tidy();
         state.marks.insert(mark.clone(), sender);
@@ -303,10 +311,11 @@ impl Journal {
         self.publisher.publish(&outgoing, is_wanted).await
     }
 
-    /// Claims, and says what the first claim of the item is once it is read; `None` if it has been already.
-    fn gather(&self, claim: Claim) -> Option<oneshot::Receiver<Result<Bytes, String>>> {
+    /// Claims, and says what the first claim of the item is once it is read; `None` if there is an entry that may be it,
+    /// after those that were looked at.
+    fn gather(&self, claim: Claim, looked_at: Option<u64>) -> Option<oneshot::Receiver<Result<Bytes, String>>> {
         let mut state = self.lock();
-        if state.index.find(claim.key).is_some() {
+        if state.index.find(claim.key, looked_at).is_some() {
             return None;
         }
         let (sender, told) = oneshot::channel();
@@ -323,9 +332,7 @@ impl Journal {
 
     /// What was confirmed and does not come back in time puts the reader in doubt: it begins anew.
     fn doubt(&self) -> QueueError {
-        if self.is_read() {
-            self.doubted.notify_one();
-        }
+        self.standing.doubt();
         self.unread()
     }
 
@@ -342,6 +349,7 @@ impl State {
             senders.retain(|sender| !sender.is_closed());
             !senders.is_empty()
         });
+        self.sent.retain(|group| group.claims.iter().any(|claim| self.claims.contains_key(&claim.key)));
     }
 }
 

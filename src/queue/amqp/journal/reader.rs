@@ -2,9 +2,11 @@
 //!
 //! Promise: entries count in the order of the stream, none is left out, and one that is no claim counts for nothing.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use lapin::Channel;
 use lapin::message::Delivery;
@@ -12,9 +14,10 @@ use lapin::options::BasicAckOptions;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::domain::cause::chain;
+use crate::domain::outcome::FinalOutcome;
 use crate::queue::QueueError;
 use crate::queue::amqp::connection::broker_error;
-use crate::queue::amqp::journal::group::{self, CLAIMS_TYPE, Claim};
+use crate::queue::amqp::journal::group::{self, CLAIMS_TYPE};
 use crate::queue::amqp::journal::index::Key;
 use crate::queue::amqp::journal::{Journal, LETTER_TYPE, MARK_TYPE, State};
 use crate::queue::amqp::message::{OUTCOME_TYPE, stream_offset};
@@ -65,13 +68,12 @@ impl Reader {
         loop {
             let began = Instant::now();
             let end = self.session().await;
-            self.journal.is_read.send_replace(false);
+            self.journal.standing.begin();
             let cause = match end {
                 End::Cut(QueueError::Closed) => return,
                 End::Cut(error) => chain(&error),
                 End::Doubtful(cause) => {
-                    let mut state = self.journal.lock();
-                    (state.index, state.next, state.sent) = Default::default();
+                    self.journal.lock().begin_anew();
                     cause.to_owned()
                 }
             };
@@ -100,7 +102,8 @@ impl Reader {
         let mut consumer = stream::subscribe(&channel, &journal.stream, PREFETCH, from).await?;
         // Once this mark is read, everything before it is.
         let (mark, mut seen) = journal.mark();
-        let mut marking = std::pin::pin!(journal.write_mark(&mark));
+        let mut marking = pin!(journal.write_mark(&mark));
+        let mut doubted = pin!(journal.standing.doubted());
         let (began, mut quiet_since) = (Instant::now(), None);
         let (mut is_read, mut oddities) = (false, 0);
         let mut acks = Acks { channel: &channel, last: 0, count: 0, stream: &journal.stream };
@@ -115,7 +118,7 @@ impl Reader {
                 result = &mut seen, if !is_read => {
                     result.map_err(|_| QueueError::Stale)?;
                     is_read = true;
-                    journal.is_read.send_replace(true);
+                    journal.standing.note_read();
                     let (outcomes, took) = (journal.lock().index.len(), began.elapsed());
                     tracing::info!(stream = %journal.stream, outcomes, ?took, "the journal is read");
                 }
@@ -134,7 +137,7 @@ impl Reader {
                         return Err(End::Doubtful("what was written to the stream did not come out of it"));
                     }
                 }
-                () = journal.doubted.notified() => {
+                () = &mut doubted => {
                     return Err(End::Doubtful("what was written to the stream did not come out of it in time"));
                 }
             }
@@ -179,17 +182,19 @@ impl Journal {
         state.next = Some(offset + 1);
         match kind {
             CLAIMS_TYPE | OUTCOME_TYPE => match state.take_sent(id) {
-                Some(claims) => state.take_claims(claims, offset),
+                Some(claims) => {
+                    for claim in claims {
+                        state.index.note(claim.key, offset);
+                        state.tell(claim.key, &claim.body);
+                    }
+                }
                 None => {
-                    drop(state);
-                    let mut claims = Vec::new();
-                    for claim in group::decode(&entry.data) {
-                        match claim {
-                            Ok(claim) => claims.push(claim),
+                    for line in group::lines(&entry.data) {
+                        match line {
+                            Ok((key, line)) => state.take_line(key, line, offset),
                             Err(error) => self.pass_over(Some(offset), &error.to_string(), oddities),
                         }
                     }
-                    self.lock().take_claims(claims, offset);
                 }
             },
             // A mark of another reader is none of this one's.
@@ -215,14 +220,25 @@ impl Journal {
 }
 
 impl State {
-    fn take_claims(&mut self, claims: Vec<Claim>, offset: u64) {
-        for Claim { key, body } in claims {
-            self.index.note(key, offset);
-            // Nobody waits for an item that had an entry already.
-            for sender in self.claims.remove(&key).into_iter().flatten() {
-                // Whoever gave up waiting finds it by the index.
-                drop(sender.send(Ok(body.clone())));
-            }
+    /// Takes in what another claims. It is told only to those who claim the same, and only if it is an outcome.
+    pub(super) fn take_line(&mut self, key: Key, line: &[u8], offset: u64) {
+        self.index.note(key, offset);
+        if self.claims.contains_key(&key) && FinalOutcome::decode(line).is_ok() {
+            self.tell(key, &Bytes::copy_from_slice(line));
         }
+    }
+
+    /// Tells the first claim of an item to who waits for it: nobody waits for an item that had one already.
+    fn tell(&mut self, key: Key, body: &Bytes) {
+        for sender in self.claims.remove(&key).into_iter().flatten() {
+            // Whoever gave up waiting finds it by the index.
+            drop(sender.send(Ok(body.clone())));
+        }
+    }
+
+    /// Forgets what was read. What is on its way stays, for those who wait for it.
+    pub(super) fn begin_anew(&mut self) {
+        (self.index, self.next) = Default::default();
+        self.tidy();
     }
 }
