@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before there is any other thread.
+    takedown::ops::scheduling::work_in_bulk();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(takedown::ops::cli::main()),
         Err(error) => {

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod observe;
 pub mod operator;
 pub mod report;
+pub mod scheduling;
 pub mod status;
 pub mod telemetry;
 pub mod web;
