@@ -6,6 +6,7 @@ mod journal;
 mod looks;
 mod modes;
 mod outages;
+mod outbox;
 mod prefetch;
 mod rungs;
 mod tls;

@@ -22,8 +22,8 @@ use crate::queue::amqp::flight::{Flight, Landing, Ready};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::publisher::Publisher;
 
-/// Groups on their way at once.
-const GROUPS: usize = 4;
+/// Groups on their way at once: while the broker writes one down, the next gathers. More are smaller, and cost more.
+const GROUPS: usize = 2;
 
 /// Most outcomes of a group.
 const MOST: usize = 256;
@@ -37,7 +37,7 @@ pub(super) struct Outbox(mpsc::UnboundedSender<Leaving>);
 /// An outcome to be told, and the delivery that ends with it.
 struct Leaving {
     tag: Box<Tag>,
-    message: Ready<Bytes>,
+    message: Box<Ready<Bytes>>,
     told: oneshot::Sender<Departed>,
 }
 
@@ -53,7 +53,7 @@ pub(super) enum End {
 pub(super) enum Departed {
     Ended(End),
     /// The connection was lost, or there is none.
-    Lost(Box<Tag>, Ready<Bytes>),
+    Lost(Box<Tag>, Box<Ready<Bytes>>),
 }
 
 impl Outbox {
@@ -67,7 +67,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`QueueError::Closed`]; the delivery goes back.
-    pub(super) async fn tell(&self, tag: Box<Tag>, message: Ready<Bytes>) -> Result<Departed, QueueError> {
+    pub(super) async fn tell(&self, tag: Box<Tag>, message: Box<Ready<Bytes>>) -> Result<Departed, QueueError> {
         let (sender, told) = oneshot::channel();
         self.0.send(Leaving { tag, message, told: sender }).map_err(|_| QueueError::Closed)?;
         told.await.map_err(|_| QueueError::Closed)
@@ -134,7 +134,7 @@ impl Way {
             }
             return None;
         };
-        let flight = Flight::launch(&channel, &self.name, members.iter().map(|leaving| leaving.message.clone()));
+        let flight = Flight::launch(&channel, &self.name, members.iter().map(|leaving| Ready::clone(&leaving.message)));
         let members = members.into_iter().map(Some).collect();
         let mut group = Group { members, flight, channel, _slot: slot };
         if self.land(&mut group).await {

@@ -20,7 +20,7 @@ use crate::queue::amqp::flight::{self, Landing, Ready};
 use crate::queue::amqp::message::short;
 use crate::queue::amqp::schedule::Schedule;
 
-/// Messages in flight at once, and so the channels opened at most; a broker allows 2047 a connection by default.
+/// Channels in use at once, each for one message or one group; a broker allows 2047 a connection by default.
 pub(super) const IN_FLIGHT: usize = 64;
 
 /// One message to publish.

@@ -122,7 +122,7 @@ impl Settler {
     }
 
     /// Publishes an outcome and acks its delivery: at the first try together with others, and by itself from then on.
-    async fn tell(&self, tag: Box<Tag>, message: Ready<Bytes>, past: &Past) -> Result<End, QueueError> {
+    async fn tell(&self, tag: Box<Tag>, message: Box<Ready<Bytes>>, past: &Past) -> Result<End, QueueError> {
         let (tag, message) = if past.has_failed {
             (tag, message)
         } else {
@@ -131,12 +131,9 @@ impl Settler {
                 Departed::Lost(tag, message) => (tag, message),
             }
         };
-        let outgoing = Outgoing {
-            exchange: self.names.results_exchange(),
-            routing_key: message.routing_key.to_string(),
-            properties: message.properties,
-            body: &message.body,
-        };
+        let Ready { routing_key, properties, body } = *message;
+        let (exchange, routing_key) = (self.names.results_exchange(), routing_key.to_string());
+        let outgoing = Outgoing { exchange, routing_key, properties, body: &body };
         match self.publish(&tag, &outgoing).await {
             Ok(()) => {
                 fault_point!(Confirmed);
@@ -187,18 +184,16 @@ impl Settler {
                 let is_earlier = *past.is_earlier.get_or_insert(first.is_earlier) || *first.outcome != **outcome;
                 self.publish_letter(tag, body, envelope, &first, past).await?;
                 let trace = past.told_in.as_ref().or(envelope.trace.as_ref());
-                let message = Ready {
+                let message = Box::new(Ready {
                     routing_key: short(&first.outcome.routing_key()),
                     properties: message::told(&first.outcome, trace),
                     body: first.body,
+                });
+                let settled = match is_earlier {
+                    true => Settled::AsBefore(Box::new(first.outcome.into_owned())),
+                    false => Settled::AsAsked,
                 };
-                return Ok(Successor::Outcome(
-                    message,
-                    match is_earlier {
-                        true => Settled::AsBefore(Box::new(first.outcome.into_owned())),
-                        false => Settled::AsAsked,
-                    },
-                ));
+                return Ok(Successor::Outcome(message, settled));
             }
             Settlement::Retry { delay, effect, last_code } => {
                 let next = envelope.retried(*effect, last_code.clone(), tag.received_at);
@@ -371,7 +366,7 @@ enum Hold {
 /// What stands in for a message before its delivery ends.
 enum Successor {
     /// Its outcome, to be told.
-    Outcome(Ready<Bytes>, Settled),
+    Outcome(Box<Ready<Bytes>>, Settled),
     /// It is in a queue.
     Confirmed,
     /// Nothing; the message itself goes back.
