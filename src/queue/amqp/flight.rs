@@ -38,7 +38,9 @@ pub(super) enum Landing {
     Taken,
     /// The broker did not take it, and why.
     Refused(String),
-    /// The connection was lost before the broker told; it may be in a queue.
+    /// An error closed its channel, which may be about any message on it; it may be in a queue.
+    Cut(String),
+    /// The connection was lost before the broker told, or what it told is no proof; it may be in a queue.
     Lost,
 }
 
@@ -74,13 +76,18 @@ impl Flight {
         let known: Vec<bool> = self.answers.outputs().map(|answer| answer.is_some()).collect();
         self.answers.look();
         let is_over = self.answers.outputs().all(|answer| answer.is_some());
+        let is_cut = self.answers.outputs().flatten().any(Result::is_err);
         let returned: Vec<_> = self.answers.outputs().flatten().filter_map(returned_with).collect();
         let mut landed = Vec::new();
         for (number, answer) in self.answers.outputs().enumerate() {
             let Some(answer) = answer.filter(|_| known[number] && !self.has_landed[number]) else { continue };
-            if is_over || returned_with(answer).is_none() {
+            let own = returned.iter().copied().find(|one| is_like(number, one));
+            let is_carrier = returned_with(answer).is_some();
+            if is_over || own.is_some() || !is_carrier {
                 self.has_landed[number] = true;
-                landed.push((number, judge(answer, returned.iter().copied().find(|one| is_like(number, one)))));
+                // What came back of itself may lie behind what it was handed, and nobody is handed anything any more.
+                let is_uncertain = is_cut && is_carrier && own.is_none();
+                landed.push((number, if is_uncertain { Landing::Lost } else { judge(answer, own) }));
             }
         }
         landed
@@ -137,7 +144,7 @@ fn judge(answer: &lapin::Result<Confirmation>, returned: Option<&BasicReturnMess
         (Ok(Confirmation::Nack(_)), None) => Landing::Refused("refused by the broker (nack)".to_owned()),
         (Ok(Confirmation::NotRequested), None) => Landing::Refused("the channel does not confirm".to_owned()),
         // An error that ends the channel alone is about what was published on it.
-        (Err(error), None) if error.is_amqp_soft_error() => Landing::Refused(chain(error)),
+        (Err(error), None) if error.is_amqp_soft_error() => Landing::Cut(chain(error)),
         (Err(error), None) => {
             tracing::debug!(%error, "the connection was lost under a message");
             Landing::Lost

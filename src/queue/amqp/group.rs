@@ -73,7 +73,7 @@ impl<M: Fn(usize) -> Ready<Vec<u8>>> Group<'_, M> {
         for (number, landing) in landed {
             match landing {
                 Landing::Taken => {}
-                Landing::Refused(problem) => return Err(self.failed(problem)),
+                Landing::Refused(problem) | Landing::Cut(problem) => return Err(self.failed(problem)),
                 Landing::Lost => lost.push(sent[number]),
             }
         }

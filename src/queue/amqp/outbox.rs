@@ -52,7 +52,7 @@ pub(super) enum End {
 /// What became of a delivery in a group.
 pub(super) enum Departed {
     Ended(End),
-    /// The connection was lost, or there is none.
+    /// The connection or the channel was lost, or there is none.
     Lost(Box<Tag>, Box<Ready<Bytes>>),
 }
 
@@ -127,6 +127,9 @@ impl Way {
         for stale in members.extract_if(.., |leaving| !leaving.tag.is_usable()) {
             end(stale.told, Departed::Ended(End::Told(Err(QueueError::Stale))));
         }
+        if members.is_empty() {
+            return None;
+        }
         let way = async { Ok::<_, QueueError>((self.publisher.slot().await?, self.publisher.channel().await?)) };
         let Ok(Ok((slot, channel))) = timeout(PATIENCE, way).await else {
             for Leaving { tag, message, told } in members {
@@ -161,7 +164,7 @@ impl Way {
     /// Ends those the broker has told of; says whether these were all that were left.
     async fn land(&self, group: &mut Group<'_>) -> bool {
         let Group { members, flight, .. } = group;
-        let is_over = flight.within(PATIENCE).await;
+        let is_over = timeout(PATIENCE, flight.within(PATIENCE)).await.unwrap_or(false);
         let is_like = |number: usize, returned: &_| {
             members[number].as_ref().is_some_and(|leaving: &Leaving| leaving.message.is_like(returned))
         };
@@ -180,7 +183,8 @@ impl Way {
                     failure = Some(self.failed(problem.clone()));
                     end(leaving.told, Departed::Ended(End::Failed(leaving.tag, self.failed(problem))));
                 }
-                Landing::Lost => end(leaving.told, Departed::Lost(leaving.tag, leaving.message)),
+                // By itself it hears whether it was what closed the channel.
+                Landing::Cut(_) | Landing::Lost => end(leaving.told, Departed::Lost(leaving.tag, leaving.message)),
             }
         }
         // Where one went through, so may the next.

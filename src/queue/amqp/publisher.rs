@@ -122,12 +122,12 @@ impl Publisher {
         outgoing: &Outgoing<'_>,
         is_wanted: impl Fn() -> bool,
     ) -> Result<(), QueueError> {
-        let publish = async {
-            let publisher = self.with_room_for(outgoing).await?;
-            publisher.publish_until_settled(outgoing, is_wanted).await
-        };
-        let result =
-            timeout(self.confirm_timeout, publish).await.unwrap_or_else(|_| Err(outgoing.failed(self.unconfirmed())));
+        let late = || outgoing.failed(self.unconfirmed());
+        // That a connection for large headers cannot be had is no reason for the others to rest.
+        let publisher =
+            timeout(self.confirm_timeout, self.with_room_for(outgoing)).await.unwrap_or_else(|_| Err(late()))?;
+        let published = publisher.publish_until_settled(outgoing, is_wanted);
+        let result = timeout(self.confirm_timeout, published).await.unwrap_or_else(|_| Err(late()));
         self.note(&result);
         result
     }
@@ -184,6 +184,7 @@ impl Publisher {
                     self.put_back(channel);
                     return Err(outgoing.failed(problem));
                 }
+                Landing::Cut(problem) => return Err(outgoing.failed(problem)),
                 Landing::Lost => {
                     tracing::debug!(exchange = %outgoing.exchange, "publishing again after a lost connection");
                     schedule.pause().await;
