@@ -79,7 +79,10 @@ impl Enqueue {
         batches.note(&log, existing).await?;
         log.close().await;
         let progress = Progress::new(terminal, "confirmed", count);
-        let takedowns = checked.takedowns(&options)?;
+        let takedowns = checked.takedowns(&options).map_err(|error| match error {
+            ItemsError::Changed { .. } => batches.half_published(error.into()),
+            other => other.into(),
+        })?;
         let published = publish(&intake, takedowns, &batches, count, &progress, terminal).await;
         progress.finish();
         intake.close().await;
