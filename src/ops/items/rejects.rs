@@ -1,7 +1,7 @@
 //! The file of rejected rows: each as it came, byte for byte, with `line` and `reason` in front.
 //!
 //! Written row by row into a file without a name, which is gone with the process however that ends, and put in its place
-//! whole or not at all; readable by its owner alone (rows hold keys), in the charset of the file it came from, and fit to
+//! whole or not at all, by a copy beside it (`.takedown-….part`; a process killed while it copies leaves that behind); readable by its owner alone (rows hold keys), in the charset of the file it came from, and fit to
 //! be mended and read again: the two notes are then ignored.
 
 use std::fs::File;
@@ -67,9 +67,7 @@ impl Rejects {
 
     /// Copies it to a name beside its place, and moves that there.
     fn place(&self, mut rows: File) -> io::Result<()> {
-        let mut prefix = self.target.file_name().unwrap_or_default().to_owned();
-        prefix.push(".");
-        let mut named = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempfile_in(self.directory())?;
+        let mut named = tempfile::Builder::new().prefix(".takedown-").suffix(".part").tempfile_in(self.directory())?;
         rows.rewind()?;
         io::copy(&mut rows, &mut named)?;
         named.as_file().sync_all()?;
