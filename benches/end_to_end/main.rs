@@ -41,6 +41,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use takedown::ops::scheduling::work_in_bulk;
 
 use crate::arguments::{Arguments, Task};
 use crate::machine::Machine;
@@ -59,8 +60,15 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let arguments = match arguments::read(std::env::args().skip(1))? {
-        Task::Gateway(rest) => return gateway::serve(&rest),
-        Task::Bare(rest) => return bare::serve(&rest),
+        // What stands beside the command is scheduled as it is, or that would count as the worker's merit.
+        Task::Gateway(rest) => {
+            work_in_bulk();
+            return gateway::serve(&rest);
+        }
+        Task::Bare(rest) => {
+            work_in_bulk();
+            return bare::serve(&rest);
+        }
         Task::List => {
             for scenario in scenarios::ALL {
                 println!("{:10} {}", scenario.name, scenario.about);

@@ -137,7 +137,8 @@ const WARM_UP_EACH: u64 = 8;
 
 /// What is put into the queues must last for the window at the highest pace that is to be expected.
 fn window(stage: &Stage, in_flight: u32, accounts: u32) -> (Window, u64) {
-    let seconds = stage.effort.pick(2, 3);
+    // Even at 1,000 items a second each key signs 64 times, so that what is made anew at each 32nd is in the figure.
+    let seconds = stage.effort.pick(2, 3).max(u64::from(accounts) * 64 / 1_000);
     let (warm_up, pace) = match in_flight {
         ..5 => (100, 2_000),
         5..50 => (500, 8_000),
