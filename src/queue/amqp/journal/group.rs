@@ -137,31 +137,15 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::domain::outcome::{ItemIds, Reason};
+    use crate::domain::outcome::Reason;
+    use crate::domain::outcome::sample::sample;
 
     fn outcome(id: &str) -> FinalOutcome {
-        FinalOutcome {
-            id: id.into(),
-            batch: None,
-            account: "desk".into(),
-            gateway: None,
-            reason: Reason::TakenDown,
-            gateway_code: None,
-            gateway_message: Some("two\nlines".into()),
-            attempts: 1,
-            deferrals: 0,
-            first_seen: SystemTime::UNIX_EPOCH,
-            finished_at: SystemTime::UNIX_EPOCH,
-            verified: true,
-            item: ItemIds::default(),
-            worker: "w".into(),
-            replays: 0,
-        }
+        let gateway_message = Some("two\nlines".into());
+        FinalOutcome { id: id.into(), gateway_message, ..sample(Reason::TakenDown) }
     }
 
     fn claim(id: &str) -> Claim {
