@@ -1,8 +1,9 @@
 //! The file of rejected rows: each as it came, byte for byte, with `line` and `reason` in front.
 //!
 //! Written row by row into a file without a name, which is gone with the process however that ends, and put in its place
-//! whole or not at all, by a copy beside it (`.takedown-….part`; a process killed while it copies leaves that behind); readable by its owner alone (rows hold keys), in the charset of the file it came from, and fit to
-//! be mended and read again: the two notes are then ignored.
+//! whole or not at all, by a copy beside it (`.takedown-….part`; a process killed while it copies leaves that behind).
+//! Readable by its owner alone (rows hold keys), in the charset of the file it came from, and fit to be mended and read
+//! again: the two notes are then ignored.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};

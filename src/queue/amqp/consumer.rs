@@ -76,7 +76,7 @@ impl Tag {
         let ackers: Vec<Acker> = tags.iter_mut().map(take).collect();
         let held = tags.iter().zip(&ackers).map(|(tag, acker)| (&tag.session.channel, tag.number, acker));
         let acked = acker::ack_all(&held.collect::<Vec<_>>()).await;
-        acked.into_iter().map(|is_acked| if is_acked { Ok(()) } else { Err(QueueError::Stale) }).collect()
+        acked.into_iter().map(|is_acked| settled(Ok(is_acked))).collect()
     }
 
     /// Hands the message back at once.

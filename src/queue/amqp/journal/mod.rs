@@ -28,7 +28,8 @@
 //! # In the stream
 //! Entries by their `type`: `takedown.journal.claims.v1` holds claims, the body of an outcome a line, and their order is
 //! that of the lines; `takedown.outcome.v1` is a claim by itself, as workers wrote it that knew no other kind (they pass
-//! over claims that travel together: stop them before the first of these starts); `takedown.journal.letter.v1` the note of a letter, and `takedown.journal.mark.v1` a reader's mark, both without a body.
+//! over claims that travel together: stop them before the first of these starts); `takedown.journal.letter.v1` the note of
+//! a letter, and `takedown.journal.mark.v1` a reader's mark, both without a body.
 //! Consumers read the result exchange; in here are outcomes nobody was told. The stream is bound to an exchange of
 //! its own name and to no other; writing by the default exchange would want the right to write to any queue.
 
