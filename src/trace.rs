@@ -32,9 +32,9 @@ pub enum Kind {
     Producer,
 }
 
-/// A span at work; dropped, it has ended. Of a tracer that is off it is nothing.
+/// A span at work; dropped, it has ended. Of a tracer that is off it is nothing, and takes no room where it is kept.
 #[derive(Default)]
-pub struct Span(Option<Recording>);
+pub struct Span(Option<Box<Recording>>);
 
 struct Recording {
     tracer: SdkTracer,
@@ -100,7 +100,7 @@ impl Span {
     /// Begins a part of this one that began at a moment that has passed.
     #[must_use]
     pub fn part_at(&self, name: &'static str, kind: Kind, start: Option<SystemTime>) -> Self {
-        let Some(Recording { tracer, span }) = &self.0 else { return Self(None) };
+        let Some(Recording { tracer, span }) = self.0.as_deref() else { return Self(None) };
         // Not remote: the parent is of this process.
         let parent = Context::new().with_remote_span_context(span.span_context().clone());
         Self::build(tracer, name.into(), kind, &parent, start)
@@ -108,14 +108,14 @@ impl Span {
 
     /// Notes a fact. No secret, no text of a gateway beyond its code.
     pub fn note(&mut self, key: &'static str, value: impl Into<Value>) {
-        if let Some(Recording { span, .. }) = &mut self.0 {
+        if let Some(Recording { span, .. }) = self.0.as_deref_mut() {
             span.set_attribute(KeyValue::new(key, value));
         }
     }
 
     /// Marks it as failed, by one of our own words.
     pub fn fail(&mut self, word: &'static str) {
-        if let Some(Recording { span, .. }) = &mut self.0 {
+        if let Some(Recording { span, .. }) = self.0.as_deref_mut() {
             span.set_status(Status::error(word));
         }
     }
@@ -123,7 +123,7 @@ impl Span {
     /// Returns what a message or call that comes of it carries; `None` where spans are off.
     #[must_use]
     pub fn context(&self) -> Option<TraceContext> {
-        let Recording { span, .. } = self.0.as_ref()?;
+        let Recording { span, .. } = self.0.as_deref()?;
         let context = span.span_context();
         let state = context.trace_state().header();
         let (trace, span) = (context.trace_id().to_bytes(), context.span_id().to_bytes());
@@ -147,7 +147,7 @@ impl Span {
             builder = builder.with_start_time(start);
         }
         let span = tracer.build_with_context(builder, parent);
-        Self(Some(Recording { tracer: tracer.clone(), span }))
+        Self(Some(Box::new(Recording { tracer: tracer.clone(), span })))
     }
 }
 

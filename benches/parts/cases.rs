@@ -174,7 +174,7 @@ fn requests(cases: &mut Vec<Case>) -> Result<()> {
 }
 
 fn answer(body: String) -> HttpAnswer {
-    HttpAnswer { status: 200, headers: reqwest::header::HeaderMap::new(), body: body.into_bytes(), retry_after: None }
+    HttpAnswer { status: 200, headers: hyper::header::HeaderMap::new(), body: body.into_bytes(), retry_after: None }
 }
 
 /// Signed, and as the same without a signature, which is not verified then.

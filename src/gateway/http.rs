@@ -10,28 +10,35 @@
 //! # What is retried underneath
 //! hyper-util tries a request again on another connection in one case only: the pooled connection it had picked closed
 //! before hyper took the request from its queue, so that not one byte of it was written (hyper hands the whole request
-//! back then, and only then). If the first byte may have gone, the call ends as *maybe sent*. reqwest would in addition
-//! repeat HTTP/2 requests that a server refuses with `REFUSED_STREAM` or `GOAWAY`; that is switched off, and so is
-//! HTTP/2 itself: one broken HTTP/1.1 connection makes one takedown doubtful, not all that share it.
+//! back then, and only then). If the first byte may have gone, the call ends as *maybe sent*. HTTP/2 is not spoken: one
+//! broken HTTP/1.1 connection makes one takedown doubtful, not all that share it.
 //! Promise: at most one copy of a request is ever written, and no error carries a URL (which holds the signature).
 //!
-//! # TLS
-//! rustls with aws-lc-rs, as reqwest's feature `rustls` sets it up; roots are those of the settings, else of the machine
-//! (package `ca-certificates` on Debian), so [`HttpClient::new`] fails where there are none. A certificate that is not
-//! accepted leaves the call not sent, told by what is wrong with it.
+//! # Why not reqwest
+//! It stands on the same client, and parses the address of every call twice more, to follow redirects and to tell an
+//! answer where it came from; the address holds the signature and most of the request. Nothing switches that off, and it
+//! was the largest single cost beside the signature (a tenth of all the instructions that are not cryptography).
 
+mod connector;
 mod date;
 mod endpoint;
 mod retry_after;
 mod skew;
 
-use std::error::Error as _;
+use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use url::Url;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Response, Uri};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
 
 pub use crate::gateway::http::endpoint::Endpoint;
 pub use crate::gateway::http::skew::Skew;
@@ -40,6 +47,7 @@ use crate::clock;
 use crate::domain::cause::chain;
 use crate::domain::reply::{BrokenCall, Reply};
 use crate::domain::trace::{TRACEPARENT, TRACESTATE, TraceContext};
+use crate::gateway::http::connector::{Connector, Trust};
 use crate::tls::{Roots, TlsFault};
 
 /// Settings of the HTTP client.
@@ -70,15 +78,18 @@ impl Default for HttpSettings {
 /// written into a connection that the other side is closing is an ambiguous attempt.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Most bytes of an answer that are made room for on its word alone.
+const ROOM: usize = 64 * 1024;
+
 /// Says why a client or an address cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The TLS set-up of the machine is unusable.
     #[error("the HTTP client cannot be set up; are CA certificates installed (Debian: package ca-certificates)?")]
-    Client(#[source] reqwest::Error),
+    Client(#[source] rustls::Error),
     /// Nothing answers at an address; a retry may help.
     #[error("the gateway does not answer")]
-    Reach(#[source] reqwest::Error),
+    Reach(#[source] Box<dyn Error + Send + Sync>),
     /// The TLS handshake failed; a retry helps once that is mended.
     #[error("the TLS handshake failed")]
     Tls {
@@ -86,7 +97,7 @@ pub enum GatewayError {
         fault: TlsFault,
         /// What was met.
         #[source]
-        source: reqwest::Error,
+        source: legacy::Error,
     },
     /// The address breaks a rule.
     #[error("gateway URL {url:?} {problem}")]
@@ -101,8 +112,8 @@ pub enum GatewayError {
 /// One request, signed and encoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// Address and query.
-    pub url: Url,
+    /// Address and query, as they are sent.
+    pub url: String,
     /// Headers beyond those every request has; values are plain ASCII.
     pub headers: Vec<(&'static str, String)>,
     /// Body of a POST; a GET has none.
@@ -122,7 +133,8 @@ pub struct Body {
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let method = if self.body.is_some() { "POST" } else { "GET" };
-        write!(f, "HttpRequest({method} {}://{}{}, ***)", self.url.scheme(), self.url.authority(), self.url.path())
+        let address = self.url.split('?').next().unwrap_or_default();
+        write!(f, "HttpRequest({method} {address}, ***)")
     }
 }
 
@@ -155,7 +167,8 @@ impl fmt::Debug for HttpAnswer {
 /// The client; cheap to clone, one connection pool.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    client: Arc<Client<Connector, Full<Bytes>>>,
+    total_timeout: Duration,
     max_body_bytes: usize,
     /// What calls say of the trace they are part of; beside the request, and so not signed.
     trace: Option<TraceContext>,
@@ -167,12 +180,7 @@ impl HttpClient {
     /// # Errors
     /// [`GatewayError::Client`] when TLS cannot be set up.
     pub fn new(settings: &HttpSettings) -> Result<Self, GatewayError> {
-        let mut builder = Self::builder(settings);
-        if let Some(roots) = &settings.roots {
-            let read: Result<Vec<_>, _> = roots.iter().map(reqwest::Certificate::from_der).collect();
-            builder = builder.tls_certs_only(read.map_err(GatewayError::Client)?);
-        }
-        Self::build(settings, builder)
+        Self::build(settings, settings.roots.as_ref().map_or(Trust::Machine, Trust::Roots))
     }
 
     /// Builds a client that trusts no certificate: for plain http to loopback, on machines without CA certificates too.
@@ -180,7 +188,7 @@ impl HttpClient {
     /// # Errors
     /// [`GatewayError::Client`] when the client cannot be set up.
     pub fn for_loopback(settings: &HttpSettings) -> Result<Self, GatewayError> {
-        Self::build(settings, Self::builder(settings).tls_certs_only([]))
+        Self::build(settings, Trust::Nobody)
     }
 
     /// Builds the client for these addresses: [`HttpClient::for_loopback`] where none of them needs TLS.
@@ -195,6 +203,18 @@ impl HttpClient {
         if is_rehearsal { Self::for_loopback(settings) } else { Self::new(settings) }
     }
 
+    fn build(settings: &HttpSettings, trust: Trust<'_>) -> Result<Self, GatewayError> {
+        // Never longer than the whole call: a total time-out is to mean that connecting was over.
+        let within = settings.connect_timeout.min(settings.total_timeout);
+        let connector = Connector::new(trust, within).map_err(GatewayError::Client)?;
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .build(connector);
+        let HttpSettings { total_timeout, max_body_bytes, .. } = *settings;
+        Ok(Self { client: Arc::new(client), total_timeout, max_body_bytes, trace: None })
+    }
+
     /// Connects as a call would and asks for nothing that acts (`HEAD /`); any answer will do.
     ///
     /// Returns how far this machine's clock is from the gateway's, where the answer tells its time.
@@ -202,35 +222,17 @@ impl HttpClient {
     /// # Errors
     /// [`GatewayError::Reach`] when nothing answers, [`GatewayError::Tls`] when what answers is not to be trusted.
     pub async fn reach(&self, endpoint: &Endpoint) -> Result<Option<Skew>, GatewayError> {
+        let uri = Uri::try_from(endpoint.root().as_str()).map_err(|error| GatewayError::Reach(error.into()))?;
         let asked = clock::now();
-        let answered = self.client.head(endpoint.root()).send().await;
-        let answer = answered.map_err(|error| {
-            let source = error.without_url();
+        let answered =
+            timeout(self.total_timeout, self.client.request(plain(Method::HEAD, uri, Full::default()))).await;
+        let answer = answered.map_err(|elapsed| GatewayError::Reach(elapsed.into()))?.map_err(|source| {
             match TlsFault::of(&source) {
                 Some(fault) => GatewayError::Tls { fault, source },
-                None => GatewayError::Reach(source),
+                None => GatewayError::Reach(source.into()),
             }
         })?;
         Ok(Skew::of(answer.headers(), asked, clock::now()))
-    }
-
-    fn builder(settings: &HttpSettings) -> reqwest::ClientBuilder {
-        reqwest::Client::builder()
-            .user_agent(concat!("takedown/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            // Never longer than the whole call: a total time-out must mean that connecting was over.
-            .connect_timeout(settings.connect_timeout.min(settings.total_timeout))
-            .timeout(settings.total_timeout)
-    }
-
-    fn build(settings: &HttpSettings, builder: reqwest::ClientBuilder) -> Result<Self, GatewayError> {
-        let client = builder.build().map_err(|error| GatewayError::Client(error.without_url()))?;
-        Ok(Self { client, max_body_bytes: settings.max_body_bytes, trace: None })
     }
 
     /// Returns the same client, for calls that tell which trace they are part of.
@@ -250,50 +252,77 @@ impl HttpClient {
     /// # Cancel safety
     /// Dropping the future may leave a request written and its answer unread.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, Reply> {
+        let request = self.request(request).ok_or(Reply::NotSent(BrokenCall::Protocol))?;
+        let call = async { self.read(self.client.request(request).await.map_err(broken)?).await };
+        timeout(self.total_timeout, call).await.unwrap_or_else(|_elapsed| {
+            tracing::debug!(after = ?self.total_timeout, "gateway call took too long");
+            Err(Reply::MaybeSent(BrokenCall::Timeout))
+        })
+    }
+
+    /// Lays a request out for hyper, unless it holds what no request can.
+    fn request(&self, request: HttpRequest) -> Option<Request<Full<Bytes>>> {
         let HttpRequest { url, headers, body } = request;
+        // hyper-util would find an address without a host later, and by an error that may mean anything.
+        let uri = Uri::try_from(url).ok().filter(|uri| uri.scheme().is_some() && uri.authority().is_some())?;
         let mut request = match body {
-            None => self.client.get(url),
+            None => plain(Method::GET, uri, Full::default()),
             Some(Body { content_type, text }) => {
-                self.client.post(url).header(CONTENT_TYPE, HeaderValue::from_static(content_type)).body(text)
+                let mut request = plain(Method::POST, uri, Full::from(text));
+                request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                request
             }
         };
         for (name, value) in headers {
-            let mut value = HeaderValue::try_from(value).map_err(|_| Reply::NotSent(BrokenCall::Protocol))?;
+            let mut value = HeaderValue::try_from(value).ok()?;
             value.set_sensitive(true);
-            request = request.header(name, value);
+            // In place of the usual one: a request of v3 says itself what it accepts.
+            request.headers_mut().insert(HeaderName::try_from(name).ok()?, value);
         }
         if let Some(trace) = &self.trace {
-            request = request.header(TRACEPARENT, trace.to_string());
+            let header = |text: String| HeaderValue::try_from(text).ok();
+            request.headers_mut().insert(TRACEPARENT, header(trace.to_string())?);
             if let Some(state) = &trace.state {
-                request = request.header(TRACESTATE, state);
+                request.headers_mut().insert(TRACESTATE, header(state.clone())?);
             }
         }
-        let mut response = request.send().await.map_err(broken)?;
-        let retry_after = retry_after::of(response.headers(), clock::now());
+        Some(request)
+    }
+
+    /// Reads an answer to its end.
+    async fn read(&self, answer: Response<Incoming>) -> Result<HttpAnswer, Reply> {
+        let (head, mut rest) = answer.into_parts();
+        let retry_after = retry_after::of(&head.headers, clock::now());
         let too_large = Reply::MaybeSent(BrokenCall::BodyTooLarge);
-        let announced = response.content_length().unwrap_or_default();
-        if usize::try_from(announced).map_or(true, |length| length > self.max_body_bytes) {
+        let announced = usize::try_from(rest.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > self.max_body_bytes {
             return Err(too_large);
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(cut_off)? {
+        let mut body = Vec::with_capacity(announced.min(ROOM));
+        while let Some(frame) = rest.frame().await {
+            let Ok(chunk) = frame.map_err(|error| cut_off(&error))?.into_data() else { continue };
             if body.len() + chunk.len() > self.max_body_bytes {
                 return Err(too_large);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(HttpAnswer {
-            status: response.status().as_u16(),
-            headers: std::mem::take(response.headers_mut()),
-            body,
-            retry_after,
-        })
+        Ok(HttpAnswer { status: head.status.as_u16(), headers: head.headers, body, retry_after })
     }
 }
 
+/// Returns a request with the headers each has.
+fn plain(method: Method, uri: Uri, body: Full<Bytes>) -> Request<Full<Bytes>> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("takedown/", env!("CARGO_PKG_VERSION"))));
+    request
+}
+
 /// Judges a call that ended before the head of an answer was read.
-fn broken(error: reqwest::Error) -> Reply {
-    let error = error.without_url();
+fn broken(error: legacy::Error) -> Reply {
     let fault = TlsFault::of(&error);
     if let Some(fault @ TlsFault::Certificate(_)) = fault {
         let cause = chain(&error);
@@ -303,7 +332,7 @@ fn broken(error: reqwest::Error) -> Reply {
     }
     if error.is_connect() {
         Reply::NotSent(match fault {
-            _ if error.is_timeout() => BrokenCall::ConnectTimeout,
+            _ if is_timeout(&error) => BrokenCall::ConnectTimeout,
             Some(TlsFault::Certificate(fault)) => BrokenCall::Certificate(fault),
             Some(_) => BrokenCall::Tls,
             None if is_tls(&error) => BrokenCall::Tls,
@@ -311,23 +340,20 @@ fn broken(error: reqwest::Error) -> Reply {
         })
     } else if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled) {
         Reply::NotSent(BrokenCall::Reset)
-    } else if error.is_builder() {
-        Reply::NotSent(BrokenCall::Protocol)
     } else {
         Reply::MaybeSent(after_writing(&error))
     }
 }
 
 /// Judges an answer that ended before its body did.
-fn cut_off(error: reqwest::Error) -> Reply {
-    let error = error.without_url();
-    tracing::debug!(cause = chain(&error), "gateway answer was cut off");
-    Reply::MaybeSent(after_writing(&error))
+fn cut_off(error: &hyper::Error) -> Reply {
+    tracing::debug!(cause = chain(error), "gateway answer was cut off");
+    Reply::MaybeSent(after_writing(error))
 }
 
-fn after_writing(error: &reqwest::Error) -> BrokenCall {
+fn after_writing(error: &(dyn Error + 'static)) -> BrokenCall {
     let hyper = cause::<hyper::Error>(error);
-    if error.is_timeout() {
+    if is_timeout(error) {
         BrokenCall::Timeout
     } else if hyper.is_some_and(|e| e.is_incomplete_message() || e.is_closed()) || cause::<io::Error>(error).is_some() {
         BrokenCall::Reset
@@ -336,19 +362,18 @@ fn after_writing(error: &reqwest::Error) -> BrokenCall {
     }
 }
 
+/// The connector's own time-out, and that of the machine's TCP.
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    cause::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
 /// hyper-rustls wraps what the handshake met in a second `io::Error`; what TCP met arrives bare. (A test of refused,
 /// reset and garbled handshakes holds this.)
-fn is_tls(error: &reqwest::Error) -> bool {
-    cause::<io::Error>(error)
-        .and_then(io::Error::get_ref)
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<io::Error>)
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    cause::<io::Error>(error).and_then(io::Error::get_ref).is_some_and(<dyn Error + Send + Sync>::is::<io::Error>)
 }
 
-/// Finds the first error of one type among the causes.
-fn cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    causes(error).find_map(<dyn std::error::Error>::downcast_ref)
-}
-
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |&cause| cause.source())
+/// Finds the first error of one type among an error and its causes.
+fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    std::iter::successors(Some(error), |&cause| cause.source()).find_map(<dyn Error>::downcast_ref)
 }

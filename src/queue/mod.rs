@@ -33,8 +33,8 @@ pub use crate::queue::letters::{DeadLetter, DeadLetters};
 pub struct Delivery {
     /// The message as it came.
     pub body: Vec<u8>,
-    /// What the queue knows about it.
-    pub envelope: Envelope,
+    /// What the queue knows about it; in a box, since a delivery is handed on many times.
+    pub envelope: Box<Envelope>,
     /// The place in a trace its outcome comes from; without one, the message's own.
     pub told_in: Option<TraceContext>,
     /// The adapter's own handle.

@@ -29,7 +29,7 @@ impl Journey {
     pub(super) fn begin(context: &Context, delivery: &mut Delivery) -> Self {
         let Context { tracer, gateway_trace, worker, .. } = context;
         let received = tracer.is_on().then(|| delivery.received_at());
-        let Envelope { account, trace, attempt, deferrals, .. } = &mut delivery.envelope;
+        let Envelope { account, trace, attempt, deferrals, .. } = &mut *delivery.envelope;
         let mut span = tracer.begin_at(|| format!("process {account}"), Kind::Consumer, trace.as_ref(), received);
         if tracer.is_on() {
             drop(span.part_at("receive", Kind::Internal, received));

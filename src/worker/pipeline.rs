@@ -96,7 +96,7 @@ impl<Q: Queue> Replica<Q> {
         let _innocent = (!case::is_suspect(&delivery.envelope)).then(|| Innocent::enter(&self.innocent));
         let now = self.context.now();
         case::remember(&mut delivery.envelope, now);
-        let Envelope { account, .. } = &delivery.envelope;
+        let Envelope { account, .. } = &*delivery.envelope;
         let waited = delivery.envelope.waited(now.wall);
         self.context.tell(&WorkerEvent::Taken { account: account.clone(), waited });
         let journey = Journey::begin(&self.context, &mut delivery);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use md5::{Digest, Md5};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use takedown::domain::reply::{Answer, Claim, ItemMatch};
 use takedown::domain::secret::Secret;
 use takedown::gateway::http::{Endpoint, HttpAnswer, HttpRequest};

@@ -125,8 +125,8 @@ async fn what_is_enqueued_is_handed_out_fresh<H: Harness>() {
     let delivery = take(harness.queue(), &account("desk")).await;
     assert_eq!(delivery.body, takedown("t-1", "desk").encode());
     let fresh = Envelope { message_id: Some("t-1".into()), ..Envelope::fresh(account("desk")) };
-    let Envelope { due, .. } = delivery.envelope;
-    assert_eq!(delivery.envelope, Envelope { due, ..fresh });
+    let Envelope { due, .. } = *delivery.envelope;
+    assert_eq!(*delivery.envelope, Envelope { due, ..fresh });
     harness.finish().await;
 }
 
@@ -177,11 +177,11 @@ async fn a_retry_counts_an_attempt_and_keeps_what_is_known<H: Harness>() {
         due: second.envelope.due,
         ..Envelope::fresh(desk.clone())
     };
-    assert_eq!(second.envelope, expected);
+    assert_eq!(*second.envelope, expected);
     // A later, harmless attempt does not wash the ambiguity off.
     harness.queue().settle(second, retry(SHORT, Effect::None)).await.unwrap();
     let third = take(harness.queue(), &desk).await;
-    assert_eq!(third.envelope, Envelope { attempt: 3, due: third.envelope.due, ..expected });
+    assert_eq!(*third.envelope, Envelope { attempt: 3, due: third.envelope.due, ..expected });
     harness.finish().await;
 }
 

@@ -6,7 +6,7 @@ mod quote;
 mod rewritten;
 mod xml;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::reply::{Answer, Claim, ItemMatch, Signature};
 use crate::domain::secret::Secret;

@@ -66,7 +66,8 @@ fn lines(
     let auth = v3::request::auth(account, &stamp);
     let token = header("alipay-app-auth-token");
     let body = request.body.as_ref().map_or("", |body| body.text.as_str());
-    let lines = Lines { auth: &auth, method: "POST", target: v3::request::target(&request.url), body, token };
+    let target = v3::request::target(account.endpoint.url());
+    let lines = Lines { auth: &auth, method: "POST", target, body, token };
     let canonical = v3::request::signed_text(lines).into_bytes();
     let sign =
         header("authorization").and_then(|value| value.split_once(",sign=")).map_or("", |(_, sign)| sign).to_owned();

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AGE, DATE, HeaderMap};
+use hyper::header::{AGE, DATE, HeaderMap};
 
 use crate::gateway::http::date;
 

@@ -194,10 +194,9 @@ pub fn read(verifier: &Verifier, accepted: Charset, body: &[u8]) -> Result<Notif
 #[must_use]
 pub fn verify_url(gateway: &Endpoint, partner: &str, notify_id: &str) -> Url {
     let pairs = [("service", "notify_verify"), ("partner", partner), ("notify_id", notify_id)];
-    let query = form::encode(pairs, Charset::Utf8).expect("invariant: UTF-8 holds every character");
-    let mut url = gateway.url().clone();
-    url.set_query(Some(&query));
-    url
+    let address = form::address(gateway.url(), pairs, Charset::Utf8);
+    let address = address.expect("invariant: UTF-8 holds every character");
+    Url::parse(&address).expect("invariant: an address with a query is an address")
 }
 
 /// Cuts a form into its fields, each name once.

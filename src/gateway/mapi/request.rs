@@ -53,18 +53,16 @@ pub fn seal<N: AsRef<str>, V: AsRef<str>>(account: &MapiAccount, params: &[(N, V
     let sign = account.signer.sign(&Zeroizing::new(joined(&pairs, account.charset)?))?;
     let signature = [("sign", sign.as_str()), ("sign_type", account.signer.sign_type().as_str())];
     let all = pairs.iter().copied().chain(signature);
-    let mut url = account.endpoint.url().clone();
-    let body = match account.method {
-        Method::Get => {
-            form::write_query(&mut url, all, account.charset)?;
-            None
-        }
+    let url = account.endpoint.url();
+    let (url, body) = match account.method {
+        Method::Get => (form::address(url, all, account.charset)?, None),
         Method::Post => {
             // The gateway reads a body by the charset of the query, and by GBK if there is none (protocol page: On the
             // wire).
             let charset = pairs.iter().copied().filter(|(name, _)| *name == "_input_charset");
-            form::write_query(&mut url, charset, account.charset)?;
-            Some(Body { content_type: form::content_type(account.charset), text: form::encode(all, account.charset)? })
+            let text = form::encode(all, account.charset)?;
+            let body = Body { content_type: form::content_type(account.charset), text };
+            (form::address(url, charset, account.charset)?, Some(body))
         }
     };
     Ok(HttpRequest { url, headers: Vec::new(), body })

@@ -111,8 +111,7 @@ pub fn seal<N: AsRef<str>, V: AsRef<str>>(
     let sign = account.signer.sign(&Zeroizing::new(joined(&pairs, account.charset)?))?;
     let is_content = |(name, _): &(&str, &str)| *name == "biz_content";
     let query = pairs.iter().copied().filter(|pair| !is_content(pair)).chain([("sign", sign.as_str())]);
-    let mut url = account.endpoint.url().clone();
-    form::write_query(&mut url, query, account.charset)?;
+    let url = form::address(account.endpoint.url(), query, account.charset)?;
     let text = form::encode(pairs.iter().copied().filter(is_content), account.charset)?;
     let content_type = form::content_type(account.charset);
     Ok(HttpRequest { url, headers: Vec::new(), body: Some(Body { content_type, text }) })

@@ -1,4 +1,4 @@
-//! The HTTP client of the exporter: the one the gateways are called with, on the worker's own runtime.
+//! The HTTP client of the exporter: reqwest, on the worker's own runtime; HTTP/1.1, which every collector speaks.
 
 use std::future::Future;
 use std::pin::Pin;

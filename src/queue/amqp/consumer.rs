@@ -295,7 +295,7 @@ impl Supervisor {
     fn take(&self, session: &Arc<Session>, delivery: lapin::message::Delivery) -> Delivery {
         let redelivery = if delivery.redelivered { Redelivery::Again } else { Redelivery::First };
         Delivery {
-            envelope: read_envelope(&self.account, &delivery.properties, redelivery),
+            envelope: Box::new(read_envelope(&self.account, &delivery.properties, redelivery)),
             body: delivery.data,
             told_in: None,
             receipt: Receipt::Amqp(Box::new(Tag {

@@ -288,7 +288,7 @@ impl Queue for AmqpQueue {
     }
 
     async fn told(&self, delivery: &Delivery, id: &str) -> Result<Option<Box<FinalOutcome>>, QueueError> {
-        let Envelope { replays, redelivery, .. } = delivery.envelope;
+        let Envelope { replays, redelivery, .. } = *delivery.envelope;
         let first = self.settler.journal.told(id, replays, redelivery).await?;
         Ok(first.map(|first| Box::new(first.outcome.into_owned())))
     }

@@ -5,6 +5,8 @@
 //! Promise: nothing is acked before its successor is confirmed. What cannot be published is held, the topology applied
 //! again in case a queue has been deleted, and published later: handed back, it would be called for again each time, and
 //! charged by the broker as if it had killed its worker.
+//!
+//! What few deliveries need is in a box of its own: in theirs, all the others would carry its kilobytes with them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,13 +21,14 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Moment;
 use crate::domain::cause::chain;
 use crate::domain::ids::AccountId;
+use crate::domain::outcome::FinalOutcome;
 use crate::domain::retry::rung_for;
 use crate::domain::settlement::{Settlement, is_dead_lettered};
 use crate::domain::trace::TraceContext;
 use crate::queue::amqp::connection::Link;
 use crate::queue::amqp::consumer::Tag;
 use crate::queue::amqp::flight::Ready;
-use crate::queue::amqp::journal::{First, Journal};
+use crate::queue::amqp::journal::Journal;
 use crate::queue::amqp::message::{self, short};
 use crate::queue::amqp::names::Names;
 use crate::queue::amqp::outbox::{Departed, End, Outbox};
@@ -110,7 +113,7 @@ impl Settler {
             if !matches!(error, QueueError::Publish { .. } | QueueError::Broker { .. }) {
                 return Self::hand_back(tag, error).await;
             }
-            self.mender.mend(&self.publisher, &self.names).await;
+            Box::pin(self.mender.mend(&self.publisher, &self.names)).await;
             if !std::mem::replace(&mut past.has_failed, true) {
                 tracing::warn!(error = %chain(&error), "a delivery is held until its successor can be published");
             }
@@ -134,7 +137,7 @@ impl Settler {
         let Ready { routing_key, properties, body } = *message;
         let (exchange, routing_key) = (self.names.results_exchange(), routing_key.to_string());
         let outgoing = Outgoing { exchange, routing_key, properties, body: &body };
-        match self.publish(&tag, &outgoing).await {
+        match Box::pin(self.publish(&tag, &outgoing)).await {
             Ok(()) => {
                 fault_point!(Confirmed);
                 Ok(End::Told(tag.ack().await))
@@ -183,7 +186,9 @@ impl Settler {
                 // What another try of ours claimed is no other's, also if we never heard of it.
                 let is_earlier =
                     *past.is_earlier.get_or_insert(first.is_earlier && !past.has_failed) || *first.outcome != **outcome;
-                self.publish_letter(tag, body, envelope, &first, past).await?;
+                if is_dead_lettered(first.outcome.reason) && !first.has_letter {
+                    Box::pin(self.publish_letter(tag, body, envelope, &first.outcome, past)).await?;
+                }
                 let trace = past.told_in.as_ref().or(envelope.trace.as_ref());
                 let message = Box::new(Ready {
                     routing_key: short(&first.outcome.routing_key()),
@@ -198,11 +203,11 @@ impl Settler {
             }
             Settlement::Retry { delay, effect, last_code } => {
                 let next = envelope.retried(*effect, last_code.clone(), tag.received_at);
-                self.publish_again(tag, body, next, *delay, past).await?;
+                Box::pin(self.publish_again(tag, body, next, *delay, past)).await?;
             }
             Settlement::Defer { delay, effect, reason: _ } => {
                 let next = envelope.deferred(*effect, tag.received_at);
-                self.publish_again(tag, body, next, *delay, past).await?;
+                Box::pin(self.publish_again(tag, body, next, *delay, past)).await?;
             }
             Settlement::GiveBack => return Ok(Successor::Nothing),
         }
@@ -215,13 +220,9 @@ impl Settler {
         tag: &Tag,
         body: &[u8],
         envelope: &Envelope,
-        first: &First<'_>,
+        outcome: &FinalOutcome,
         past: &mut Past,
     ) -> Result<(), QueueError> {
-        let First { outcome, has_letter, .. } = first;
-        if !is_dead_lettered(outcome.reason) || *has_letter {
-            return Ok(());
-        }
         if !past.has_letter {
             let envelope = envelope.dead(outcome, tag.received_at);
             let letter = Outgoing {

@@ -115,7 +115,12 @@ impl Claimed {
             writer: writer.clone(),
             is_settled: false,
         };
-        Delivery { body: self.body, envelope: self.envelope, told_in: None, receipt: Receipt::Embedded(lease) }
+        Delivery {
+            body: self.body,
+            envelope: Box::new(self.envelope),
+            told_in: None,
+            receipt: Receipt::Embedded(lease),
+        }
     }
 }
 

@@ -121,7 +121,7 @@ fn unhex(text: &str) -> Vec<u8> {
 
 /// A body as the HTTP client hands it over.
 pub fn answer(body: &[u8]) -> HttpAnswer {
-    HttpAnswer { status: 200, headers: reqwest::header::HeaderMap::new(), body: body.to_vec(), retry_after: None }
+    HttpAnswer { status: 200, headers: hyper::header::HeaderMap::new(), body: body.to_vec(), retry_after: None }
 }
 
 /// Says whether an answer to a first attempt ends its item as taken down.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use takedown::domain::reply::{Answer, Claim, Refusals, Signature};
 use takedown::domain::takedown::{Gateway, OpenPlatformItem};
 use takedown::gateway::http::HttpAnswer;

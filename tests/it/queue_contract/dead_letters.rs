@@ -104,7 +104,7 @@ pub(crate) async fn a_replay_resets_the_attempts_and_keeps_the_id<H: Harness>() 
         replays: 1,
         ..Envelope::fresh(desk)
     };
-    assert_eq!(replayed.envelope, expected);
+    assert_eq!(*replayed.envelope, expected);
     assert_eq!(replayed.body, takedown("t-0", "desk").encode());
     assert_eq!(list(&harness, &EVERYTHING()).await, ["t-1"], "the other stays");
     let again = self::outcome(&replayed, Reason::TakenDown);

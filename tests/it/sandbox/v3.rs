@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use serde_json::Value;
 use takedown::sandbox::{ItemState, SandboxClock, SandboxSettings};
 use takedown::signing::{DsaFormat, SignType};

@@ -1,6 +1,6 @@
 //! Hostile answers: forged, bloated or odd in ways no damage by chance would be.
 
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use takedown::domain::classify::{Effect, History, Outcome, Redelivery, classify};
 use takedown::domain::codes::{Certainty, Scope};
 use takedown::domain::reply::{Answer, Claim, Reply, Signature};
@@ -189,7 +189,7 @@ fn a_request_sent_back_as_an_answer_is_not_the_gateways() {
     );
     let item = accounts::mapi_item(case["requested_goods_id"].as_str());
     let request = build(&account, &item).unwrap();
-    let sent: Vec<_> = request.url.query_pairs().into_owned().collect();
+    let sent: Vec<_> = url::Url::parse(&request.url).unwrap().query_pairs().into_owned().collect();
     let sign = &sent.iter().find(|(name, _)| name == "sign").unwrap().1;
     let leaves: String = sent.iter().map(|(name, value)| format!("<{name}>{value}</{name}>")).collect();
     let body = format!(

@@ -68,6 +68,10 @@ fn every_url_and_body_is_reproduced_by_get_and_by_post() {
     assert_eq!(ran, 90);
 }
 
+fn query(request: &HttpRequest) -> &str {
+    request.url.split_once('?').unwrap().1
+}
+
 /// What a server decodes from either is what was meant.
 fn read_back(case: &Value, get: &HttpRequest, post: &HttpRequest, sign: &str) {
     let charset = Charset::from_label(text(&case["charset"])).unwrap();
@@ -75,12 +79,12 @@ fn read_back(case: &Value, get: &HttpRequest, post: &HttpRequest, sign: &str) {
     let mut expected: Vec<(String, String)> =
         signed(&params, SignTypeField::Excluded).iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
     expected.push(("sign".to_owned(), sign.to_owned()));
-    for found in [decode(get.url.query().unwrap(), charset), decode(&post.body.as_ref().unwrap().text, charset)] {
+    for found in [decode(query(get), charset), decode(&post.body.as_ref().unwrap().text, charset)] {
         let (sign_type, found) = found.split_last().unwrap();
         assert_eq!(found, expected);
         assert_eq!(sign_type.0, "sign_type");
     }
-    assert_eq!(decode(post.url.query().unwrap(), charset).len(), 1);
+    assert_eq!(decode(query(post), charset).len(), 1);
 }
 
 #[test]

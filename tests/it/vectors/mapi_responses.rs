@@ -1,6 +1,6 @@
 //! XML answers: verdict on the signature, code, goods and class.
 
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use serde_json::Value;
 use takedown::domain::reply::{Answer, Claim, Signature};
 use takedown::domain::takedown::Gateway;

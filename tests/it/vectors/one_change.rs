@@ -8,9 +8,9 @@ mod xml;
 
 use std::sync::LazyLock;
 
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use takedown::domain::classify::{Outcome, classify};
 use takedown::domain::reply::{Answer, Reply, Signature};
 use takedown::domain::takedown::Gateway;

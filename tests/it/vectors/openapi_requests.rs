@@ -49,7 +49,7 @@ fn every_canonical_string_signature_url_and_body_is_reproduced() {
         assert_eq!(request.url.as_str(), text(&split["url"]), "{id}");
         assert_eq!(form.text, text(&split["body"]), "{id}");
         assert!(form.content_type.eq_ignore_ascii_case(text(&split["content_type"])), "{id}");
-        let mut found = decode(request.url.query().unwrap(), account.charset);
+        let mut found = decode(request.url.split_once('?').unwrap().1, account.charset);
         found.extend(decode(&form.text, account.charset));
         found.sort();
         let mut expected: Vec<_> = wanted.into_iter().filter(|(n, v)| !v.is_empty() && n != "sign").collect();

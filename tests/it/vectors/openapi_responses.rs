@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use serde_json::Value;
 use takedown::domain::classify::{History, Outcome, Redelivery, classify};
 use takedown::domain::outcome::Reason;

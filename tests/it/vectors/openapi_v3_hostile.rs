@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use takedown::domain::classify::{Outcome, classify};
 use takedown::domain::ids::MerchantId;
 use takedown::domain::reply::{Answer, Claim, Reply, Signature};
@@ -228,7 +228,8 @@ fn the_body_that_is_sent_encrypted_is_the_one_that_is_signed() {
     let header = |name| sent.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
     assert_eq!(header("alipay-encrypt-type"), Some("AES"));
     let auth = "app_id=2014072300007148,nonce=n,timestamp=0";
-    let text = format!("{auth}\nPOST\n{}\n{}\n", sent.url.path(), body.text);
+    assert_eq!(sent.url, account.endpoint.url().as_str());
+    let text = format!("{auth}\nPOST\n{}\n{}\n", account.endpoint.url().path(), body.text);
     let sign = account.signer.sign(text.as_bytes()).unwrap();
     assert_eq!(header("authorization"), Some(format!("ALIPAY-SHA256withRSA {auth},sign={sign}").as_str()));
 }

@@ -1,6 +1,6 @@
 //! The signature in the headers of an answer of protocol v3.
 
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 
 use crate::gateway::diagnosis::Cause;
 use crate::gateway::diagnosis::answer::Reading;

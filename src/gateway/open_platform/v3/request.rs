@@ -135,7 +135,7 @@ pub fn seal(
         ("alipay-encrypt-type", account.content_key.as_ref().map(|_| "AES".to_owned())),
     ];
     Ok(HttpRequest {
-        url: url.clone(),
+        url: url.to_string(),
         headers: headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         body: Some(Body { content_type, text }),
     })

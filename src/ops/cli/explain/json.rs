@@ -58,7 +58,7 @@ fn own_json(report: &Report<'_>, own: &Own) -> Value {
         "sign": own.sign,
         "request": {
             "method": if body.is_some() { "POST" } else { "GET" },
-            "url": veil.text(own.request.url.as_str().as_bytes()),
+            "url": veil.text(own.request.url.as_bytes()),
             "headers": headers.collect::<Value>(),
             "content_type": body.map(|body| body.content_type),
             "body": body.map(|body| veil.text(body.text.as_bytes())),

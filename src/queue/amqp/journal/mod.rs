@@ -167,11 +167,16 @@ impl Journal {
     }
 
     async fn ask(&self, key: Key, redelivery: Redelivery) -> Result<Option<First<'static>>, QueueError> {
-        timeout(self.patience, self.read()).await.map_err(|_| self.unread())?;
-        if redelivery == Redelivery::Again {
-            self.barrier().await?;
+        // In a box, as is what is read back: few messages need either, and all would carry the kilobytes.
+        if redelivery == Redelivery::Again || !self.is_read() {
+            Box::pin(self.catch_up(redelivery)).await?;
         }
         self.recall(key, &mut None).await
+    }
+
+    async fn catch_up(&self, redelivery: Redelivery) -> Result<(), QueueError> {
+        timeout(self.patience, self.read()).await.map_err(|_| self.unread())?;
+        if redelivery == Redelivery::Again { self.barrier().await } else { Ok(()) }
     }
 
     /// Claims an outcome for its item, and returns the one the item has.
@@ -232,7 +237,7 @@ impl Journal {
     async fn recall(&self, key: Key, looked_at: &mut Option<u64>) -> Result<Option<First<'static>>, QueueError> {
         loop {
             let Some(entry) = self.lock().index.find(key, *looked_at) else { return Ok(None) };
-            match self.read_at(entry).await? {
+            match Box::pin(self.read_at(entry)).await? {
                 None => self.lock().index.forget(key, entry.offset),
                 Some(body) => {
                     if let Some((outcome, body)) = group::find(&body, key) {
