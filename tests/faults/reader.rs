@@ -106,7 +106,9 @@ impl Writer {
     async fn write_all(&self, mut consumer: Consumer) {
         while let Ok(Some(Ok(delivery))) = timeout(QUIET, consumer.next()).await {
             self.write(&delivery);
-            if !delivery.ack(BasicAckOptions::default()).await.is_ok_and(|is_acked| is_acked) {
+            // A connection that breaks here may leave the ack without an answer.
+            let acked = timeout(QUIET, delivery.ack(BasicAckOptions::default())).await;
+            if !acked.is_ok_and(|acked| acked.is_ok_and(|is_acked| is_acked)) {
                 return;
             }
         }
