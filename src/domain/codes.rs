@@ -10,6 +10,9 @@ mod mapi;
 mod open_platform;
 mod open_platform_v3;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::domain::outcome::Reason;
 use crate::domain::takedown::Gateway;
 
@@ -86,35 +89,63 @@ pub fn tables(gateway: Gateway) -> &'static [&'static [Row]] {
 /// Finds the row that decides: the sub-code's own, else the code's, else none.
 #[must_use]
 pub fn find(gateway: Gateway, code: Option<&str>, sub_code: Option<&str>) -> Option<&'static Row> {
-    tables(gateway).iter().find_map(|rows| find_in(rows, code, sub_code))
+    indexes(gateway).iter().find_map(|index| index.find(code, sub_code))
 }
 
-fn find_in(rows: &'static [Row], code: Option<&str>, sub_code: Option<&str>) -> Option<&'static Row> {
-    if let Some(sub_code) = sub_code
-        && let Some(row) = by_sub_code(rows, code, sub_code)
-    {
-        return Some(row);
+/// A backlog whose items are all refused for one reason asks for each of them.
+fn indexes(gateway: Gateway) -> &'static [Index] {
+    static MAPI: LazyLock<Vec<Index>> = LazyLock::new(|| Index::of_all(Gateway::Mapi));
+    static OPEN_PLATFORM: LazyLock<Vec<Index>> = LazyLock::new(|| Index::of_all(Gateway::OpenPlatform));
+    match gateway {
+        Gateway::Mapi => &MAPI,
+        Gateway::OpenPlatform => &OPEN_PLATFORM,
     }
-    let code = code?;
-    by_text(rows, code, |row| row.sub_code.is_none().then_some(row.code)).or_else(|| by_sub_code(rows, None, code))
 }
 
-/// Prefers the row under the same code, then the same sub-code under any code (lists disagree about the level).
-fn by_sub_code(rows: &'static [Row], code: Option<&str>, sub_code: &str) -> Option<&'static Row> {
-    let under = |row: &'static Row| row.sub_code.filter(|_| code == Some(row.code));
-    by_text(rows, sub_code, under).or_else(|| by_text(rows, sub_code, |row| row.sub_code))
+/// A table by the texts of its rows: the sub-code of a row that has one, else the code. Rows of one text stand in the
+/// table's order.
+struct Index {
+    exact: HashMap<String, Vec<&'static Row>>,
+    /// Without leading parts.
+    bare: HashMap<String, Vec<&'static Row>>,
 }
 
-fn by_text(
-    rows: &'static [Row],
-    wire: &str,
-    text: impl Fn(&'static Row) -> Option<&'static str>,
-) -> Option<&'static Row> {
-    let exact = normal(wire);
-    let bare = normal(strip(wire));
-    rows.iter()
-        .find(|row| text(row).is_some_and(|t| normal(t) == exact))
-        .or_else(|| rows.iter().find(|row| text(row).is_some_and(|t| normal(strip(t)) == bare)))
+impl Index {
+    fn of_all(gateway: Gateway) -> Vec<Self> {
+        tables(gateway).iter().map(|rows| Self::of(rows)).collect()
+    }
+
+    fn of(rows: &'static [Row]) -> Self {
+        let (mut exact, mut bare) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for row in rows {
+            let text = row.sub_code.unwrap_or(row.code);
+            exact.entry(normal(text)).or_default().push(row);
+            bare.entry(normal(strip(text))).or_default().push(row);
+        }
+        Self { exact, bare }
+    }
+
+    fn find(&self, code: Option<&str>, sub_code: Option<&str>) -> Option<&'static Row> {
+        if let Some(sub_code) = sub_code
+            && let Some(row) = self.by_sub_code(code, sub_code)
+        {
+            return Some(row);
+        }
+        let code = code?;
+        self.by_text(code, |row| row.sub_code.is_none()).or_else(|| self.by_sub_code(None, code))
+    }
+
+    /// Prefers the row under the same code, then the same sub-code under any code (lists disagree about the level).
+    fn by_sub_code(&self, code: Option<&str>, sub_code: &str) -> Option<&'static Row> {
+        let under = |row: &Row| row.sub_code.is_some() && code == Some(row.code);
+        self.by_text(sub_code, under).or_else(|| self.by_text(sub_code, |row| row.sub_code.is_some()))
+    }
+
+    fn by_text(&self, wire: &str, is_asked: impl Fn(&Row) -> bool) -> Option<&'static Row> {
+        let first = |rows: &Vec<&'static Row>| rows.iter().copied().find(|row| is_asked(row));
+        let exact = self.exact.get(&normal(wire)).and_then(first);
+        exact.or_else(|| self.bare.get(&normal(strip(wire))).and_then(first))
+    }
 }
 
 /// Lower case, `_` for `-`, and the one spelling the vendor has two of (`unknow-error`).
