@@ -71,7 +71,8 @@ fn escape(text: &str, charset: Charset, out: &mut String) -> Result<(), char> {
     let mut rest = text;
     loop {
         // Most of what is sent stays as it is.
-        let (bare, other) = rest.split_at(rest.bytes().position(|byte| !stays(byte)).unwrap_or(rest.len()));
+        let (bare, other) =
+            rest.split_at(rest.bytes().position(|byte| !STAYS[usize::from(byte)]).unwrap_or(rest.len()));
         out.push_str(bare);
         let mut characters = other.chars();
         match characters.next() {
@@ -88,9 +89,16 @@ fn escape(text: &str, charset: Charset, out: &mut String) -> Result<(), char> {
     }
 }
 
-fn stays(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_')
-}
+/// Looked up, since it is asked of every byte that is sent.
+const STAYS: [bool; 256] = {
+    let mut stays = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        stays[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'*' | b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    stays
+};
 
 fn escape_byte(byte: u8, out: &mut String) {
     out.extend(['%', DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char]);
