@@ -3,25 +3,28 @@
 //! # Sent or not sent
 //! A takedown that surely did not reach the gateway may be tried again without a second thought; one that may have
 //! reached it is ambiguous. The line is drawn at the first byte of the request:
-//! - *Not sent*: name resolution, TCP, TLS or the connect time-out failed; or hyper cancelled the request while it was
-//!   still queued for a connection.
+//! - *Not sent*: name resolution, TCP, TLS or the connect time-out failed; or hyper gave the request back, which had not
+//!   been written when its connection closed.
 //! - *Maybe sent*: everything after that, including a half-read answer and a body beyond the cap.
 //!
 //! # What is retried underneath
-//! hyper-util tries a request again on another connection in one case only: the pooled connection it had picked closed
-//! before hyper took the request from its queue, so that not one byte of it was written (hyper hands the whole request
-//! back then, and only then). If the first byte may have gone, the call ends as *maybe sent*. HTTP/2 is not spoken: one
-//! broken HTTP/1.1 connection makes one takedown doubtful, not all that share it.
+//! A request is tried again on another connection in one case only: the idle connection it was to go over turned out to be
+//! closed before hyper took the request from its queue, so that not one byte of it was written (hyper hands the whole
+//! request back then, and only then). If the first byte may have gone, the call ends as *maybe sent*. HTTP/2 is not
+//! spoken: one broken HTTP/1.1 connection makes one takedown doubtful, not all that share it.
 //! Promise: at most one copy of a request is ever written, and no error carries a URL (which holds the signature).
 //!
-//! # Why not reqwest
-//! It stands on the same client, and parses the address of every call twice more, to follow redirects and to tell an
-//! answer where it came from; the address holds the signature and most of the request. Nothing switches that off, and it
-//! was the largest single cost beside the signature (a tenth of all the instructions that are not cryptography).
+//! # Why neither reqwest nor hyper-util's client
+//! reqwest parses the address of every call twice more, to follow redirects and to tell an answer where it came from; the
+//! address holds the signature and most of the request. Nothing switches that off, and it was the largest single cost
+//! beside the signature (a tenth of all the instructions that are not cryptography). hyper-util's client, on which it
+//! stands, has a task of its own for each connection, which the call wakes to write and which wakes the call to read.
 
+mod connection;
 mod connector;
 mod date;
 mod endpoint;
+mod pool;
 mod retry_after;
 mod skew;
 
@@ -34,10 +37,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 pub use crate::gateway::http::endpoint::Endpoint;
@@ -47,7 +48,9 @@ use crate::clock;
 use crate::domain::cause::chain;
 use crate::domain::reply::{BrokenCall, Reply};
 use crate::domain::trace::{TRACEPARENT, TRACESTATE, TraceContext};
+use crate::gateway::http::connection::{Broken, Outgoing};
 use crate::gateway::http::connector::{Connector, Trust};
+use crate::gateway::http::pool::Pool;
 use crate::tls::{Roots, TlsFault};
 
 /// Settings of the HTTP client.
@@ -74,10 +77,6 @@ impl Default for HttpSettings {
     }
 }
 
-/// Idle connections are closed by us after this time, before the usual 60 s of servers and load balancers: a request
-/// written into a connection that the other side is closing is an ambiguous attempt.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// Most bytes of an answer that are made room for on its word alone.
 const ROOM: usize = 64 * 1024;
 
@@ -97,7 +96,7 @@ pub enum GatewayError {
         fault: TlsFault,
         /// What was met.
         #[source]
-        source: legacy::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The address breaks a rule.
     #[error("gateway URL {url:?} {problem}")]
@@ -165,9 +164,9 @@ impl fmt::Debug for HttpAnswer {
 }
 
 /// The client; cheap to clone, one connection pool.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpClient {
-    client: Arc<Client<Connector, Full<Bytes>>>,
+    pool: Arc<Pool>,
     total_timeout: Duration,
     max_body_bytes: usize,
     /// What calls say of the trace they are part of; beside the request, and so not signed.
@@ -207,12 +206,8 @@ impl HttpClient {
         // Never longer than the whole call: a total time-out is to mean that connecting was over.
         let within = settings.connect_timeout.min(settings.total_timeout);
         let connector = Connector::new(trust, within).map_err(GatewayError::Client)?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .build(connector);
         let HttpSettings { total_timeout, max_body_bytes, .. } = *settings;
-        Ok(Self { client: Arc::new(client), total_timeout, max_body_bytes, trace: None })
+        Ok(Self { pool: Pool::new(connector), total_timeout, max_body_bytes, trace: None })
     }
 
     /// Connects as a call would and asks for nothing that acts (`HEAD /`); any answer will do.
@@ -222,17 +217,20 @@ impl HttpClient {
     /// # Errors
     /// [`GatewayError::Reach`] when nothing answers, [`GatewayError::Tls`] when what answers is not to be trusted.
     pub async fn reach(&self, endpoint: &Endpoint) -> Result<Option<Skew>, GatewayError> {
-        let uri = Uri::try_from(endpoint.root().as_str()).map_err(|error| GatewayError::Reach(error.into()))?;
+        let root = Uri::try_from(endpoint.root().as_str()).map_err(|error| GatewayError::Reach(error.into()))?;
+        let (to, request) = plain(Method::HEAD, root, Full::default()).expect("invariant: an endpoint has a host");
         let asked = clock::now();
+        let call = async {
+            let mut connection = self.pool.connect(&to).await?;
+            connection.exchange(request, async |answer| Ok(answer.into_parts().0.headers)).await
+        };
         let answered =
-            timeout(self.total_timeout, self.client.request(plain(Method::HEAD, uri, Full::default()))).await;
-        let answer = answered.map_err(|elapsed| GatewayError::Reach(elapsed.into()))?.map_err(|source| {
-            match TlsFault::of(&source) {
-                Some(fault) => GatewayError::Tls { fault, source },
-                None => GatewayError::Reach(source.into()),
-            }
+            timeout(self.total_timeout, call).await.map_err(|elapsed| GatewayError::Reach(elapsed.into()))?;
+        let headers = answered.map_err(|error| match TlsFault::of(&error) {
+            Some(fault) => GatewayError::Tls { fault, source: error.into() },
+            None => GatewayError::Reach(error.into()),
         })?;
-        Ok(Skew::of(answer.headers(), asked, clock::now()))
+        Ok(Skew::of(&headers, asked, clock::now()))
     }
 
     /// Returns the same client, for calls that tell which trace they are part of.
@@ -252,8 +250,8 @@ impl HttpClient {
     /// # Cancel safety
     /// Dropping the future may leave a request written and its answer unread.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, Reply> {
-        let request = self.request(request).ok_or(Reply::NotSent(BrokenCall::Protocol))?;
-        let call = async { self.read(self.client.request(request).await.map_err(broken)?).await };
+        let (to, request) = self.request(request).ok_or(Reply::NotSent(BrokenCall::Protocol))?;
+        let call = async { self.call(&to, request).await.map_err(|error| broken(&error)) };
         timeout(self.total_timeout, call).await.unwrap_or_else(|_elapsed| {
             tracing::debug!(after = ?self.total_timeout, "gateway call took too long");
             Err(Reply::MaybeSent(BrokenCall::Timeout))
@@ -261,16 +259,15 @@ impl HttpClient {
     }
 
     /// Lays a request out for hyper, unless it holds what no request can.
-    fn request(&self, request: HttpRequest) -> Option<Request<Full<Bytes>>> {
+    fn request(&self, request: HttpRequest) -> Option<(Uri, Outgoing)> {
         let HttpRequest { url, headers, body } = request;
-        // hyper-util would find an address without a host later, and by an error that may mean anything.
-        let uri = Uri::try_from(url).ok().filter(|uri| uri.scheme().is_some() && uri.authority().is_some())?;
-        let mut request = match body {
-            None => plain(Method::GET, uri, Full::default()),
+        let uri = Uri::try_from(url).ok()?;
+        let (to, mut request) = match body {
+            None => plain(Method::GET, uri, Full::default())?,
             Some(Body { content_type, text }) => {
-                let mut request = plain(Method::POST, uri, Full::from(text));
+                let (to, mut request) = plain(Method::POST, uri, Full::from(text))?;
                 request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-                request
+                (to, request)
             }
         };
         for (name, value) in headers {
@@ -286,23 +283,43 @@ impl HttpClient {
                 request.headers_mut().insert(TRACESTATE, header(state.clone())?);
             }
         }
-        Some(request)
+        Some((to, request))
+    }
+
+    /// Makes a call, over another connection where the one at hand had closed before.
+    async fn call(&self, to: &Uri, mut request: Outgoing) -> Result<HttpAnswer, Broken> {
+        loop {
+            let idle = self.pool.take(to);
+            let is_new = idle.is_none();
+            let mut connection = match idle {
+                Some(connection) => connection,
+                None => Box::pin(self.pool.connect(to)).await?,
+            };
+            match connection.exchange(request, async |answer| self.read(answer).await).await {
+                Err(Broken::Unsent(_, back)) if !is_new => request = *back,
+                done => {
+                    if done.is_ok() {
+                        self.pool.put(to, connection);
+                    }
+                    return done;
+                }
+            }
+        }
     }
 
     /// Reads an answer to its end.
-    async fn read(&self, answer: Response<Incoming>) -> Result<HttpAnswer, Reply> {
+    async fn read(&self, answer: Response<Incoming>) -> Result<HttpAnswer, Broken> {
         let (head, mut rest) = answer.into_parts();
         let retry_after = retry_after::of(&head.headers, clock::now());
-        let too_large = Reply::MaybeSent(BrokenCall::BodyTooLarge);
         let announced = usize::try_from(rest.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > self.max_body_bytes {
-            return Err(too_large);
+            return Err(Broken::TooLarge);
         }
         let mut body = Vec::with_capacity(announced.min(ROOM));
         while let Some(frame) = rest.frame().await {
-            let Ok(chunk) = frame.map_err(|error| cut_off(&error))?.into_data() else { continue };
+            let Ok(chunk) = frame?.into_data() else { continue };
             if body.len() + chunk.len() > self.max_body_bytes {
-                return Err(too_large);
+                return Err(Broken::TooLarge);
             }
             body.extend_from_slice(&chunk);
         }
@@ -310,45 +327,42 @@ impl HttpClient {
     }
 }
 
-/// Returns a request with the headers each has.
-fn plain(method: Method, uri: Uri, body: Full<Bytes>) -> Request<Full<Bytes>> {
+/// Returns a request with the headers each has, and the address of its host; nothing where an address names none.
+fn plain(method: Method, uri: Uri, body: Full<Bytes>) -> Option<(Uri, Outgoing)> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
-    *request.uri_mut() = uri;
     let headers = request.headers_mut();
+    uri.scheme()?;
+    headers.insert(HOST, HeaderValue::from_str(uri.authority()?.as_str()).ok()?);
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("takedown/", env!("CARGO_PKG_VERSION"))));
-    request
+    if let Some(path) = uri.path_and_query() {
+        *request.uri_mut() = path.clone().into();
+    }
+    Some((uri, request))
 }
 
-/// Judges a call that ended before the head of an answer was read.
-fn broken(error: legacy::Error) -> Reply {
-    let fault = TlsFault::of(&error);
+/// Judges a call that has no answer.
+fn broken(error: &Broken) -> Reply {
+    let fault = TlsFault::of(error);
     if let Some(fault @ TlsFault::Certificate(_)) = fault {
-        let cause = chain(&error);
+        let cause = chain(error);
         tracing::warn!(cause, "a gateway is not trusted: {}", fault.advice("http", "the endpoint"));
     } else {
-        tracing::debug!(cause = chain(&error), "gateway call broke");
+        tracing::debug!(cause = chain(error), "gateway call broke");
     }
-    if error.is_connect() {
-        Reply::NotSent(match fault {
-            _ if is_timeout(&error) => BrokenCall::ConnectTimeout,
+    match error {
+        Broken::Connect(_) => Reply::NotSent(match fault {
+            _ if is_timeout(error) => BrokenCall::ConnectTimeout,
             Some(TlsFault::Certificate(fault)) => BrokenCall::Certificate(fault),
             Some(_) => BrokenCall::Tls,
-            None if is_tls(&error) => BrokenCall::Tls,
+            None if is_tls(error) => BrokenCall::Tls,
             None => BrokenCall::Connect,
-        })
-    } else if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled) {
-        Reply::NotSent(BrokenCall::Reset)
-    } else {
-        Reply::MaybeSent(after_writing(&error))
+        }),
+        Broken::Unsent(..) => Reply::NotSent(BrokenCall::Reset),
+        Broken::MaybeSent(_) => Reply::MaybeSent(after_writing(error)),
+        Broken::TooLarge => Reply::MaybeSent(BrokenCall::BodyTooLarge),
     }
-}
-
-/// Judges an answer that ended before its body did.
-fn cut_off(error: &hyper::Error) -> Reply {
-    tracing::debug!(cause = chain(error), "gateway answer was cut off");
-    Reply::MaybeSent(after_writing(error))
 }
 
 fn after_writing(error: &(dyn Error + 'static)) -> BrokenCall {

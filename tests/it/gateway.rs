@@ -108,6 +108,13 @@ fn ok(body: &str) -> Step {
     write(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
 }
 
+fn bytes(step: Step) -> Vec<u8> {
+    match step {
+        Step::Write(bytes) => bytes,
+        Step::Read | Step::Stall | Step::Reset => Vec::new(),
+    }
+}
+
 fn success() -> Step {
     let sign = md5().0.sign(format!("goods_id={GOODS}").as_bytes()).unwrap();
     ok(&format!(
@@ -239,6 +246,41 @@ async fn a_body_beyond_the_cap_is_not_read_to_its_end() {
     }
 }
 
+/// Nothing but the connection wakes a call, and it has to be woken for each piece.
+#[tokio::test]
+async fn an_answer_of_any_size_in_any_pieces_is_read_whole() {
+    let body = "x".repeat(900_000);
+    let whole = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+    for chunk in body.as_bytes().chunks(1000) {
+        chunked += &format!("{:x}\r\n{}\r\n", chunk.len(), str::from_utf8(chunk).unwrap());
+    }
+    chunked += "0\r\n\r\n";
+    for text in [whole, chunked] {
+        for size in [100, 7_001, 100_003, text.len()] {
+            let pieces = text.as_bytes().chunks(size).map(|piece| Step::Write(piece.to_vec()));
+            let steps = [Step::Read].into_iter().chain(pieces).chain([Step::Read, success(), Step::Stall]).collect();
+            let (peer, client) = (Peer::start(vec![steps]).await, client());
+            let Reply::Answered(answer) = call(&peer, &client).await else { panic!("no answer in pieces of {size}") };
+            assert_eq!(answer.http_status, 200);
+            assert!(call(&peer, &client).await.is_verified());
+            assert_eq!(peer.accepts(), 1);
+        }
+    }
+}
+
+/// It would be told of another item than the one it is about.
+#[tokio::test]
+async fn what_follows_an_answer_is_never_taken_for_the_next_ones() {
+    let twice = Step::Write([success(), success()].map(bytes).concat());
+    let peer =
+        Peer::start(vec![vec![Step::Read, twice, Step::Stall], vec![Step::Read, ok("other"), Step::Stall]]).await;
+    let client = client();
+    assert!(call(&peer, &client).await.is_verified());
+    assert!(!call(&peer, &client).await.is_verified());
+    assert_eq!((peer.accepts(), peer.requests().len()), (2, 2));
+}
+
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let other = Peer::start(vec![vec![Step::Read, success()]]).await;
@@ -276,6 +318,8 @@ async fn a_pooled_connection_closed_meanwhile_is_replaced_and_nothing_is_lost_or
     let client = client();
     assert!(call(&peer, &client).await.is_verified());
     peer.closed().await;
+    // Has the runtime look at its sockets.
+    tokio::task::yield_now().await;
     assert!(call(&peer, &client).await.is_verified());
     assert_eq!((peer.accepts(), peer.requests().len()), (2, 2));
 }

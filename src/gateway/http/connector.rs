@@ -39,7 +39,7 @@ pub(super) enum Trust<'a> {
     Nobody,
 }
 
-/// Connects for hyper-util's client.
+/// Connects to a gateway's host.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     https: HttpsConnector<HttpConnector>,
