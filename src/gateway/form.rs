@@ -90,7 +90,7 @@ fn escape(text: &str, charset: Charset, out: &mut String) -> Result<(), char> {
 }
 
 /// Looked up, since it is asked of every byte that is sent.
-const STAYS: [bool; 256] = {
+static STAYS: [bool; 256] = {
     let mut stays = [false; 256];
     let mut byte = 0;
     while byte < 128 {

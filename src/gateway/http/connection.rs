@@ -15,19 +15,15 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, Response, Uri};
-use hyper_rustls::MaybeHttpsStream;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::task::unconstrained;
-use tower_service::Service as _;
 
-use crate::gateway::http::connector::Connector;
+use crate::gateway::http::connector::{Connector, Stream};
 
 /// What goes over a connection.
 pub(super) type Outgoing = Request<Full<Bytes>>;
 
 /// Reads and writes; a future that ends with the connection.
-type Link = http1::Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Full<Bytes>>;
+type Link = http1::Connection<Stream, Full<Bytes>>;
 
 /// A connection.
 pub(super) struct Connection {
@@ -62,12 +58,8 @@ impl fmt::Debug for Broken {
 
 impl Connection {
     /// Connects to a host.
-    pub(super) async fn establish(mut connector: Connector, to: Uri) -> Result<Box<Self>, Broken> {
-        let connecting = async {
-            poll_fn(|cx| connector.poll_ready(cx)).await?;
-            connector.call(to).await
-        };
-        let stream = connecting.await.map_err(Broken::Connect)?;
+    pub(super) async fn establish(connector: &Connector, to: Uri) -> Result<Box<Self>, Broken> {
+        let stream = connector.connect(to).await.map_err(Broken::Connect)?;
         let (requests, link) = http1::handshake(stream).await.map_err(|error| Broken::Connect(error.into()))?;
         Ok(Box::new(Self { requests, link: Some(link) }))
     }

@@ -4,10 +4,9 @@
 //! Promise: a certificate that is not accepted, or a time-out, ends before one byte of a request is written.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::Uri;
@@ -18,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tower_service::Service;
+use tower_service::Service as _;
 
 use crate::tls::Roots;
 
@@ -39,8 +38,10 @@ pub(super) enum Trust<'a> {
     Nobody,
 }
 
+/// What a request is written into.
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
 /// Connects to a gateway's host.
-#[derive(Debug, Clone)]
 pub(super) struct Connector {
     https: HttpsConnector<HttpConnector>,
     within: Duration,
@@ -77,21 +78,14 @@ impl Connector {
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
         Ok(Self { https: HttpsConnector::from((tcp, tls)), within })
     }
-}
-
-impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = Box<dyn Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.https.poll_ready(cx)
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        let connecting = timeout(self.within, self.https.call(to));
-        Box::pin(async move {
-            connecting.await.unwrap_or_else(|_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-        })
+    /// Connects to the host of an address.
+    pub(super) async fn connect(&self, to: Uri) -> Result<Stream, Box<dyn Error + Send + Sync>> {
+        let mut https = self.https.clone();
+        let connecting = async {
+            poll_fn(|cx| https.poll_ready(cx)).await?;
+            https.call(to).await
+        };
+        let connected = timeout(self.within, connecting).await;
+        connected.unwrap_or_else(|_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 }

@@ -3,7 +3,6 @@
 //! Promise: one that the gateway has closed is not used again, as far as this machine knows, and none is kept for longer
 //! than it is of use.
 
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -21,15 +20,12 @@ const IDLE: Duration = Duration::from_secs(20);
 /// The idle connections, and what makes new ones.
 pub(super) struct Pool {
     connector: Connector,
-    state: Mutex<State>,
+    hosts: Mutex<Hosts>,
 }
 
+/// A few at most, so that looking through them is quickest. As long as there are any, somebody sweeps.
 #[derive(Default)]
-struct State {
-    /// A few at most, so that looking through them is quickest.
-    hosts: Vec<Host>,
-    is_swept: bool,
-}
+struct Hosts(Vec<Host>);
 
 struct Host {
     scheme: Scheme,
@@ -45,19 +41,19 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(connector: Connector) -> Arc<Self> {
-        Arc::new(Self { connector, state: Mutex::default() })
+        Arc::new(Self { connector, hosts: Mutex::default() })
     }
 
     /// Makes a new connection to the host of an address.
     pub(super) async fn connect(&self, to: &Uri) -> Result<Box<Connection>, Broken> {
-        Connection::establish(self.connector.clone(), to.clone()).await
+        Connection::establish(&self.connector, to.clone()).await
     }
 
     /// Takes the connection to the host of an address that was used last.
     pub(super) fn take(&self, to: &Uri) -> Option<Box<Connection>> {
         let now = Instant::now();
         loop {
-            let mut idle = self.lock().host(to)?.idle.pop()?;
+            let mut idle = self.lock().find(to)?.idle.pop()?;
             if now < idle.until && idle.connection.is_open() {
                 return Some(idle.connection);
             }
@@ -68,40 +64,39 @@ impl Pool {
     pub(super) fn put(self: &Arc<Self>, to: &Uri, mut connection: Box<Connection>) {
         let (true, Some(scheme), Some(authority)) = (connection.is_open(), to.scheme(), to.authority()) else { return };
         let until = Instant::now() + IDLE;
-        let mut state = self.lock();
+        let mut hosts = self.lock();
+        let is_swept = !hosts.0.is_empty();
         let idle = Idle { connection, until };
-        match state.host(to) {
+        match hosts.find(to) {
             Some(host) => host.idle.push(idle),
-            None => state.hosts.push(Host { scheme: scheme.clone(), authority: authority.clone(), idle: vec![idle] }),
+            None => hosts.0.push(Host { scheme: scheme.clone(), authority: authority.clone(), idle: vec![idle] }),
         }
-        let was_swept = mem::replace(&mut state.is_swept, true);
-        drop(state);
-        if !was_swept {
+        drop(hosts);
+        if !is_swept {
             tokio::spawn(sweep(Arc::downgrade(self), until));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("invariant: nobody panics holding it")
+    fn lock(&self) -> MutexGuard<'_, Hosts> {
+        self.hosts.lock().expect("invariant: nobody panics holding it")
     }
 }
 
-impl State {
-    fn host(&mut self, of: &Uri) -> Option<&mut Host> {
+impl Hosts {
+    fn find(&mut self, of: &Uri) -> Option<&mut Host> {
         let is_it = |host: &&mut Host| of.scheme() == Some(&host.scheme) && of.authority() == Some(&host.authority);
-        self.hosts.iter_mut().find(is_it)
+        self.0.iter_mut().find(is_it)
     }
 
     /// Takes out what nobody has used for too long; returns when to look again, if anything is left.
     fn expire(&mut self, now: Instant) -> (Vec<Idle>, Option<Instant>) {
-        let expired = self.hosts.iter_mut().flat_map(|host| {
+        let expired = self.0.iter_mut().flat_map(|host| {
             let count = host.idle.partition_point(|idle| idle.until <= now);
             host.idle.drain(..count)
         });
         let expired = expired.collect();
-        self.hosts.retain(|host| !host.idle.is_empty());
-        let next = self.hosts.iter().filter_map(|host| host.idle.first()).map(|idle| idle.until).min();
-        self.is_swept = next.is_some();
+        self.0.retain(|host| !host.idle.is_empty());
+        let next = self.0.iter().filter_map(|host| host.idle.first()).map(|idle| idle.until).min();
         (expired, next)
     }
 }
@@ -146,7 +141,7 @@ mod tests {
             assert_eq!(peer.read_u8().await.map_err(|error| error.kind()), Err(std::io::ErrorKind::UnexpectedEof));
         }
         assert!(pool.take(&to).is_none());
-        assert!(!pool.lock().is_swept && pool.lock().hosts.is_empty());
+        assert!(pool.lock().0.is_empty());
     }
 
     #[tokio::test]
@@ -156,7 +151,7 @@ mod tests {
         let pool = Pool::new(Connector::new(Trust::Nobody, IDLE).unwrap());
         let uri = |text: &str| Uri::try_from(text.replace("PORT", &port.to_string())).unwrap();
         let to = uri("http://localhost:PORT/a?b=c");
-        pool.put(&to, Connection::establish(pool.connector.clone(), uri("http://127.0.0.1:PORT/")).await.unwrap());
+        pool.put(&to, Connection::establish(&pool.connector, uri("http://127.0.0.1:PORT/")).await.unwrap());
         for other in ["https://localhost:PORT/a?b=c", "http://127.0.0.1:PORT/a?b=c", "http://localhost:1/a?b=c"] {
             assert!(pool.take(&uri(other)).is_none(), "{other}");
         }
