@@ -5,11 +5,13 @@
 //!
 //! # One job, one engine
 //! RSA2 with keys of 2048 bits and more is signed and verified by aws-lc-rs, content is encrypted by it too; RSA2 with
-//! smaller keys, RSA, DSA and MD5 by the crates `rsa`, `dsa` and `md-5`. `tests/it/signing_engines.rs` holds the two RSA
-//! engines to the same signatures and the same verdicts, over new keys in every run.
+//! smaller keys, RSA and MD5 by the crates `rsa` and `md-5`. `tests/it/signing_engines.rs` holds the two RSA engines to the
+//! same signatures and the same verdicts, over new keys in every run. DSA is ours over `crypto-bigint`, with keys and
+//! signatures read and written by the crate `dsa`; `tests/it/dsa_engines.rs` holds it to that crate's, and to OpenSSL's.
 //!
 //! # What is wiped from memory
-//! Read in the sources of rsa 0.10.0, dsa 0.7.0, aws-lc-rs 1.19.0 (aws-lc-sys 0.47.0) and md-5 0.11.0.
+//! Read in the sources of rsa 0.10.0, dsa 0.7.0, crypto-bigint 0.7.11, rfc6979 0.6.0, aws-lc-rs 1.19.0 (aws-lc-sys 0.47.0)
+//! and md-5 0.11.0.
 //!
 //! | material | wiped |
 //! |---|---|
@@ -17,7 +19,7 @@
 //! | MD5 secret, content key, merchants' tokens, user keys | on drop ([`crate::domain::secret::Secret`], [`content::ContentKey`]); the MD5 state that took the secret in, too |
 //! | RSA keys in aws-lc-rs | on drop: its `OPENSSL_free` clears all it frees; so do AES key schedules |
 //! | RSA keys in `rsa` (RSA, and small keys for RSA2) | exponent, primes and CRT exponents on drop. Not: what loading made on the way (Montgomery parameters of both primes), and the CRT coefficient |
-//! | DSA keys in `dsa` | x on drop. Not: the copy of x, and the nonce, of every signature made |
+//! | DSA keys in `dsa` | x on drop; the copies of x, the nonce and its inverse of every signature made. Not: what the libraries' arithmetic and the nonce's generator make on the way |
 //! | generated key pairs | on drop, as above |
 //! | canonical bytes | as soon as they are signed |
 //!
@@ -90,9 +92,9 @@ pub enum DsaFormat {
 /// How long a signature holds up the thread that makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// Microseconds (MD5) or a quarter of a millisecond (RSA2 by aws-lc-rs).
+    /// Microseconds (MD5) or a quarter of a millisecond at most (RSA2 by aws-lc-rs, DSA of 1024 bits).
     Quick,
-    /// A millisecond and more: what the crates `rsa` and `dsa` do.
+    /// Half a millisecond and more: what the crate `rsa` does, and larger keys of DSA.
     Slow,
 }
 
@@ -159,7 +161,8 @@ impl Signer {
     pub fn effort(&self) -> Effort {
         match &self.inner {
             SignerKey::Md5(_) | SignerKey::Rsa2(rsa::Private2::Fast(_)) => Effort::Quick,
-            SignerKey::Dsa(_) | SignerKey::Rsa(_) | SignerKey::Rsa2(rsa::Private2::Plain(_)) => Effort::Slow,
+            SignerKey::Dsa(key) => key.effort(),
+            SignerKey::Rsa(_) | SignerKey::Rsa2(rsa::Private2::Plain(_)) => Effort::Slow,
         }
     }
 

@@ -9,6 +9,7 @@ mod config;
 mod corpus;
 mod crash;
 mod desk;
+mod dsa_engines;
 mod embedded;
 mod explain;
 mod fleet;

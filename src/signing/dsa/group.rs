@@ -1,0 +1,102 @@
+//! The group a DSA key is of, and the two equations of FIPS 186-4 (sections 4.6 and 4.7) in it.
+//!
+//! The crate `dsa` reads, checks and writes keys and signatures. It raises to exponents as wide as p, though each is below
+//! q, which takes six times the steps, and makes p ready for that anew each time. Here p is made ready once, and an exponent
+//! is as wide as q. Promise: the signatures and the verdicts are the crate's, and no time depends on a secret.
+
+use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
+use crypto_bigint::{BoxedUint, NonZero, Odd};
+use dsa::{Components, Signature};
+use rfc6979::KGenerator;
+use sha1::Sha1;
+use zeroize::Zeroizing;
+
+/// A group, ready for what a key does in it.
+#[derive(Clone)]
+pub(super) struct Group {
+    generator: Element,
+    order: BoxedMontyParams,
+}
+
+/// One of its elements, a number modulo p.
+pub(super) type Element = BoxedMontyForm;
+
+/// A number modulo q.
+type Scalar = BoxedMontyForm;
+
+impl Group {
+    /// Takes one from a key; nothing where q is even, which none is that was checked.
+    pub(super) fn of(components: &Components) -> Option<Self> {
+        let field = BoxedMontyParams::new_vartime(components.p().clone());
+        let order = Odd::new(components.q().as_ref().clone()).into_option()?;
+        let generator = BoxedMontyForm::new(components.g().rem(field.modulus().as_nz_ref()), &field);
+        Some(Self { generator, order: BoxedMontyParams::new_vartime(order) })
+    }
+
+    /// Makes a public key ready.
+    pub(super) fn element(&self, number: &BoxedUint) -> Element {
+        let field = self.generator.params();
+        BoxedMontyForm::new(number.rem(field.modulus().as_nz_ref()), field)
+    }
+
+    /// Signs a digest with a private key, by the nonce of RFC 6979 with SHA-1.
+    ///
+    /// Returns `None` only where r or s came out as zero.
+    pub(super) fn sign(&self, own: &NonZero<BoxedUint>, digest: &[u8]) -> Option<Signature> {
+        let digest = self.digest(digest);
+        let nonce = self.nonce(own, &digest);
+        let r = self.scalar(&self.power(&self.generator, &nonce).retrieve());
+        let own = Zeroizing::new(self.scalar(own));
+        let sum = Zeroizing::new(digest.add(&Zeroizing::new(own.mul(&r))));
+        let inverse = Zeroizing::new(nonce.invert().into_option()?);
+        Signature::from_components(r.retrieve(), inverse.mul(&sum).retrieve())
+    }
+
+    /// Says whether a signature is one of this digest, by a public key.
+    pub(super) fn verifies(&self, key: &Element, digest: &[u8], signature: &Signature) -> bool {
+        let order: &BoxedUint = self.order.modulus();
+        if **signature.r() >= *order || **signature.s() >= *order {
+            return false;
+        }
+        let (r, s) = (self.scalar(signature.r()), self.scalar(signature.s()));
+        let Some(inverse) = s.invert_vartime().into_option() else { return false };
+        let first = self.power(&self.generator, &self.digest(digest).mul(&inverse));
+        let second = self.power(key, &r.mul(&inverse));
+        self.scalar(&first.mul(&second).retrieve()).retrieve() == r.retrieve()
+    }
+
+    fn power(&self, base: &Element, exponent: &Scalar) -> Element {
+        let exponent = Zeroizing::new(exponent.retrieve());
+        base.pow_bounded_exp(&exponent, self.order.modulus().bit_width_vartime())
+    }
+
+    fn scalar(&self, number: &BoxedUint) -> Scalar {
+        BoxedMontyForm::new(number.rem(self.order.modulus().as_nz_ref()), &self.order)
+    }
+
+    /// Its leftmost bits, as many as q has.
+    fn digest(&self, digest: &[u8]) -> Scalar {
+        self.scalar(&BoxedUint::from_be_slice_vartime(&digest[..digest.len().min(self.width())]))
+    }
+
+    fn nonce(&self, own: &BoxedUint, digest: &Scalar) -> Zeroizing<Scalar> {
+        let order: &BoxedUint = self.order.modulus();
+        let last = |bytes: &[u8]| Zeroizing::new(bytes[bytes.len() - self.width()..].to_vec());
+        let own = Zeroizing::new(own.rem(self.order.modulus().as_nz_ref()));
+        let own = last(&Zeroizing::new(own.to_be_bytes()));
+        let mut nonce = Zeroizing::new(vec![0; self.width()]);
+        KGenerator::<Sha1, _>::new(&own, &last(&digest.retrieve().to_be_bytes()), &[], order).fill_next_k(&mut nonce);
+        let number = Zeroizing::new(BoxedUint::from_be_slice_truncated(&nonce, order.bits_precision()));
+        Zeroizing::new(self.scalar(&number))
+    }
+
+    /// Bits of p.
+    pub(super) fn bits(&self) -> u32 {
+        self.generator.params().modulus().bit_width_vartime()
+    }
+
+    /// Bytes of q, and so of r and s: 20 for the keys of this protocol.
+    pub(super) fn width(&self) -> usize {
+        self.order.modulus().bit_width_vartime().div_ceil(8) as usize
+    }
+}
