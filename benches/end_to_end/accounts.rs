@@ -1,12 +1,18 @@
 //! Accounts of every sign type, with keys of both sides as files, and their part of a configuration.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use takedown::gateway::GatewayAccount;
+use takedown::gateway::http::Endpoint;
+use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
+use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
 use takedown::sandbox::{App, MapiPartner, SandboxSettings};
+use takedown::signing::charset::Charset;
 use takedown::signing::generate::key_pair;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
 
@@ -123,6 +129,35 @@ impl Credentials {
             }
         }
         Ok(settings)
+    }
+
+    /// Sets up what calls a gateway (`http://127.0.0.1:port`) as an account of a sign type.
+    pub(crate) fn account(&self, sign_type: SignType, gateway: &str) -> Result<GatewayAccount> {
+        let signer = Signer::load(sign_type, &self.read(sign_type, "caller.private")?, DsaFormat::Der)?;
+        let verifier = Verifier::load(sign_type, &self.read(sign_type, "gateway.public")?, DsaFormat::Der)?;
+        Ok(if sign_type == SignType::Rsa2 {
+            GatewayAccount::OpenPlatform(OpenPlatformAccount {
+                endpoint: Endpoint::new(&format!("{gateway}{}", takedown::sandbox::open_platform::PATH))?,
+                protocol: Protocol::V1,
+                app_id: APP.to_owned(),
+                charset: Charset::Utf8,
+                signer,
+                keys: GatewayKeys::Single(verifier),
+                merchants: BTreeMap::new(),
+                content_key: None,
+                certificates: None,
+            })
+        } else {
+            GatewayAccount::Mapi(MapiAccount {
+                endpoint: Endpoint::new(&format!("{gateway}{}", takedown::sandbox::mapi::PATH))?,
+                partner: partner(sign_type),
+                charset: Charset::Utf8,
+                method: Method::Get,
+                goods_id: GoodsIdField::Sent,
+                signer,
+                verifier,
+            })
+        })
     }
 
     /// Writes the accounts' part of a configuration; `gateway` is `http://127.0.0.1:port`.

@@ -1,22 +1,28 @@
 //! The same traffic by lapin alone, nothing signed and nothing called: what broker and client library leave to reach.
+//! One loop calls as well, by the same client and keys as a worker: what a worker costs beyond it is the worker's own.
 //!
 //! Each loop runs in a process of its own, so that its cost is taken as the worker's is.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use takedown::domain::reply::{Reply, Signature};
+use takedown::domain::takedown::Takedown;
+use takedown::gateway::GatewayAccount;
+use takedown::gateway::http::{HttpClient, HttpSettings};
 use takedown::signing::SignType;
 
-use crate::accounts::Account;
+use crate::accounts::{Account, Credentials, SIGN_TYPES};
 use crate::items::{Lot, outcome};
 use crate::process::{Ended, Process};
 use crate::queues::Queues;
@@ -40,11 +46,14 @@ pub(crate) struct BareLoop {
 }
 
 impl BareLoop {
-    /// Starts one on an account's queues; `claims` has it publish to the journal first, as a worker does.
-    pub(crate) fn start(queues: &Queues<'_>, account: &Account, in_flight: u32, claims: Claims) -> Result<Self> {
+    /// Starts one on an account's queues.
+    pub(crate) fn start(queues: &Queues<'_>, account: &Account, in_flight: u32, work: &Work<'_>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["bare", "settle", &queues.url, &queues.work(account), &queues.prefix, &account.name]);
-        command.args([&in_flight.to_string(), claims.word()]);
+        command.args([&in_flight.to_string(), work.word()]);
+        if let Work::Call(keys, gateway) = work {
+            command.arg(keys.directory()).args([account.sign_type.as_str(), gateway]);
+        }
         let mut process = Process::start("the bare loop", command)?;
         process.line("consuming", Duration::from_secs(30))?;
         Ok(Self { process })
@@ -56,18 +65,23 @@ impl BareLoop {
     }
 }
 
-/// Whether a bare loop writes to the journal before it tells an outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Claims {
-    Made,
-    Left,
+/// What a bare loop does of an item.
+pub(crate) enum Work<'a> {
+    /// Tells its outcome.
+    Outcome,
+    /// Writes to the journal before, as a worker does.
+    Claim,
+    /// Calls the gateway at an address with some keys before that.
+    Call(&'a Credentials, &'a str),
 }
 
-impl Claims {
-    fn word(self) -> &'static str {
+impl Work<'_> {
+    /// Names it.
+    pub(crate) fn word(&self) -> &'static str {
         match self {
-            Self::Made => "claims",
-            Self::Left => "plain",
+            Self::Outcome => "outcome",
+            Self::Claim => "claim and outcome",
+            Self::Call(..) => "call, claim and outcome",
         }
     }
 }
@@ -86,8 +100,7 @@ pub(crate) fn serve(arguments: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["publish", url, exchange, name, sign_type, count, window] => {
-            let sign_type = if sign_type == "RSA2" { SignType::Rsa2 } else { SignType::Md5 };
-            let account = Account { name: name.to_owned(), sign_type };
+            let account = Account { name: name.to_owned(), sign_type: sign_type_of(sign_type)? };
             let (lot, count) = (Lot::new(), count.parse()?);
             let messages = (0..count).map(|number| Message {
                 key: name.to_owned(),
@@ -96,14 +109,14 @@ pub(crate) fn serve(arguments: &[String]) -> Result<()> {
             });
             runtime.block_on(publish(url, exchange, messages, window.parse()?))
         }
-        ["settle", url, queue, prefix, account, in_flight, claims] => {
+        ["settle", url, queue, prefix, account, in_flight, word, ref call @ ..] => {
             let settled = Arc::new(AtomicU64::new(0));
             let results = Flow { exchange: format!("{prefix}.results"), key: format!("success.mapi.{account}") };
             let journal = Flow { exchange: format!("{prefix}.journal"), key: String::new() };
-            let journal = (claims == Claims::Made.word()).then_some(journal);
             let loop_ = Settling {
                 queue: queue.to_owned(),
-                flows: journal.into_iter().chain([results]).collect(),
+                gateway: Caller::read(call)?,
+                flows: (word != Work::Outcome.word()).then_some(journal).into_iter().chain([results]).collect(),
                 in_flight: in_flight.parse()?,
                 body: outcome(account),
                 settled: Arc::clone(&settled),
@@ -120,6 +133,10 @@ pub(crate) fn serve(arguments: &[String]) -> Result<()> {
         }
         _ => bail!("no such loop: {arguments:?}"),
     }
+}
+
+fn sign_type_of(word: &str) -> Result<SignType> {
+    SIGN_TYPES.into_iter().find(|known| known.as_str() == word).with_context(|| format!("no sign type {word}"))
 }
 
 /// Publishes persistent messages with at most so many unconfirmed, each with the properties a producer of ours gives it.
@@ -177,8 +194,31 @@ fn properties(id: &str) -> BasicProperties {
         .with_headers(headers)
 }
 
+/// Calls as a worker does: the same client and the same account.
+struct Caller {
+    http: HttpClient,
+    account: GatewayAccount,
+}
+
+impl Caller {
+    fn read(call: &[&str]) -> Result<Option<Self>> {
+        let [keys, sign_type, gateway] = call else { return Ok(None) };
+        let account = Credentials::at(Path::new(keys)).account(sign_type_of(sign_type)?, gateway)?;
+        Ok(Some(Self { http: HttpClient::for_loopback(&HttpSettings::default())?, account }))
+    }
+
+    async fn call(&self, message: &[u8]) -> Result<()> {
+        let item = Takedown::decode(message)?.item;
+        match self.account.call(&self.http, &item, SystemTime::now()).await {
+            Reply::Answered(answer) if answer.signature == Signature::Valid => Ok(()),
+            reply => bail!("a call was not answered: {reply:?}"),
+        }
+    }
+}
+
 struct Settling {
     queue: String,
+    gateway: Option<Caller>,
     /// One after the other.
     flows: Vec<Flow>,
     in_flight: u16,
@@ -200,6 +240,9 @@ impl Settling {
         let settle = |delivery: lapin::message::Delivery| {
             let (publisher, this) = (&publisher, &self);
             async move {
+                if let Some(gateway) = &this.gateway {
+                    gateway.call(&delivery.data).await?;
+                }
                 let id = delivery.properties.message_id().as_ref().map_or("", |id| id.as_str());
                 for Flow { exchange, key } in &this.flows {
                     taken(send(publisher, exchange, key, &this.body, properties(id)).await?.await?)?;

@@ -1,4 +1,4 @@
-//! How the cost of an item grows with calls in flight, accounts and replicas.
+//! How the cost of an item grows with calls in flight, accounts, replicas and pace.
 
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ struct Setting {
     replicas: u32,
     /// Of each account, in each replica.
     in_flight: u32,
+    /// Items a second, unless as many as there can be.
+    rate: Option<u32>,
 }
 
 /// One plot.
@@ -35,27 +37,40 @@ struct Question {
     setting: fn(SignType, u32) -> Setting,
 }
 
-const QUESTIONS: [Question; 3] = [
+const QUESTIONS: [Question; 4] = [
     Question {
         file: "growth-in-flight",
         title: "Calls in flight and processor time an item",
         x: "calls in flight",
         points: &[1, 3, 10, 30, 100, 200],
-        setting: |sign_type, in_flight| Setting { sign_type, accounts: 1, replicas: 1, in_flight },
+        setting: |sign_type, in_flight| Setting { sign_type, accounts: 1, replicas: 1, in_flight, rate: None },
     },
     Question {
         file: "growth-accounts",
         title: "Accounts and processor time an item",
         x: "accounts, 200 calls in flight in all",
         points: &[1, 5, 20, 50, 200],
-        setting: |sign_type, accounts| Setting { sign_type, accounts, replicas: 1, in_flight: 200 / accounts },
+        setting: |sign_type, accounts| Setting {
+            sign_type,
+            accounts,
+            replicas: 1,
+            in_flight: 200 / accounts,
+            rate: None,
+        },
     },
     Question {
         file: "growth-replicas",
         title: "Replicas and processor time an item, all replicas together",
         x: "replicas, 50 calls in flight in each",
         points: &[1, 2, 4, 8],
-        setting: |sign_type, replicas| Setting { sign_type, accounts: 1, replicas, in_flight: 50 },
+        setting: |sign_type, replicas| Setting { sign_type, accounts: 1, replicas, in_flight: 50, rate: None },
+    },
+    Question {
+        file: "growth-pace",
+        title: "Pace and processor time an item",
+        x: "items/s allowed, one replica, 50 calls in flight at most",
+        points: &[50, 200, 500, 1_000, 2_000],
+        setting: |sign_type, pace| Setting { sign_type, accounts: 1, replicas: 1, in_flight: 50, rate: Some(pace) },
     },
 ];
 
@@ -66,6 +81,13 @@ pub(crate) fn run(stage: &Stage) -> Result<Chapter> {
          and is woken again: the fewer items are in hand, the more of them fall to each. Signing in turn with 200 keys \
          costs what signing with one does; but a key's first signature costs more than two, as does each 32nd from then on, \
          for what blinds them is made anew. Each account's key has signed some eight times when its window begins.",
+    );
+    chapter.prose(
+        "More accounts: lapin looks at each channel, and so at each account's, whenever it writes; system calls and sleeps \
+         stay as they are, and the rest is spread over all that an item touches, which is its account's own and was last \
+         touched that many items ago (by profiles of 1 and of 200 accounts). More replicas: what has come by the time a \
+         thread is woken is done together, and a replica among eight has an eighth of the pace, so that it finds less. What \
+         pace does by itself is in the last table, where one replica is alone and slowed by its rate.",
     );
     for question in QUESTIONS {
         let mut table = Table::new([
@@ -110,16 +132,23 @@ pub(crate) fn run(stage: &Stage) -> Result<Chapter> {
 }
 
 fn measure(stage: &Stage, setting: Setting) -> Result<Measured> {
-    let Setting { sign_type, accounts, replicas, in_flight } = setting;
+    let Setting { sign_type, accounts, replicas, in_flight, rate } = setting;
     let accounts: Vec<Account> =
         (0..accounts).map(|number| Account { name: format!("account-{number}"), sign_type }).collect();
     let queues = Queues::declare(stage, &accounts)?;
-    let (window, count) = window(stage, in_flight * replicas * setting.accounts, setting.accounts);
+    let (window, count) = match rate {
+        None => window(stage, in_flight * replicas * setting.accounts, setting.accounts),
+        Some(rate) => paced(stage, rate.into()),
+    };
     let lot = Lot::new();
     queues.fill_all(&lot, &accounts, count)?;
     let gateway = Gateway::start(stage, Kind::Lean)?;
     let share = format!("mode = \"static\"\nshare = \"1/{replicas}\"\n");
-    let limits = Limits { more: share, ..Limits::unbound(in_flight) };
+    let mut limits = Limits { more: share, ..Limits::unbound(in_flight) };
+    if let Some(rate) = rate {
+        limits.rate = format!("{rate}/s");
+        limits.burst = 1;
+    }
     let text = stage.credentials.configuration(&gateway.url, &accounts, &limits);
     let workers = (0..replicas)
         .map(|_| Worker::start(stage, &format!("{}{text}", queues.configuration())))
@@ -147,4 +176,10 @@ fn window(stage: &Stage, in_flight: u32, accounts: u32) -> (Window, u64) {
     let warm_up = (WARM_UP_EACH * u64::from(accounts)).max(warm_up);
     let count = warm_up + pace * (seconds + 2);
     (Window { warm_up, length: Duration::from_secs(seconds), until: count }, count)
+}
+
+/// The same where the rate bounds the pace.
+fn paced(stage: &Stage, rate: u64) -> (Window, u64) {
+    let seconds = stage.effort.pick(2, 4);
+    (Window { warm_up: rate, length: Duration::from_secs(seconds), until: u64::MAX }, rate * (seconds + 3))
 }
