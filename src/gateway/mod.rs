@@ -71,23 +71,23 @@ impl GatewayAccount {
     async fn answer(&self, http: &HttpClient, item: &Item, now: SystemTime) -> Result<Answer, Reply> {
         match (self, item) {
             (Self::Mapi(account), Item::Mapi(item)) => {
-                let effort = account.signer.effort();
-                let request = aside::run(effort, || mapi::request::build(account, item)).await?;
+                let build = || mapi::request::build(account, item);
+                let request = aside::run(account.signer.effort(), build).await?;
                 let answer = http.send(request).await?;
-                Ok(aside::run(effort, || mapi::response::parse(account, item, &answer)).await)
+                let parse = || mapi::response::parse(account, item, &answer);
+                Ok(aside::run(account.verifier.effort(), parse).await)
             }
             (Self::OpenPlatform(account), Item::OpenPlatform(item)) => {
-                let effort = account.signer.effort();
-                let request = aside::run(effort, || match account.protocol {
+                let request = aside::run(account.signer.effort(), || match account.protocol {
                     Protocol::V1 => open_platform::request::build(account, item, now),
                     Protocol::V3 => v3::request::build(account, item, &Stamp::fresh(now)),
                 });
                 let answer = http.send(request.await?).await?;
-                let parse = || match account.protocol {
+                // Signed with RSA, which is verified in microseconds.
+                Ok(match account.protocol {
                     Protocol::V1 => open_platform::response::parse(account, item, &answer),
                     Protocol::V3 => v3::response::parse(account, item, &answer),
-                };
-                Ok(aside::run(effort, parse).await)
+                })
             }
             (Self::Mapi(_), Item::OpenPlatform(_)) | (Self::OpenPlatform(_), Item::Mapi(_)) => {
                 tracing::error!(account = %self.gateway(), item = %item.gateway(), "item of another gateway");

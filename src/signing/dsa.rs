@@ -4,10 +4,6 @@ mod group;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use dsa::pkcs8::PrivateKeyInfoRef;
-use dsa::pkcs8::der::asn1::{AnyRef, OctetStringRef, UintRef};
-use dsa::pkcs8::der::{Decode, Encode};
-use dsa::pkcs8::spki::AlgorithmIdentifierRef;
 use dsa::signature::SignatureEncoding;
 use dsa::{BoxedUint, Components, Signature, SigningKey, VerifyingKey};
 use sha1::{Digest, Sha1};
@@ -35,16 +31,21 @@ pub(super) struct Public {
 impl Private {
     pub(super) fn load(text: &str, format: DsaFormat) -> Result<Self, KeyError> {
         let der = key::read(text, Half::Private)?;
-        let numbers = match key::recognise(&der) {
-            Material::DsaPrivate(numbers) => numbers,
-            other => return Err(other.refuse("a DSA private key (PKCS#8 or traditional)")),
-        };
-        let components = components(&numbers)?;
-        let key = private(&components, numbers.own).map_err(|_| KeyError::numbers("x does not fit p, q and g"))?;
-        Ok(Self { key, group: group(&components)?, format })
+        match key::recognise(&der) {
+            Material::DsaPrivate(numbers) => Self::of(&numbers, format),
+            other => Err(other.refuse("a DSA private key (PKCS#8 or traditional)")),
+        }
     }
 
-    /// Returns `None` only where r or s came out as zero, which no one has ever seen.
+    fn of(numbers: &DsaNumbers<'_>, format: DsaFormat) -> Result<Self, KeyError> {
+        let components = components(numbers)?;
+        let group = group(&components)?;
+        let key = private(components, &group, numbers.own);
+        let key = key.ok_or_else(|| KeyError::numbers("x does not fit p, q and g"))?;
+        Ok(Self { key, group, format })
+    }
+
+    /// Returns `None` where r or s came out as zero, which no one has ever seen, or q is no prime.
     pub(super) fn sign(&self, bytes: &[u8]) -> Option<String> {
         let signature = self.group.sign(self.key.x(), &Sha1::digest(bytes))?;
         Some(BASE64_STANDARD.encode(match self.format {
@@ -53,9 +54,8 @@ impl Private {
         }))
     }
 
-    /// A tenth of a millisecond with the keys of this protocol; ten times that with the largest.
     pub(super) fn effort(&self) -> Effort {
-        if self.group.bits() <= 1024 { Effort::Quick } else { Effort::Slow }
+        effort(&self.group)
     }
 
     pub(super) fn public(&self) -> Public {
@@ -67,15 +67,22 @@ impl Private {
 impl Public {
     pub(super) fn load(text: &str, format: DsaFormat) -> Result<Self, KeyError> {
         let der = key::read(text, Half::Public)?;
-        let numbers = match key::recognise(&der) {
-            Material::DsaPublic(numbers) => numbers,
-            other => return Err(other.refuse("a DSA public key (SubjectPublicKeyInfo)")),
-        };
-        let components = components(&numbers)?;
+        match key::recognise(&der) {
+            Material::DsaPublic(numbers) => Self::of(&numbers, format),
+            other => Err(other.refuse("a DSA public key (SubjectPublicKeyInfo)")),
+        }
+    }
+
+    fn of(numbers: &DsaNumbers<'_>, format: DsaFormat) -> Result<Self, KeyError> {
+        let components = components(numbers)?;
         let misfit = || KeyError::numbers("y does not fit p, q and g");
+        let group = group(&components)?;
         let y = BoxedUint::from_be_slice(numbers.own, components.p().bits_precision()).map_err(|_| misfit())?;
+        // The crate takes p + 1 for a key, under which anybody signs anything.
+        if y >= **components.p() {
+            return Err(misfit());
+        }
         let key = VerifyingKey::from_components(components, y).map_err(|_| misfit())?;
-        let group = group(key.components())?;
         Ok(Self { key: group.element(key.y()), group, format })
     }
 
@@ -85,6 +92,10 @@ impl Public {
 
     pub(super) fn format(&self) -> DsaFormat {
         self.format
+    }
+
+    pub(super) fn effort(&self) -> Effort {
+        effort(&self.group)
     }
 
     /// Says whether a signature of this format is one of this digest.
@@ -97,8 +108,13 @@ impl Public {
     }
 }
 
+/// A tenth of a millisecond or two with the keys of this protocol; ten times that with the largest.
+fn effort(group: &Group) -> Effort {
+    if group.bits() <= 1024 { Effort::Quick } else { Effort::Slow }
+}
+
 fn group(components: &Components) -> Result<Group, KeyError> {
-    Group::of(components).ok_or_else(|| KeyError::numbers("q is even"))
+    Group::of(components).ok_or_else(|| KeyError::numbers("p, q and g do not fit together"))
 }
 
 fn raw(signature: &Signature, width: usize) -> Vec<u8> {
@@ -138,12 +154,13 @@ fn components(numbers: &DsaNumbers<'_>) -> Result<Components, KeyError> {
     Components::from_components(p, q, g).map_err(|_| misfit())
 }
 
-/// Goes by way of PKCS#8, which makes the library compute y from x.
-fn private(components: &Components, x: &[u8]) -> dsa::pkcs8::Result<SigningKey> {
-    let parameters = components.to_der()?;
-    let algorithm = AlgorithmIdentifierRef { oid: dsa::OID, parameters: Some(AnyRef::from_der(&parameters)?) };
-    let x = Zeroizing::new(UintRef::new(x)?.to_der()?);
-    SigningKey::try_from(PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&x)?))
+fn private(components: Components, group: &Group, x: &[u8]) -> Option<SigningKey> {
+    let x = Zeroizing::new(BoxedUint::from_be_slice(x, components.q().bits_precision()).ok()?);
+    if *x >= **components.q() {
+        return None;
+    }
+    let public = VerifyingKey::from_components(components, group.public(&x)).ok()?;
+    SigningKey::from_components(public, BoxedUint::clone(&x)).ok()
 }
 
 #[cfg(test)]
@@ -177,5 +194,48 @@ mod tests {
         let numbers = DsaNumbers { p: &[0xFF; 128], q: &[0xFF; 32], g: &[2], own: &[3] };
         let error = components(&numbers).unwrap_err().to_string();
         assert_eq!(error, "the key is not usable: DSA with p of 1024 bits needs q of 160 bits, found 256");
+    }
+
+    /// The crate panics over the first, as soon as it is asked for the public key, and takes the others.
+    #[test]
+    fn keys_under_which_anybody_signs_are_refused() {
+        let pair = key_pair(SignType::Dsa).unwrap();
+        let key = Private::load(pair.private.expose(), DsaFormat::Der).unwrap().key;
+        let (public, x) = (key.verifying_key(), key.x().to_be_bytes());
+        let (p, q) = (public.components().p().to_be_bytes(), public.components().q().to_be_bytes());
+        let trim = |bytes: &[u8]| bytes.iter().copied().skip_while(|byte| *byte == 0).collect::<Vec<_>>();
+        let (p, q, g, y, x) = (
+            trim(&p),
+            trim(&q),
+            trim(&public.components().g().to_be_bytes()),
+            trim(&public.y().to_be_bytes()),
+            trim(&x),
+        );
+        let changed = |number: &[u8], by: i8| {
+            let mut number = number.to_vec();
+            let last = number.last_mut().unwrap();
+            *last = last.wrapping_add_signed(by);
+            number
+        };
+        let is_taken = |p: &[u8], q: &[u8], g: &[u8], y: &[u8]| {
+            Public::of(&DsaNumbers { p, q, g, own: y }, DsaFormat::Der).is_ok()
+        };
+        assert!(is_taken(&p, &q, &g, &y));
+        // p and q are odd, so that these neither carry nor borrow unless they end in 255.
+        for (q, g, y) in [
+            (&q, &vec![2], &y),
+            (&q, &vec![1], &y),
+            (&q, &g, &changed(&p, 1)),
+            (&q, &g, &p),
+            (&q, &g, &changed(&p, -1)),
+            (&changed(&q, -1), &g, &changed(&p, -1)),
+        ] {
+            assert!(!is_taken(&p, q, g, y), "{q:?} {g:?} {y:?}");
+        }
+        let own = |g: &[u8], own: &[u8]| Private::of(&DsaNumbers { p: &p, q: &q, g, own }, DsaFormat::Der).is_ok();
+        assert!(own(&g, &x) && own(&g, &[1, 0]));
+        for (g, x) in [(&vec![2], &x), (&g, &q), (&g, &changed(&q, 1)), (&g, &vec![0]), (&g, &p)] {
+            assert!(!own(g, x), "{g:?} {x:?}");
+        }
     }
 }

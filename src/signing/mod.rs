@@ -19,7 +19,7 @@
 //! | MD5 secret, content key, merchants' tokens, user keys | on drop ([`crate::domain::secret::Secret`], [`content::ContentKey`]); the MD5 state that took the secret in, too |
 //! | RSA keys in aws-lc-rs | on drop: its `OPENSSL_free` clears all it frees; so do AES key schedules |
 //! | RSA keys in `rsa` (RSA, and small keys for RSA2) | exponent, primes and CRT exponents on drop. Not: what loading made on the way (Montgomery parameters of both primes), and the CRT coefficient |
-//! | DSA keys in `dsa` | x on drop; the copies of x, the nonce and its inverse of every signature made. Not: what the libraries' arithmetic and the nonce's generator make on the way |
+//! | DSA keys in `dsa` | x on drop; our copies of x, the nonce and its inverse of every signature made. Not: the libraries' own copies of the nonce and its inverse, and the state of the nonce's generator, which is made of x |
 //! | generated key pairs | on drop, as above |
 //! | canonical bytes | as soon as they are signed |
 //!
@@ -92,9 +92,9 @@ pub enum DsaFormat {
 /// How long a signature holds up the thread that makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// Microseconds (MD5) or a quarter of a millisecond at most (RSA2 by aws-lc-rs, DSA of 1024 bits).
+    /// Microseconds (MD5, and verifying RSA) or some tenths of a millisecond (RSA2 by aws-lc-rs, DSA of 1024 bits).
     Quick,
-    /// Half a millisecond and more: what the crate `rsa` does, and larger keys of DSA.
+    /// Half a millisecond and more: signatures of the crate `rsa`, and DSA of larger keys.
     Slow,
 }
 
@@ -156,7 +156,7 @@ impl Signer {
         }
     }
 
-    /// Returns how long a signature takes, and verifying one of the same engine.
+    /// Returns how long a signature takes.
     #[must_use]
     pub fn effort(&self) -> Effort {
         match &self.inner {
@@ -228,6 +228,15 @@ impl Verifier {
             VerifierKey::Dsa(_) => SignType::Dsa,
             VerifierKey::Rsa(_) => SignType::Rsa,
             VerifierKey::Rsa2(_) => SignType::Rsa2,
+        }
+    }
+
+    /// Returns how long verifying takes.
+    #[must_use]
+    pub fn effort(&self) -> Effort {
+        match &self.inner {
+            VerifierKey::Dsa(key) => key.effort(),
+            VerifierKey::Md5(_) | VerifierKey::Rsa(_) | VerifierKey::Rsa2(_) => Effort::Quick,
         }
     }
 

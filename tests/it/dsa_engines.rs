@@ -93,6 +93,26 @@ fn both_engines_write_the_same_signature_and_give_the_same_verdict() {
     }
 }
 
+/// A number that is short by chance has zeros in front.
+#[test]
+fn a_raw_signature_is_the_same_two_numbers_at_their_full_width() {
+    for engines in engines() {
+        let [verifier, other] = [DsaFormat::Raw, DsaFormat::Der]
+            .map(|format| Signer::load(SignType::Dsa, &engines.private, format).unwrap().own_verifier());
+        let raw = Signer::load(SignType::Dsa, &engines.private, DsaFormat::Raw).unwrap();
+        let width = engines.key.verifying_key().components().q().bit_width() as usize / 8;
+        for number in 0..40_u32 {
+            let (message, sign) = (number.to_be_bytes(), raw.sign(&number.to_be_bytes()).unwrap());
+            let bytes = BASE64_STANDARD.decode(&sign).unwrap();
+            assert_eq!(bytes.len(), 2 * width, "{engines:?}");
+            let (r, s) = bytes.split_at(width);
+            let [r, s] = [r, s].map(BoxedUint::from_be_slice_vartime);
+            assert_eq!(Signature::from_components(r, s).unwrap().to_vec(), engines.sign(&message).to_vec());
+            assert!(verifier.is_valid(&message, &sign) && !other.is_valid(&message, &sign), "{engines:?}");
+        }
+    }
+}
+
 #[test]
 fn signatures_of_another_library_are_valid() {
     for (key, sign) in LARGER {
@@ -101,7 +121,7 @@ fn signatures_of_another_library_are_valid() {
     }
 }
 
-/// Each satisfies the equation, or is a number some library has taken for one that does.
+/// Some satisfy the equation, but for their range; others have been taken for signatures by some library.
 #[test]
 fn numbers_that_are_no_signature_are_refused_by_both() {
     for engines in engines() {

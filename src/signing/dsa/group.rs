@@ -1,8 +1,9 @@
 //! The group a DSA key is of, and the two equations of FIPS 186-4 (sections 4.6 and 4.7) in it.
 //!
 //! The crate `dsa` reads, checks and writes keys and signatures. It raises to exponents as wide as p, though each is below
-//! q, which takes six times the steps, and makes p ready for that anew each time. Here p is made ready once, and an exponent
-//! is as wide as q. Promise: the signatures and the verdicts are the crate's, and no time depends on a secret.
+//! q, which takes six times the steps and more, and makes p ready for that anew each time. Here p is made ready once, and an
+//! exponent is as wide as q. Promise: for primes p and q the signatures and the verdicts are the crate's, and no time depends
+//! on a secret (but for candidates of the nonce that RFC 6979 passes over, which are never used).
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, NonZero, Odd};
@@ -25,12 +26,15 @@ pub(super) type Element = BoxedMontyForm;
 type Scalar = BoxedMontyForm;
 
 impl Group {
-    /// Takes one from a key; nothing where q is even, which none is that was checked.
+    /// Takes one from a key; nothing where q is even, or g is not an element of order q, which the crate lets pass.
     pub(super) fn of(components: &Components) -> Option<Self> {
         let field = BoxedMontyParams::new_vartime(components.p().clone());
         let order = Odd::new(components.q().as_ref().clone()).into_option()?;
         let generator = BoxedMontyForm::new(components.g().rem(field.modulus().as_nz_ref()), &field);
-        Some(Self { generator, order: BoxedMontyParams::new_vartime(order) })
+        let group = Self { generator, order: BoxedMontyParams::new_vartime(order) };
+        let one = BoxedMontyForm::one(&field).retrieve();
+        let is_whole = group.raise(&group.generator, group.order.modulus()).retrieve() == one;
+        (is_whole && group.generator.retrieve() != one).then_some(group)
     }
 
     /// Makes a public key ready.
@@ -39,9 +43,14 @@ impl Group {
         BoxedMontyForm::new(number.rem(field.modulus().as_nz_ref()), field)
     }
 
+    /// Returns the public key of a private one, which is below q.
+    pub(super) fn public(&self, own: &BoxedUint) -> BoxedUint {
+        self.raise(&self.generator, own).retrieve()
+    }
+
     /// Signs a digest with a private key, by the nonce of RFC 6979 with SHA-1.
     ///
-    /// Returns `None` only where r or s came out as zero.
+    /// Returns `None` where r or s came out as zero, or q is no prime.
     pub(super) fn sign(&self, own: &NonZero<BoxedUint>, digest: &[u8]) -> Option<Signature> {
         let digest = self.digest(digest);
         let nonce = self.nonce(own, &digest);
@@ -66,8 +75,11 @@ impl Group {
     }
 
     fn power(&self, base: &Element, exponent: &Scalar) -> Element {
-        let exponent = Zeroizing::new(exponent.retrieve());
-        base.pow_bounded_exp(&exponent, self.order.modulus().bit_width_vartime())
+        self.raise(base, &Zeroizing::new(exponent.retrieve()))
+    }
+
+    fn raise(&self, base: &Element, exponent: &BoxedUint) -> Element {
+        base.pow_bounded_exp(exponent, self.order.modulus().bit_width_vartime())
     }
 
     fn scalar(&self, number: &BoxedUint) -> Scalar {
@@ -98,5 +110,35 @@ impl Group {
     /// Bytes of q, and so of r and s: 20 for the keys of this protocol.
     pub(super) fn width(&self) -> usize {
         self.order.modulus().bit_width_vartime().div_ceil(8) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dsa::SigningKey;
+    use dsa::pkcs8::DecodePrivateKey;
+    use dsa::signature::hazmat::PrehashVerifier;
+
+    use super::*;
+    use crate::signing::SignType;
+    use crate::signing::generate::key_pair;
+
+    /// Whoever looks for what was signed tries other hashes; and a digest may be above q, or end in what q has no room for.
+    #[test]
+    fn digests_of_any_length_and_size_are_signed_and_verified_as_by_the_crate() {
+        let pair = key_pair(SignType::Dsa).unwrap();
+        let key = SigningKey::from_pkcs8_pem(pair.private.expose()).unwrap();
+        let public = key.verifying_key();
+        let group = Group::of(public.components()).unwrap();
+        let element = group.element(public.y());
+        for digest in [vec![0xFF; 20], vec![0; 20], vec![0xFF; 16], vec![0xAB; 32], vec![1]] {
+            let signature = group.sign(key.x(), &digest).unwrap();
+            assert_eq!(key.sign_prehashed_rfc6979::<Sha1>(&digest).unwrap(), signature, "{digest:?}");
+            for other in [digest.clone(), [&digest[..], &[1]].concat(), digest[1..].to_vec(), vec![0xAB; 20]] {
+                let theirs = public.verify_prehash(&other, &signature).is_ok();
+                assert_eq!(group.verifies(&element, &other, &signature), theirs, "{digest:?} {other:?}");
+            }
+            assert!(group.verifies(&element, &digest, &signature));
+        }
     }
 }
