@@ -25,7 +25,7 @@ use takedown::sandbox::setup::{MAPI_ACCOUNT, OPEN_PLATFORM_ACCOUNT, Setup};
 use takedown::sandbox::{ItemState, Sandbox, SandboxSettings};
 use takedown::signing::SignType;
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::checker::{Allowed, Evidence};
 use crate::post::{Environment, Post};
@@ -193,6 +193,13 @@ impl World {
     /// Returns how many ids have an outcome by now.
     pub(crate) fn told(&self) -> usize {
         *self.reader.ids().borrow()
+    }
+
+    /// Returns the same once no more came for so long: what was told a moment ago is read a moment later.
+    pub(crate) async fn told_at_last(&self, quiet: Duration) -> usize {
+        let mut told = self.reader.ids();
+        while timeout(quiet, told.changed()).await.is_ok_and(|open| open.is_ok()) {}
+        self.told()
     }
 
     /// Waits until so many ids have an outcome; says whether they had it in time.

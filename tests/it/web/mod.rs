@@ -17,7 +17,8 @@ use crate::support::queue::eventually;
 
 /// How many letters the page of a plan says are back at work; waits until it says so.
 async fn replayed(browser: &Browser) -> u64 {
-    let script = r"const told = /(\d+) of 12/.exec(document.getElementById('progress').innerText); return told ? Number(told[1]) : 0";
+    browser.find("#progress").await;
+    let script = r"const told = /(\d+) of 12/.exec(document.getElementById('progress')?.innerText ?? ''); return told ? Number(told[1]) : 0";
     browser.script(script).await.as_u64().unwrap()
 }
 
