@@ -30,7 +30,7 @@ impl Group {
     pub(super) fn of(components: &Components) -> Option<Self> {
         let field = BoxedMontyParams::new_vartime(components.p().clone());
         let order = Odd::new(components.q().as_ref().clone()).into_option()?;
-        let generator = BoxedMontyForm::new(components.g().rem(field.modulus().as_nz_ref()), &field);
+        let generator = modulo(components.g(), &field);
         let group = Self { generator, order: BoxedMontyParams::new_vartime(order) };
         let one = BoxedMontyForm::one(&field).retrieve();
         let is_whole = group.raise(&group.generator, group.order.modulus()).retrieve() == one;
@@ -39,8 +39,7 @@ impl Group {
 
     /// Makes a public key ready.
     pub(super) fn element(&self, number: &BoxedUint) -> Element {
-        let field = self.generator.params();
-        BoxedMontyForm::new(number.rem(field.modulus().as_nz_ref()), field)
+        modulo(number, self.generator.params())
     }
 
     /// Returns the public key of a private one, which is below q.
@@ -52,10 +51,9 @@ impl Group {
     ///
     /// Returns `None` where r or s came out as zero, or q is no prime.
     pub(super) fn sign(&self, own: &NonZero<BoxedUint>, digest: &[u8]) -> Option<Signature> {
-        let digest = self.digest(digest);
-        let nonce = self.nonce(own, &digest);
+        let (own, digest) = (Zeroizing::new(self.scalar(own)), self.digest(digest));
+        let nonce = self.nonce(&own, &digest);
         let r = self.scalar(&self.power(&self.generator, &nonce).retrieve());
-        let own = Zeroizing::new(self.scalar(own));
         let sum = Zeroizing::new(digest.add(&Zeroizing::new(own.mul(&r))));
         let inverse = Zeroizing::new(nonce.invert().into_option()?);
         Signature::from_components(r.retrieve(), inverse.mul(&sum).retrieve())
@@ -83,7 +81,7 @@ impl Group {
     }
 
     fn scalar(&self, number: &BoxedUint) -> Scalar {
-        BoxedMontyForm::new(number.rem(self.order.modulus().as_nz_ref()), &self.order)
+        modulo(number, &self.order)
     }
 
     /// Its leftmost bits, as many as q has.
@@ -91,13 +89,14 @@ impl Group {
         self.scalar(&BoxedUint::from_be_slice_vartime(&digest[..digest.len().min(self.width())]))
     }
 
-    fn nonce(&self, own: &BoxedUint, digest: &Scalar) -> Zeroizing<Scalar> {
-        let order: &BoxedUint = self.order.modulus();
-        let last = |bytes: &[u8]| Zeroizing::new(bytes[bytes.len() - self.width()..].to_vec());
-        let own = Zeroizing::new(own.rem(self.order.modulus().as_nz_ref()));
-        let own = last(&Zeroizing::new(own.to_be_bytes()));
-        let mut nonce = Zeroizing::new(vec![0; self.width()]);
-        KGenerator::<Sha1, _>::new(&own, &last(&digest.retrieve().to_be_bytes()), &[], order).fill_next_k(&mut nonce);
+    fn nonce(&self, own: &Scalar, digest: &Scalar) -> Zeroizing<Scalar> {
+        let (order, width): (&BoxedUint, _) = (self.order.modulus(), self.width());
+        let octets = |number: &Scalar| {
+            let bytes = Zeroizing::new(Zeroizing::new(number.retrieve()).to_be_bytes());
+            Zeroizing::new(bytes[bytes.len() - width..].to_vec())
+        };
+        let mut nonce = Zeroizing::new(vec![0; width]);
+        KGenerator::<Sha1, _>::new(&octets(own), &octets(digest), &[], order).fill_next_k(&mut nonce);
         let number = Zeroizing::new(BoxedUint::from_be_slice_truncated(&nonce, order.bits_precision()));
         Zeroizing::new(self.scalar(&number))
     }
@@ -111,6 +110,10 @@ impl Group {
     pub(super) fn width(&self) -> usize {
         self.order.modulus().bit_width_vartime().div_ceil(8) as usize
     }
+}
+
+fn modulo(number: &BoxedUint, params: &BoxedMontyParams) -> BoxedMontyForm {
+    BoxedMontyForm::new(number.rem(params.modulus().as_nz_ref()), params)
 }
 
 #[cfg(test)]
