@@ -6,13 +6,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use takedown::gateway::GatewayAccount;
-use takedown::gateway::http::Endpoint;
-use takedown::gateway::mapi::{GoodsIdField, MapiAccount, Method};
-use takedown::gateway::open_platform::{GatewayKeys, OpenPlatformAccount, Protocol};
+use takedown::ops::config::Config;
 use takedown::sandbox::{App, MapiPartner, SandboxSettings};
-use takedown::signing::charset::Charset;
 use takedown::signing::generate::key_pair;
 use takedown::signing::{DsaFormat, SignType, Signer, Verifier};
 
@@ -131,33 +128,12 @@ impl Credentials {
         Ok(settings)
     }
 
-    /// Sets up what calls a gateway (`http://127.0.0.1:port`) as an account of a sign type.
+    /// Sets up what calls a gateway (`http://127.0.0.1:port`) as a worker's account of a sign type.
     pub(crate) fn account(&self, sign_type: SignType, gateway: &str) -> Result<GatewayAccount> {
-        let signer = Signer::load(sign_type, &self.read(sign_type, "caller.private")?, DsaFormat::Der)?;
-        let verifier = Verifier::load(sign_type, &self.read(sign_type, "gateway.public")?, DsaFormat::Der)?;
-        Ok(if sign_type == SignType::Rsa2 {
-            GatewayAccount::OpenPlatform(OpenPlatformAccount {
-                endpoint: Endpoint::new(&format!("{gateway}{}", takedown::sandbox::open_platform::PATH))?,
-                protocol: Protocol::V1,
-                app_id: APP.to_owned(),
-                charset: Charset::Utf8,
-                signer,
-                keys: GatewayKeys::Single(verifier),
-                merchants: BTreeMap::new(),
-                content_key: None,
-                certificates: None,
-            })
-        } else {
-            GatewayAccount::Mapi(MapiAccount {
-                endpoint: Endpoint::new(&format!("{gateway}{}", takedown::sandbox::mapi::PATH))?,
-                partner: partner(sign_type),
-                charset: Charset::Utf8,
-                method: Method::Get,
-                goods_id: GoodsIdField::Sent,
-                signer,
-                verifier,
-            })
-        })
+        let text = self.configuration(gateway, &[Account::of(sign_type)], &Limits::unbound(1));
+        let config = Config::parse(&text, &self.0, &BTreeMap::new()).map_err(|faults| anyhow!("{faults:?}"))?;
+        let (_, account) = config.accounts.into_iter().next().context("no account")?;
+        Ok(account.gateway)
     }
 
     /// Writes the accounts' part of a configuration; `gateway` is `http://127.0.0.1:port`.

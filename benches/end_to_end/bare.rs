@@ -202,7 +202,11 @@ struct Caller {
 
 impl Caller {
     fn read(call: &[&str]) -> Result<Option<Self>> {
-        let [keys, sign_type, gateway] = call else { return Ok(None) };
+        let (keys, sign_type, gateway) = match call {
+            [] => return Ok(None),
+            [keys, sign_type, gateway] => (keys, sign_type, gateway),
+            _ => bail!("no such call: {call:?}"),
+        };
         let account = Credentials::at(Path::new(keys)).account(sign_type_of(sign_type)?, gateway)?;
         Ok(Some(Self { http: HttpClient::for_loopback(&HttpSettings::default())?, account }))
     }
